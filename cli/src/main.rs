@@ -1,0 +1,2 @@
+//! pcsnet
+fn main() {}
