@@ -1,0 +1,183 @@
+//! Writing tensors to a safetensors file.
+
+use super::safetensors::METADATA;
+use crate::{Error, Result};
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// A tensor to write.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedTensor<'a> {
+    /// Its name; each may stand once in a file.
+    pub name: &'a str,
+    /// Its shape, outermost dimension first: batch, channels, height, width for a feature map.
+    pub shape: &'a [usize],
+    /// Its values, row-major.
+    pub values: &'a [f32],
+}
+
+/// Writes `f32` tensors, in the given order, and `metadata` to a safetensors file.
+///
+/// The file appears whole or not at all: its bytes go to a temporary file in the same folder, which then takes the name,
+/// replacing a file that had it. A failure leaves nothing behind.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be written, [`Error::Input`] for a shape that does not fit its values or a name
+/// that is taken.
+pub fn write(path: impl AsRef<Path>, tensors: &[NamedTensor<'_>], metadata: &BTreeMap<String, String>) -> Result<()> {
+    check(tensors)?;
+    let path = path.as_ref();
+    write_atomically(path, |file| {
+        write_header(file, tensors, metadata)?;
+        for value in tensors.iter().flat_map(|tensor| tensor.values) {
+            file.write_all(&value.to_le_bytes())?;
+        }
+        Ok(())
+    })
+    .map_err(Error::io("write", path))
+}
+
+fn check(tensors: &[NamedTensor<'_>]) -> Result<()> {
+    let mut names = BTreeSet::from([METADATA]);
+    for NamedTensor { name, shape, values } in tensors {
+        if !names.insert(name) {
+            return Err(Error::Input {
+                what: format!("tensor `{name}`"),
+                expected: "a name that no other tensor has".into(),
+                found: "a name that is taken".into(),
+            });
+        }
+        let size = shape.iter().try_fold(1_usize, |size, &dimension| size.checked_mul(dimension));
+        if size != Some(values.len()) {
+            return Err(Error::Input {
+                what: format!("tensor `{name}`"),
+                expected: format!("as many values as shape {shape:?} holds"),
+                found: format!("{} values", values.len()),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn write_header(
+    file: &mut dyn Write,
+    tensors: &[NamedTensor<'_>],
+    metadata: &BTreeMap<String, String>,
+) -> io::Result<()> {
+    let mut header = Vec::new();
+    // A map written entry by entry keeps the tensors' order for whoever reads the header.
+    let mut json = serde_json::Serializer::new(&mut header);
+    let mut map = json.serialize_map(None)?;
+    if !metadata.is_empty() {
+        map.serialize_entry(METADATA, metadata)?;
+    }
+    let mut begin = 0;
+    for NamedTensor { name, shape, values } in tensors {
+        let end = begin + size_of_val(*values);
+        map.serialize_entry(name, &json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] }))?;
+        begin = end;
+    }
+    map.end()?;
+    // Readers that map the file into memory want its data aligned.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)
+}
+
+fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut temporary = tempfile::Builder::new();
+    // Temporary files are for their owner's eyes only; this one becomes an ordinary file, so the umask decides.
+    #[cfg(unix)]
+    temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = temporary.tempfile_in(folder)?;
+    let mut file = BufWriter::new(temporary.as_file());
+    fill(&mut file)?;
+    file.into_inner()?.sync_all()?;
+    temporary.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::read_tensor;
+    use std::fs;
+
+    fn files_in(folder: &Path) -> usize {
+        fs::read_dir(folder).expect("a readable folder").count()
+    }
+
+    #[test]
+    fn round_trip() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("trace.safetensors");
+        let values: Vec<f32> = (0..40_000).map(|i| i as f32 * 0.37 - 5.0).collect();
+        let tensors = [
+            NamedTensor { name: "scalar", shape: &[], values: &[1.5] },
+            NamedTensor { name: "a \"quoted\" name", shape: &[1, 2, 100, 200], values: &values },
+            NamedTensor { name: "empty", shape: &[0, 3], values: &[] },
+        ];
+        let metadata = BTreeMap::from([("pcsnet.backbone".to_owned(), "resnet18".to_owned())]);
+        fs::write(&path, "an older file").expect("a writable folder");
+        write(&path, &tensors, &metadata).expect("a writable folder");
+        for NamedTensor { name, shape, values } in tensors {
+            assert_eq!(read_tensor(&path, name, shape).expect("what was written"), values);
+        }
+        let bytes = fs::read(&path).expect("what was written");
+        let (header, stored) =
+            safetensors::SafeTensors::read_metadata(&bytes).expect("valid for the format's own crate");
+        assert_eq!(header % 8, 0);
+        assert_eq!(stored.offset_keys(), ["scalar", "a \"quoted\" name", "empty"]);
+        assert_eq!(stored.metadata().as_ref().expect("metadata")["pcsnet.backbone"], "resnet18");
+        assert_eq!(files_in(folder.path()), 1, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn as_readable_as_any_other_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).expect("a file").permissions().mode();
+        write(folder.path().join("ours"), &[], &BTreeMap::new()).expect("a writable folder");
+        fs::write(folder.path().join("plain"), "").expect("a writable folder");
+        assert_eq!(mode("ours"), mode("plain"));
+    }
+
+    #[test]
+    fn failures_leave_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("a folder");
+        fs::create_dir(&target).expect("a writable folder");
+        for path in [target.clone(), target.join("missing").join("x.safetensors")] {
+            let error = write(&path, &[], &BTreeMap::new()).expect_err("an impossible path");
+            assert!(matches!(error, Error::Io { action: "write", .. }), "{error:?}");
+            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        }
+        assert_eq!((files_in(folder.path()), files_in(&target)), (1, 0));
+    }
+
+    #[test]
+    fn unsound_tensors_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("x.safetensors");
+        let tensor = |name, shape| NamedTensor { name, shape, values: &[1.0, 2.0] };
+        for (tensors, reason) in [
+            (vec![tensor("a", &[3])], "2 values"),
+            (vec![tensor("a", &[usize::MAX, 3])], "2 values"),
+            (vec![tensor("a", &[2]), tensor("a", &[2])], "taken"),
+            (vec![tensor(METADATA, &[2])], "taken"),
+        ] {
+            let error = write(&path, &tensors, &BTreeMap::new()).expect_err("unsound tensors");
+            assert!(matches!(error, Error::Input { .. }), "{error:?}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert_eq!(files_in(folder.path()), 0);
+    }
+}
