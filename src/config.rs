@@ -35,19 +35,29 @@ pub struct ModelConfig {
     pub bins: Vec<u32>,
 }
 
+/// A convolutional network that gives features at a quarter, an eighth and a sixteenth of the input's side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "block", rename_all = "lowercase")]
+pub enum BackboneConfig {
+    /// Residual blocks of two 3 x 3 convolutions: ResNet-18 and -34.
+    Basic(ResNetConfig),
+    /// Residual blocks of 1 x 1, 3 x 3, 1 x 1 convolutions: ResNet-50 and its wide variants.
+    Bottleneck(ResNetConfig),
+    /// Inverted residual blocks (widen, depthwise, narrow) without squeeze-and-excitation: EfficientNet-Lite.
+    Inverted(EfficientNetConfig),
+}
+
 /// A residual network up to its third layer (He et al., "Deep Residual Learning", 2015).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BackboneConfig {
-    /// The kind of residual block.
-    pub block: BlockKind,
+pub struct ResNetConfig {
     /// Channels of the 7 x 7 stem convolution.
     pub stem: u32,
     /// Layers 1, 2 and 3.
     pub layers: [LayerConfig; LEVELS],
 }
 
-/// One layer (a run of residual blocks at one resolution) of the backbone.
+/// One layer (a run of residual blocks at one resolution) of a ResNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerConfig {
@@ -59,14 +69,30 @@ pub struct LayerConfig {
     pub channels: u32,
 }
 
-/// The kind of residual block.
+/// An EfficientNet (Tan and Le, 2019) of the Lite family, up to the block that gives the third level's features.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EfficientNetConfig {
+    /// Channels of the 3 x 3 stem convolution.
+    pub stem: u32,
+    /// The stages of each level; a level's features are the output of its last.
+    pub layers: [Vec<StageConfig>; LEVELS],
+}
+
+/// One stage (a run of inverted residual blocks) of an EfficientNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockKind {
-    /// Two 3 x 3 convolutions: ResNet-18 and -34.
-    Basic,
-    /// 1 x 1, 3 x 3, 1 x 1 convolutions: ResNet-50 and its wide variants.
-    Bottleneck,
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// Inverted residual blocks.
+    pub blocks: u32,
+    /// Side of the depthwise convolutions.
+    pub kernel: u32,
+    /// Stride of the first block's depthwise convolution.
+    pub stride: u32,
+    /// How many times a block widens its input; 1 leaves the widening convolution out.
+    pub expand: u32,
+    /// Channels the stage gives.
+    pub channels: u32,
 }
 
 /// How features become descriptors.
@@ -79,21 +105,38 @@ pub enum DescriptorKind {
     Rotation,
 }
 
+/// Mean and standard deviation of the RGB channels (of values from 0 to 1) that a backbone expects removed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Normalization {
+    /// Subtracted first.
+    pub mean: [f32; 3],
+    /// Divided by then.
+    pub deviation: [f32; 3],
+}
+
 impl BackboneConfig {
     /// WideResNet-50-2 (Zagoruyko and Komodakis, 2016), torchvision's `wide_resnet50_2`.
     pub fn wide_resnet50_2() -> Self {
         let layer = |blocks, width, channels| LayerConfig { blocks, width, channels };
-        Self {
-            block: BlockKind::Bottleneck,
-            stem: 64,
-            layers: [layer(3, 128, 256), layer(4, 256, 512), layer(6, 512, 1024)],
-        }
+        let layers = [layer(3, 128, 256), layer(4, 256, 512), layer(6, 512, 1024)];
+        Self::Bottleneck(ResNetConfig { stem: 64, layers })
     }
 
     /// ResNet-18, torchvision's `resnet18`.
     pub fn resnet18() -> Self {
-        let layer = |channels| LayerConfig { blocks: 2, width: channels, channels };
-        Self { block: BlockKind::Basic, stem: 64, layers: [layer(64), layer(128), layer(256)] }
+        let layers = [64, 128, 256].map(|channels| LayerConfig { blocks: 2, width: channels, channels });
+        Self::Basic(ResNetConfig { stem: 64, layers })
+    }
+
+    /// EfficientNet-Lite0 up to its eleventh block, timm's `tf_efficientnet_lite0`.
+    pub fn efficientnet_lite0() -> Self {
+        let stage = |blocks, kernel, stride, expand, channels| StageConfig { blocks, kernel, stride, expand, channels };
+        let layers = [
+            vec![stage(1, 3, 1, 1, 16), stage(2, 3, 2, 6, 24)],
+            vec![stage(2, 5, 2, 6, 40)],
+            vec![stage(3, 3, 2, 6, 80), stage(3, 5, 1, 6, 112)],
+        ];
+        Self::Inverted(EfficientNetConfig { stem: 32, layers })
     }
 
     /// The backbone of a name used in model metadata.
@@ -104,9 +147,93 @@ impl BackboneConfig {
         match name {
             "wide_resnet50_2" => Ok(Self::wide_resnet50_2()),
             "resnet18" => Ok(Self::resnet18()),
-            other => Err(Error::Config(format!("unknown backbone `{other}`; known are wide_resnet50_2 and resnet18"))),
+            "efficientnet_lite0" => Ok(Self::efficientnet_lite0()),
+            other => Err(Error::Config(format!(
+                "unknown backbone `{other}`; known are wide_resnet50_2, resnet18 and efficientnet_lite0"
+            ))),
         }
     }
+
+    /// Channels of each level's features.
+    pub fn channels(&self) -> [u32; LEVELS] {
+        match self {
+            Self::Basic(resnet) | Self::Bottleneck(resnet) => resnet.layers.map(|layer| layer.channels),
+            Self::Inverted(network) => {
+                [0, 1, 2].map(|level| network.layers[level].last().map_or(0, |stage| stage.channels))
+            }
+        }
+    }
+
+    /// Channels of the first convolution.
+    pub fn stem(&self) -> u32 {
+        match self {
+            Self::Basic(resnet) | Self::Bottleneck(resnet) => resnet.stem,
+            Self::Inverted(network) => network.stem,
+        }
+    }
+
+    /// What to remove from the input: ImageNet's statistics, or TensorFlow's `(x - 127) / 128` of 8-bit values for
+    /// EfficientNet-Lite.
+    pub fn normalization(&self) -> Normalization {
+        match self {
+            Self::Basic(_) | Self::Bottleneck(_) => {
+                Normalization { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] }
+            }
+            Self::Inverted(_) => Normalization { mean: [127.0 / 255.0; 3], deviation: [128.0 / 255.0; 3] },
+        }
+    }
+
+    /// Checks that the network's sizes can be run and halve the resolution where they must.
+    fn validate(&self) -> Result<()> {
+        match self {
+            Self::Basic(resnet) | Self::Bottleneck(resnet) => {
+                for layer in &resnet.layers {
+                    block_count(layer.blocks)?;
+                    channel_count("layer width", layer.width)?;
+                    channel_count("layer channels", layer.channels)?;
+                    let widens = matches!(self, Self::Basic(_)) && layer.width != layer.channels;
+                    ensure(!widens, || {
+                        format!("basic blocks of width {} cannot give {} channels", layer.width, layer.channels)
+                    })?;
+                }
+            }
+            Self::Inverted(network) => {
+                for (level, stages) in (1..).zip(&network.layers) {
+                    let stride: u32 = stages.iter().map(|stage| stage.stride.min(4)).product();
+                    ensure(stride == 2 && stages.len() <= 8, || {
+                        format!("the at most 8 stages of level {level} must have strides that make 2 together")
+                    })?;
+                    stages.iter().try_for_each(StageConfig::validate)?;
+                }
+            }
+        }
+        channel_count("stem", self.stem())
+    }
+}
+
+impl StageConfig {
+    fn validate(&self) -> Result<()> {
+        block_count(self.blocks)?;
+        channel_count("stage channels", self.channels)?;
+        ensure([3, 5, 7].contains(&self.kernel), || format!("a stage has kernel {}, must be 3, 5 or 7", self.kernel))?;
+        ensure((1..=16).contains(&self.expand), || format!("a stage expands by {}, must be 1 to 16", self.expand))
+    }
+}
+
+fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Config(message())) }
+}
+
+fn block_count(blocks: u32) -> Result<()> {
+    ensure((1..=64).contains(&blocks), || format!("a layer has {blocks} blocks, must have 1 to 64"))
+}
+
+/// Kernels read a pixel's channels four at a time, and concatenations must not split such a group; the upper bound
+/// refuses nonsense before anything is allocated.
+fn channel_count(name: &str, value: u32) -> Result<()> {
+    ensure((4..=16384).contains(&value) && value.is_multiple_of(4), || {
+        format!("{name} is {value}, must be a multiple of 4 from 4 to 16384")
+    })
 }
 
 impl DescriptorKind {
@@ -128,7 +255,7 @@ impl ModelConfig {
     /// position, the 200 nearest distances, bins 60, 30, 15, 8, and a decoder as wide as its guide, which is half of a
     /// plain descriptor's channels and all of a rotation descriptor's.
     pub fn standard(backbone: BackboneConfig, descriptor: DescriptorKind) -> Self {
-        let features: u32 = backbone.layers.iter().map(|layer| layer.channels).sum();
+        let features: u32 = backbone.channels().iter().sum();
         Self {
             backbone,
             descriptor,
@@ -148,7 +275,7 @@ impl ModelConfig {
             DescriptorKind::Plain => 1,
             DescriptorKind::Rotation => 2,
         };
-        self.backbone.layers.map(|layer| layer.channels / divisor)
+        self.backbone.channels().map(|channels| channels / divisor)
     }
 
     /// Descriptor channels `D`, all levels together.
@@ -168,65 +295,35 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Config`] with the sizes that do not.
     pub fn validate(&self) -> Result<()> {
-        let ensure = |holds: bool, message: String| if holds { Ok(()) } else { Err(Error::Config(message)) };
-        // Kernels read a pixel's channels four at a time; concatenations must not split such a group.
-        let multiples_of_4 = [
-            ("stem", self.backbone.stem),
-            ("guide", self.guide),
-            ("nearest", self.nearest),
-            ("width", self.width),
-            ("prototypes", self.prototypes),
-        ];
-        let layers =
-            self.backbone.layers.iter().flat_map(|l| [("layer width", l.width), ("layer channels", l.channels)]);
-        let levels = self.level_channels().map(|c| ("level channels", c));
-        for (name, value) in multiples_of_4.into_iter().chain(layers).chain(levels) {
-            ensure(value > 0 && value % 4 == 0, format!("{name} is {value}, must be a positive multiple of 4"))?;
+        self.backbone.validate()?;
+        for channels in self.level_channels() {
+            channel_count("level channels", channels)?;
         }
-        for layer in &self.backbone.layers {
-            ensure(
-                (1..=64).contains(&layer.blocks),
-                format!("a layer has {} blocks, must have 1 to 64", layer.blocks),
-            )?;
-            let basic_widens = self.backbone.block == BlockKind::Basic && layer.width != layer.channels;
-            ensure(
-                !basic_widens,
-                format!("basic blocks of width {} cannot give {} channels", layer.width, layer.channels),
-            )?;
+        channel_count("guide", self.guide)?;
+        channel_count("nearest", self.nearest)?;
+        channel_count("width", self.width)?;
+        // Bounds that keep every index in 32 bits.
+        let sizes =
+            [("input", self.input, 8, 4096), ("grid", self.grid, 2, 512), ("prototypes", self.prototypes, 4, 1 << 20)];
+        for (name, value, low, high) in sizes {
+            ensure((low..=high).contains(&value), || format!("{name} is {value}, must be {low} to {high}"))?;
         }
-        // Bounds that keep every index in 32 bits and refuse nonsense before anything is allocated.
-        let bounded = [
-            ("input", self.input, 8, 4096),
-            ("grid", self.grid, 2, 512),
-            ("width", self.width, 4, 16384),
-            ("prototypes", self.prototypes, 4, 1 << 20),
-            ("stem", self.backbone.stem, 4, 16384),
-        ];
-        for (name, value, low, high) in bounded {
-            ensure((low..=high).contains(&value), format!("{name} is {value}, must be {low} to {high}"))?;
-        }
-        for layer in &self.backbone.layers {
-            ensure(
-                layer.channels <= 16384 && layer.width <= 16384,
-                format!("a layer has {} channels of width {}, at most 16384 are possible", layer.channels, layer.width),
-            )?;
-        }
-        ensure(
-            self.nearest <= self.prototypes.min(1024),
+        ensure(self.prototypes.is_multiple_of(4), || {
+            format!("prototypes is {}, must be a multiple of 4", self.prototypes)
+        })?;
+        ensure(self.nearest <= self.prototypes.min(1024), || {
             format!(
                 "{} nearest distances of {} prototypes, at most min(prototypes, 1024) are possible",
                 self.nearest, self.prototypes
-            ),
-        )?;
-        ensure(
-            self.guide <= self.descriptor_channels(),
-            format!("guide takes {} of {} descriptor channels", self.guide, self.descriptor_channels()),
-        )?;
-        ensure((1..=8).contains(&self.bins.len()), format!("{} bins, must be 1 to 8", self.bins.len()))?;
-        for &bin in &self.bins {
-            ensure((1..=self.grid).contains(&bin), format!("bin {bin} does not fit a grid of {}", self.grid))?;
-        }
-        Ok(())
+            )
+        })?;
+        ensure(self.guide <= self.descriptor_channels(), || {
+            format!("guide takes {} of {} descriptor channels", self.guide, self.descriptor_channels())
+        })?;
+        ensure((1..=8).contains(&self.bins.len()), || format!("{} bins, must be 1 to 8", self.bins.len()))?;
+        self.bins.iter().try_for_each(|bin| {
+            ensure((1..=self.grid).contains(bin), || format!("bin {bin} does not fit a grid of {}", self.grid))
+        })
     }
 }
 
@@ -245,6 +342,21 @@ mod tests {
         assert_eq!((rotation.descriptor_channels(), rotation.guide), (896, 896));
         let small = ModelConfig::standard(BackboneConfig::resnet18(), DescriptorKind::Plain);
         assert_eq!((small.descriptor_channels(), small.guide, small.width), (448, 224, 224));
+        let edge = ModelConfig::standard(BackboneConfig::efficientnet_lite0(), DescriptorKind::Plain);
+        edge.validate().expect("the edge backbone's sizes are valid");
+        assert_eq!((edge.descriptor_channels(), edge.guide), (176, 88));
+    }
+
+    /// The form that Python's `dataclasses.asdict` gives.
+    #[test]
+    fn json_form() {
+        let edge = BackboneConfig::efficientnet_lite0();
+        let json = serde_json::to_value(&edge).expect("sizes become JSON");
+        assert_eq!(json["block"], "inverted");
+        assert_eq!(json["layers"][1][0]["kernel"], 5);
+        assert_eq!(serde_json::from_value::<BackboneConfig>(json).expect("and come back"), edge);
+        let unknown = r#"{"block": "basic", "stem": 64, "layers": [], "colour": 1}"#;
+        assert!(serde_json::from_str::<BackboneConfig>(unknown).is_err());
     }
 
     #[test]

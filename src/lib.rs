@@ -1,8 +1,47 @@
-//! PCSNet few-shot anomaly detection in hand-written WGSL on wgpu.
+//! PCSNet few-shot anomaly detection, in hand-written WGSL on wgpu.
+//!
+//! PCSNet (Jiang, Cao, Shen, IEEE TNNLS 2024, arXiv 2512.15319) learns from a handful of photographs of good parts and
+//! then marks what is wrong in others. This crate runs the whole network, from 8-bit pixels to the anomaly map, on any
+//! Vulkan, Metal, DX12 or WebGPU device.
+//!
+//! ```no_run
+//! use pcsnet::{Engine, EngineOptions, Precision, gpu, image, weights::Weights};
+//!
+//! # async fn example() -> pcsnet::Result<()> {
+//! // A device of one's own, or that of the program this lives in.
+//! let (device, queue) = gpu::open_device(None).await?;
+//! let engine = Engine::new(device, queue, EngineOptions::default())?;
+//!
+//! let weights = Weights::open(["bottle.safetensors"])?;
+//! let model = engine.load(&weights, Precision::F16).await?;
+//! let session = model.session(1).await?;
+//!
+//! let photograph = image::open("bottle.png")?;
+//! let frame = image::Frame::new(model.fit(), photograph.dimensions(), model.config().input)?;
+//! let detection = session.run(&[frame.input(&photograph)?]).await?.remove(0);
+//! println!("score {}", detection.score);
+//! // The map in the photograph's own frame.
+//! let map = frame.to_original(&detection.map)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a host's
+//!   own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and [`Session::score_buffer`].
+//! * [`weights`] reads safetensors files written by PyTorch, [`image`](mod@image) does with photographs what Pillow and
+//!   torchvision did in training, and [`mod@reference`] is the whole network again in plain Rust, to check against.
 
 pub mod config;
+mod engine;
 mod error;
+pub mod gpu;
+pub mod image;
+mod model;
+mod ops;
+pub mod reference;
+pub mod weights;
 
 pub use config::ModelConfig;
+pub use engine::{Detection, Engine, EngineOptions, Model, Precision, Session, SharedBackbone, TracedStage};
 pub use error::{Error, Result};
 pub use wgpu;

@@ -1,0 +1,38 @@
+// Maximum over 3 x 3 windows, stride 2, padding 1: MaxPool2d(3, stride=2, padding=1). One invocation 4 channels of an
+// output pixel.
+//
+//   x    [batch][height][width][channels] vec4s
+//   out  [batch][out_height][out_width][channels] vec4s
+struct Params {
+    height: u32,
+    width: u32,
+    channels: u32,
+    out_height: u32,
+    out_width: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= params.out_width * params.channels {
+        return;
+    }
+    let channel = id.x % params.channels;
+    let out_x = id.x / params.channels;
+    let out_y = id.y % params.out_height;
+    let image = id.y / params.out_height;
+    // The window's centre always lies in the image, its border may not: repeating a sample changes no maximum.
+    var largest = vec4(-3.402823e38);
+    for (var dy = 0u; dy < 3u; dy++) {
+        let source_y = clamp(2u * out_y + dy, 1u, params.height) - 1u;
+        for (var dx = 0u; dx < 3u; dx++) {
+            let source_x = clamp(2u * out_x + dx, 1u, params.width) - 1u;
+            let pixel = (image * params.height + source_y) * params.width + source_x;
+            largest = max(largest, x[pixel * params.channels + channel]);
+        }
+    }
+    out[(id.y * params.out_width + out_x) * params.channels + channel] = largest;
+}

@@ -1,0 +1,34 @@
+// The largest value of each map: the image score. One workgroup a map.
+//
+//   x    [batch][pixels]
+//   out  [batch]
+struct Params {
+    pixels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+var<workgroup> largest: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let first = workgroup.x * params.pixels;
+    // Starting from a pixel rather than from a lowest value keeps maps of any range right.
+    var value = x[first + min(lane, params.pixels - 1u)];
+    for (var i = lane; i < params.pixels; i += 256u) {
+        value = max(value, x[first + i]);
+    }
+    largest[lane] = value;
+    workgroupBarrier();
+    for (var step = 128u; step > 0u; step /= 2u) {
+        if lane < step {
+            largest[lane] = max(largest[lane], largest[lane + step]);
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        out[workgroup.x] = largest[0];
+    }
+}

@@ -1,0 +1,25 @@
+// 8-bit RGBA pixels to the network's input: (x / 255 - mean) / deviation per channel, torchvision's ToTensor followed
+// by Normalize. One invocation a pixel.
+//
+//   pixels  [batch * height * width], red in the lowest byte, alpha ignored
+//   out     [batch * height * width] vec4s, the fourth channel 0
+struct Params {
+    mean: vec4<f32>,
+    deviation: vec4<f32>,
+    width: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= params.width {
+        return;
+    }
+    let index = id.y * params.width + id.x;
+    let bytes = (vec4(pixels[index]) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
+    let value = (vec4<f32>(bytes) / 255.0 - params.mean) / params.deviation;
+    out[index] = vec4(value.xyz, 0.0);
+}

@@ -1,0 +1,81 @@
+//! A convenience for programs without a device of their own.
+
+use super::requirements::check_adapter;
+use crate::{Error, Result};
+
+/// Every adapter of this machine that the compiled-in backends can see.
+pub async fn adapters() -> Vec<wgpu::Adapter> {
+    adapters_of(wgpu::Backends::all()).await
+}
+
+async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let descriptor = wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+    wgpu::Instance::new(descriptor).enumerate_adapters(backends).await
+}
+
+/// Opens a device with all the limits and features the kernels can use.
+///
+/// `name` picks the first adapter whose name contains it, regardless of case; `None` takes the best one: discrete
+/// before integrated, virtual and software adapters, OpenGL after every other backend.
+///
+/// # Errors
+/// [`Error::NoAdapter`] when there is none, none of that name, or it cannot run the kernels; it says what to install.
+pub async fn open_device(name: Option<&str>) -> Result<(wgpu::Device, wgpu::Queue)> {
+    // OpenGL is only asked where nothing better answers: some of its drivers complain on stderr of a missing display.
+    let mut found = adapters_of(wgpu::Backends::PRIMARY).await;
+    if found.is_empty() {
+        found = adapters_of(wgpu::Backends::SECONDARY).await;
+    }
+    open_adapter(&choose(found, name)?).await
+}
+
+/// [`open_device`] for an adapter of one's own choice.
+///
+/// # Errors
+/// [`Error::NoAdapter`] when it cannot run the kernels.
+pub async fn open_adapter(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+    check_adapter(adapter)?;
+    let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("pcsnet"),
+        required_features: adapter.features() & wanted,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    };
+    adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|error| Error::NoAdapter(format!("{}: {error}", adapter.get_info().name)))
+}
+
+fn choose(mut adapters: Vec<wgpu::Adapter>, name: Option<&str>) -> Result<wgpu::Adapter> {
+    if adapters.is_empty() {
+        return Err(Error::NoAdapter(
+            "this machine has no Vulkan, Metal, DX12 or OpenGL driver. Install the graphics card's driver, or a \
+             software one: on Debian and Ubuntu `apt-get install mesa-vulkan-drivers`"
+                .to_owned(),
+        ));
+    }
+    adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
+    let Some(name) = name else {
+        return Ok(adapters.swap_remove(0));
+    };
+    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+    let position = names.iter().position(|known| known.to_lowercase().contains(&name.to_lowercase()));
+    match position {
+        Some(position) => Ok(adapters.swap_remove(position)),
+        None => Err(Error::NoAdapter(format!("none is called `{name}`; there are: {}", names.join(", ")))),
+    }
+}
+
+/// The smaller, the better.
+fn rank(info: &wgpu::AdapterInfo) -> (bool, u8) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    (info.backend == wgpu::Backend::Gl, kind)
+}

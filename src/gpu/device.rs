@@ -1,0 +1,114 @@
+//! A caller's device and queue, with the pipelines made on it so far.
+
+use super::requirements::check_limits;
+use super::shaders::{self, Kernel};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Which of the matrix product's shapes a device gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatmulKernel {
+    /// Tiles in workgroup memory: discrete, integrated and mobile GPUs.
+    Tiled,
+    /// Large register tiles, no workgroup memory: adapters that run shaders on a CPU.
+    Register,
+    /// The same, sharing rows within subgroups of exactly 8 invocations.
+    RegisterSubgroup8,
+}
+
+impl MatmulKernel {
+    /// The shape that suits a device without measuring.
+    pub fn for_device(device: &wgpu::Device) -> Self {
+        let info = device.adapter_info();
+        let subgroups_of_8 = device.features().contains(wgpu::Features::SUBGROUP)
+            && info.subgroup_min_size == 8
+            && info.subgroup_max_size == 8;
+        match info.device_type {
+            wgpu::DeviceType::Cpu if subgroups_of_8 => Self::RegisterSubgroup8,
+            wgpu::DeviceType::Cpu => Self::Register,
+            _ => Self::Tiled,
+        }
+    }
+}
+
+/// A device, its queue, and its compute pipelines. Pipelines are made once per kernel and shared by all models.
+pub(crate) struct Gpu {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub limits: wgpu::Limits,
+    pub matmul: MatmulKernel,
+    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+}
+
+impl Gpu {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, matmul: MatmulKernel) -> Result<Self> {
+        let limits = device.limits();
+        check_limits(&limits)?;
+        Ok(Self { device, queue, limits, matmul, pipelines: Mutex::default() })
+    }
+
+    /// Runs calls that create something and turns what wgpu reports about them into an error.
+    ///
+    /// The scopes are closed before anything is awaited, so the caller's own error scopes see none of it.
+    pub(crate) async fn guarded<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T> {
+        let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let value = create();
+        let reports: Vec<_> = scopes.into_iter().rev().map(|scope| scope.pop()).collect();
+        for report in reports {
+            match report.await {
+                None => {}
+                Some(wgpu::Error::OutOfMemory { .. }) => return Err(Error::OutOfMemory(what.to_owned())),
+                Some(error) => return Err(Error::Gpu { what: what.to_owned(), reason: error.to_string() }),
+            }
+        }
+        Ok(value)
+    }
+
+    /// Checks that a storage buffer of this size can be created and bound whole.
+    pub(crate) fn check_buffer(&self, what: &str, bytes: u64) -> Result<()> {
+        let limits = [
+            ("max_storage_buffer_binding_size", self.limits.max_storage_buffer_binding_size),
+            ("max_buffer_size", self.limits.max_buffer_size),
+        ];
+        for (limit, available) in limits {
+            if bytes > available {
+                return Err(Error::Limit { what: what.to_owned(), limit, required: bytes, available });
+            }
+        }
+        Ok(())
+    }
+
+    /// The pipeline of a kernel, made at first use.
+    pub(crate) async fn pipeline(&self, kernel: &Kernel) -> Result<wgpu::ComputePipeline> {
+        let label = kernel.label();
+        let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = known().get(&label) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = self.guarded(&format!("kernel {label}"), || self.create_pipeline(kernel, &label)).await?;
+        known().insert(label, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn create_pipeline(&self, kernel: &Kernel, label: &str) -> wgpu::ComputePipeline {
+        let source = shaders::source(kernel.shader, &kernel.defines);
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &kernel.constants,
+                // Every kernel writes workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        })
+    }
+}

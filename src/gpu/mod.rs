@@ -1,0 +1,23 @@
+//! The only part of the crate that speaks to wgpu: devices and what they must offer, shaders and pipelines, activation
+//! memory, and the recorded sequence of dispatches.
+
+mod adapter;
+mod arena;
+mod device;
+mod graph;
+mod readback;
+mod requirements;
+mod schedule;
+pub(crate) mod shaders;
+mod upload;
+
+pub use adapter::{adapters, open_adapter, open_device};
+pub use device::MatmulKernel;
+pub use requirements::{check_adapter, required_limits};
+
+pub(crate) use device::Gpu;
+pub(crate) use graph::{Binding, Graph, Slice, Tensor};
+pub(crate) use readback::read_buffers;
+pub(crate) use schedule::Schedule;
+pub(crate) use shaders::Kernel;
+pub(crate) use upload::Uploader;

@@ -1,0 +1,117 @@
+//! The network decided: every dispatch with its pipeline, bindings and memory, to be replayed image after image.
+
+use super::graph::Slice;
+use super::{Gpu, read_buffers};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Duration;
+
+pub(crate) struct Step {
+    pub label: String,
+    pub pipeline: wgpu::ComputePipeline,
+    pub bind_group: wgpu::BindGroup,
+    pub workgroups: [u32; 3],
+}
+
+/// A named intermediate result that kept its memory.
+pub(crate) struct Stage {
+    pub name: String,
+    pub slice: Slice,
+    pub buffer: wgpu::Buffer,
+}
+
+pub(crate) struct Schedule {
+    pub(super) steps: Vec<Step>,
+    pub(super) external: HashMap<usize, wgpu::Buffer>,
+    pub stages: Vec<Stage>,
+    /// GPU memory of all activations.
+    pub bytes: u64,
+}
+
+impl Schedule {
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Records some of the steps as one compute pass.
+    pub(crate) fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>) {
+        self.record_pass(encoder, steps, None);
+    }
+
+    fn record_pass(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        steps: Range<usize>,
+        timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) {
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("pcsnet"), timestamp_writes };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        for step in &self.steps[steps] {
+            let [x, y, z] = step.workgroups;
+            pass.push_debug_group(&step.label);
+            pass.set_pipeline(&step.pipeline);
+            pass.set_bind_group(0, &step.bind_group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+            pass.pop_debug_group();
+        }
+    }
+
+    /// Runs every step as a pass of its own and gives each step's label and time on the device.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] when the device was made without `TIMESTAMP_QUERY`.
+    pub(crate) async fn profile(&self, gpu: &Gpu) -> Result<Vec<(String, Duration)>> {
+        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            let reason = "the device was made without TIMESTAMP_QUERY".to_owned();
+            return Err(Error::Gpu { what: "timing single steps".to_owned(), reason });
+        }
+        let mut times = Vec::with_capacity(self.steps.len());
+        // Two timestamps a step, and a limit on those of one query set.
+        const STEPS: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
+        for first in (0..self.steps.len()).step_by(STEPS) {
+            let steps = first..(first + STEPS).min(self.steps.len());
+            let ticks = self.timestamps(gpu, steps.clone()).await?;
+            let period = f64::from(gpu.queue.get_timestamp_period());
+            let durations = ticks
+                .chunks_exact(2)
+                .map(|pair| Duration::from_nanos((pair[1].saturating_sub(pair[0]) as f64 * period) as u64));
+            times.extend(self.steps[steps].iter().map(|step| step.label.clone()).zip(durations));
+        }
+        Ok(times)
+    }
+
+    /// Timestamps at the beginning and the end of each step.
+    async fn timestamps(&self, gpu: &Gpu, steps: Range<usize>) -> Result<Vec<u64>> {
+        let count = 2 * steps.len() as u32;
+        let size = u64::from(count) * u64::from(wgpu::QUERY_SIZE);
+        let resolved = gpu
+            .guarded("timestamps", || {
+                let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                    label: Some("steps"),
+                    ty: wgpu::QueryType::Timestamp,
+                    count,
+                });
+                let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("timestamps"),
+                    size,
+                    usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+                    mapped_at_creation: false,
+                });
+                let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                for (index, step) in (0..).zip(steps) {
+                    let writes = wgpu::ComputePassTimestampWrites {
+                        query_set: &queries,
+                        beginning_of_pass_write_index: Some(2 * index),
+                        end_of_pass_write_index: Some(2 * index + 1),
+                    };
+                    self.record_pass(&mut encoder, step..step + 1, Some(writes));
+                }
+                encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+                gpu.queue.submit([encoder.finish()]);
+                resolved
+            })
+            .await?;
+        Ok(read_buffers(gpu, &[(&resolved, size)]).await?.remove(0))
+    }
+}

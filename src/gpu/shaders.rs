@@ -1,0 +1,170 @@
+//! The WGSL sources, compiled into the crate, and the tiny preprocessor that serves their shared parts and variants.
+//!
+//! Three directives, each alone on its line: `#import name` puts `shaders/shared/name.wgsl` there, once; `#ifdef NAME`
+//! .. `#else` .. `#endif` keeps one of two parts.
+
+use std::collections::BTreeSet;
+
+/// A shader, the names defined for its `#ifdef`s, and the values of its overridable constants: one compute pipeline.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Kernel {
+    /// File name in `shaders/`, without extension.
+    pub shader: &'static str,
+    pub defines: Vec<&'static str>,
+    pub constants: Vec<(&'static str, f64)>,
+}
+
+impl Kernel {
+    /// The shader as its file stands.
+    pub(crate) fn new(shader: &'static str) -> Self {
+        Self { shader, ..Self::default() }
+    }
+
+    /// What tells this pipeline from every other.
+    pub(crate) fn label(&self) -> String {
+        let defines = self.defines.iter().map(|name| format!("+{name}"));
+        let constants = self.constants.iter().map(|(name, value)| format!("[{name}={value}]"));
+        std::iter::once(self.shader.to_owned()).chain(defines).chain(constants).collect()
+    }
+}
+
+macro_rules! sources {
+    ($folder:literal: $($name:ident),* $(,)?) => {
+        &[$((stringify!($name), include_str!(concat!("../../shaders/", $folder, stringify!($name), ".wgsl")))),*]
+    };
+}
+
+/// Every shader with an entry point.
+const SHADERS: &[(&str, &str)] = sources!["":
+    adaptive_pool, avg_pool, blur, depthwise, distances, matmul_register, matmul_tiled, max_pool, max_score, nearest, normalize,
+    pack_nchw, project, resize, resize_sum, resize_through, square_norm, upsample_map, winograd_input, winograd_output,
+];
+
+/// What shaders import.
+const SHARED: &[(&str, &str)] = sources!["shared/": activation, bilinear, matmul];
+
+/// Every set of names a shader is ever compiled with.
+#[cfg(test)]
+const VARIANTS: &[(&str, &[&[&str]])] = &[
+    ("matmul_tiled", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
+    (
+        "matmul_register",
+        &[
+            &[],
+            &["WEIGHTS_F16"],
+            &["CONVOLUTION"],
+            &["WEIGHTS_F16", "CONVOLUTION"],
+            &["SUBGROUP_8"],
+            &["WEIGHTS_F16", "SUBGROUP_8"],
+            &["CONVOLUTION", "SUBGROUP_8"],
+            &["WEIGHTS_F16", "CONVOLUTION", "SUBGROUP_8"],
+        ],
+    ),
+];
+
+fn find(sources: &[(&'static str, &'static str)], name: &str) -> &'static str {
+    sources.iter().find(|(known, _)| *known == name).map_or_else(
+        || panic!("shader source `{name}` is not compiled in; add it to the list in gpu/shaders.rs"),
+        |(_, source)| source,
+    )
+}
+
+/// The WGSL text of a shader with the given names defined.
+///
+/// # Panics
+/// On a name or directive that does not exist, which the test over all variants finds.
+pub(crate) fn source(shader: &str, defines: &[&str]) -> String {
+    let mut text = String::new();
+    expand(find(SHADERS, shader), defines, &mut BTreeSet::new(), &mut text);
+    text
+}
+
+fn expand(source: &str, defines: &[&str], imported: &mut BTreeSet<String>, text: &mut String) {
+    // One entry for each open #ifdef: whether lines inside it are kept.
+    let mut kept = Vec::new();
+    for line in source.lines() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("#ifdef"), Some(name)) => kept.push(defines.contains(&name)),
+            (Some("#else"), None) => {
+                let last = kept.last_mut().expect("#else stands inside an #ifdef");
+                *last = !*last;
+            }
+            (Some("#endif"), None) => {
+                kept.pop().expect("#endif closes an #ifdef");
+            }
+            (Some("#import"), Some(name)) if imported.insert(name.to_owned()) => {
+                expand(find(SHARED, name), defines, imported, text);
+            }
+            (Some("#import"), Some(_)) => {}
+            (Some(word), _) if word.starts_with('#') => panic!("unknown shader directive: {line}"),
+            _ if kept.iter().all(|keep| *keep) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            _ => {}
+        }
+    }
+    assert!(kept.is_empty(), "an #ifdef is not closed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naga::back::{hlsl, msl, spv};
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+    /// Every shader with every set of names it is compiled with.
+    fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        SHADERS.iter().flat_map(|(shader, _)| {
+            let listed = VARIANTS.iter().find(|(name, _)| name == shader).map(|(_, sets)| *sets);
+            listed.unwrap_or(&[&[]]).iter().map(move |defines| (*shader, *defines))
+        })
+    }
+
+    #[test]
+    fn directives() {
+        let mut text = String::new();
+        expand("#ifdef A\na\n#else\nb\n#endif\nc", &["A"], &mut BTreeSet::new(), &mut text);
+        assert_eq!(text, "a\nc\n");
+        text.clear();
+        expand("#ifdef A\na\n#ifdef B\nab\n#endif\n#else\nb\n#endif\nc", &["B"], &mut BTreeSet::new(), &mut text);
+        assert_eq!(text, "b\nc\n");
+    }
+
+    /// No GPU is needed to know that every variant parses, validates, and translates for Vulkan, Metal and DX12.
+    #[test]
+    fn every_variant_translates_to_every_backend() {
+        for (shader, defines) in variants() {
+            let source = source(shader, defines);
+            let module = naga::front::wgsl::parse_str(&source)
+                .unwrap_or_else(|error| panic!("{shader} {defines:?}: {}", error.emit_to_string(&source)));
+            let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+            validator
+                .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+                .subgroup_operations(naga::valid::SubgroupOperationSet::all());
+            let info = validator
+                .validate(&module)
+                .unwrap_or_else(|error| panic!("{shader} {defines:?}: {}", error.emit_to_string(&source)));
+            let (module, info) =
+                naga::back::pipeline_constants::process_overrides(&module, &info, None, &Default::default())
+                    .unwrap_or_else(|error| panic!("{shader} {defines:?}: {error}"));
+            let context = |backend: &str| format!("{shader} {defines:?} to {backend}");
+            let spirv = spv::Options { lang_version: (1, 3), ..Default::default() };
+            spv::write_vec(&module, &info, &spirv, None).unwrap_or_else(|e| panic!("{}: {e}", context("SPIR-V")));
+            let metal = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+            msl::write_string(&module, &info, &metal, &Default::default())
+                .unwrap_or_else(|e| panic!("{}: {e}", context("MSL")));
+            let direct3d = hlsl::Options {
+                shader_model: hlsl::ShaderModel::V6_0,
+                fake_missing_bindings: true,
+                ..Default::default()
+            };
+            let pipeline = hlsl::PipelineOptions::default();
+            hlsl::Writer::new(&mut String::new(), &direct3d, &pipeline)
+                .write(&module, &info, None)
+                .unwrap_or_else(|e| panic!("{}: {e}", context("HLSL")));
+        }
+    }
+}

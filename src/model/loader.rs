@@ -1,0 +1,137 @@
+//! From tensors in files to constants on the GPU.
+
+use crate::gpu::{Gpu, Uploader};
+use crate::ops::{Algorithm, Conv2d, Depthwise, Geometry, Matrix};
+use crate::weights::{Weights, layout};
+use crate::{Error, Result};
+
+/// Reads, folds, lays out and uploads one tensor after another.
+pub(crate) struct Loader<'a> {
+    pub weights: &'a Weights,
+    uploader: Uploader<'a>,
+    f16: bool,
+}
+
+/// A BatchNorm's name and what it adds to variances.
+#[derive(Clone, Copy)]
+pub(crate) struct Norm<'a> {
+    pub name: &'a str,
+    pub epsilon: f64,
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(gpu: &'a Gpu, weights: &'a Weights, f16: bool) -> Self {
+        Self { weights, uploader: Uploader::new(gpu), f16 }
+    }
+
+    /// Waits for the last uploads and gives the bytes of all.
+    pub(crate) fn finish(mut self) -> u64 {
+        self.uploader.flush();
+        self.uploader.total()
+    }
+
+    /// Matrices `[batch][depth][columns]`, packed as f16 if the model is loaded so.
+    pub(crate) async fn matrix(
+        &mut self,
+        label: &str,
+        values: &[f32],
+        [batch, depth, columns]: [u32; 3],
+    ) -> Result<Matrix> {
+        debug_assert_eq!(values.len(), batch as usize * depth as usize * columns as usize, "{label}");
+        let buffer = if self.f16 {
+            let halves = pack_f16(label, values)?;
+            self.uploader.buffer(label, bytemuck::cast_slice(&halves)).await?
+        } else {
+            self.uploader.buffer(label, bytemuck::cast_slice(values)).await?
+        };
+        Ok(Matrix { buffer, batch, depth, columns, f16: self.f16 })
+    }
+
+    /// Values that stay f32: biases, norms, maps of constants.
+    pub(crate) async fn vector(&mut self, label: &str, values: &[f32]) -> Result<wgpu::Buffer> {
+        self.uploader.buffer(label, bytemuck::cast_slice(values)).await
+    }
+
+    /// A convolution without bias, `{name}.weight` of shape output x input x kernel x kernel.
+    pub(crate) async fn conv2d(
+        &mut self,
+        name: &str,
+        [outputs, inputs]: [u32; 2],
+        geometry: Geometry,
+    ) -> Result<Conv2d> {
+        let shape = [outputs, inputs, geometry.kernel, geometry.kernel].map(|n| n as usize);
+        let weight = self.weights.read(&format!("{name}.weight"), &shape)?;
+        self.laid_out(name, weight, None, shape, geometry).await
+    }
+
+    /// A convolution and the BatchNorm behind it as one convolution with bias.
+    pub(crate) async fn conv2d_folded(
+        &mut self,
+        name: &str,
+        norm: Norm<'_>,
+        [outputs, inputs]: [u32; 2],
+        geometry: Geometry,
+    ) -> Result<Conv2d> {
+        let shape = [outputs, inputs, geometry.kernel, geometry.kernel].map(|n| n as usize);
+        let folded = self.weights.read_folded(name, norm.name, shape, norm.epsilon)?;
+        self.laid_out(name, folded.weight, Some(folded.bias), shape, geometry).await
+    }
+
+    /// A depthwise convolution and the BatchNorm behind it.
+    pub(crate) async fn depthwise_folded(
+        &mut self,
+        name: &str,
+        norm: Norm<'_>,
+        channels: u32,
+        geometry: Geometry,
+    ) -> Result<Depthwise> {
+        let shape = [channels, 1, geometry.kernel, geometry.kernel].map(|n| n as usize);
+        let folded = self.weights.read_folded(name, norm.name, shape, norm.epsilon)?;
+        let rows = layout::rows_of_inputs(&folded.weight, shape, 1);
+        Ok(Depthwise {
+            geometry,
+            weight: self.vector(&format!("{name}.weight"), &rows).await?,
+            bias: self.vector(&format!("{name}.bias"), &folded.bias).await?,
+        })
+    }
+
+    async fn laid_out(
+        &mut self,
+        name: &str,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        shape: [usize; 4],
+        geometry: Geometry,
+    ) -> Result<Conv2d> {
+        let [outputs, inputs, kernel, _] = shape;
+        let padded_inputs = inputs.next_multiple_of(4);
+        let (values, depth) = match geometry.algorithm() {
+            Algorithm::Winograd => (layout::winograd(&weight, outputs, inputs), inputs),
+            Algorithm::Pointwise | Algorithm::Implicit => {
+                (layout::rows_of_inputs(&weight, shape, padded_inputs), kernel * kernel * padded_inputs)
+            }
+        };
+        // The file's values are no longer needed while the laid-out ones travel.
+        drop(weight);
+        let batch = values.len() / (depth * outputs);
+        let matrix_shape = [batch, depth, outputs].map(|n| n as u32);
+        let matrix = self.matrix(&format!("{name}.weight"), &values, matrix_shape).await?;
+        let bias = match bias {
+            Some(bias) => Some(self.vector(&format!("{name}.bias"), &bias).await?),
+            None => None,
+        };
+        Ok(Conv2d { geometry, matrix, bias })
+    }
+}
+
+fn pack_f16(label: &str, values: &[f32]) -> Result<Vec<half::f16>> {
+    let halves: Vec<half::f16> = values.iter().map(|&value| half::f16::from_f32(value)).collect();
+    match values.iter().zip(&halves).find(|(_, half)| half.is_infinite()) {
+        None => Ok(halves),
+        Some((value, _)) => Err(Error::Input {
+            what: format!("tensor `{label}` as f16"),
+            expected: "values of at most 65504; load the model with f32 weights".to_owned(),
+            found: value.to_string(),
+        }),
+    }
+}

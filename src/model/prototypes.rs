@@ -1,0 +1,122 @@
+//! Distances to the prototypes and the nearest of them (NETWORK: prototypes, distances, nearest K).
+
+use super::Loader;
+use super::descriptor::Descriptors;
+use crate::config::LEVELS;
+use crate::gpu::{Graph, Tensor};
+use crate::ops::{Band, Epilogue, Matrix, Product, distances, matmul, nearest, square_norm};
+use crate::{ModelConfig, Result};
+
+/// Prototypes relative to their mean. With `m` the mean and `C' = C - m`,
+///
+/// `|phi - C|^2 = |phi - m|^2 + (|C'|^2 + 2 m . C') - 2 phi . C'`,
+///
+/// exactly. Descriptors and prototypes share most of their length, which this takes out of the subtraction, so that far
+/// less of it is lost to rounding.
+pub(crate) struct Prototypes {
+    /// Each level's channels of all `C'`, `[channels][P]`.
+    levels: Vec<Matrix>,
+    /// `m`, `[D]`.
+    mean: wgpu::Buffer,
+    /// `|C'|^2 + 2 m . C'` of each prototype.
+    norms: wgpu::Buffer,
+    nearest: u32,
+}
+
+/// Squared distances that exist at once: a band of grid rows has about this many bytes of them.
+const BAND_BYTES: u32 = 16 << 20;
+
+impl Prototypes {
+    pub(crate) async fn load(loader: &mut Loader<'_>, config: &ModelConfig) -> Result<Self> {
+        let prototypes = config.prototypes as usize;
+        let mut values = loader.weights.read("adaptor.C", &[config.descriptor_channels() as usize, prototypes])?;
+        let (mean, norms) = center(&mut values, prototypes);
+        let mut levels = Vec::with_capacity(LEVELS);
+        let mut rest = values.as_slice();
+        for (level, channels) in config.level_channels().into_iter().enumerate() {
+            let (rows, below) = rest.split_at(channels as usize * prototypes);
+            let label = format!("prototypes.layer_{}", level + 1);
+            levels.push(loader.matrix(&label, rows, [1, channels, config.prototypes]).await?);
+            rest = below;
+        }
+        let mean = loader.vector("prototypes.mean", &mean).await?;
+        let norms = loader.vector("prototypes.norms", &norms).await?;
+        Ok(Self { levels, mean, norms, nearest: config.nearest })
+    }
+
+    /// `[batch][grid][grid][K]`, the distances to the nearest prototypes in ascending order.
+    pub(crate) fn write(&self, graph: &mut Graph<'_>, descriptors: &Descriptors) -> Tensor {
+        let whole = descriptors.whole;
+        let grid = whole.width;
+        let norms = square_norm(graph, "prototypes.position_norms", whole, &self.mean);
+        let score = graph.tensor("score", [whole.batch, grid, grid, self.nearest]);
+        let row_bytes = 4 * grid * self.levels[0].columns;
+        // Every position of a band is a row of workgroups, of which a dispatch has at most 65535.
+        let band_rows = (BAND_BYTES / row_bytes).min(65535 / grid).clamp(1, grid);
+        for image in 0..whole.batch {
+            for first_row in (0..grid).step_by(band_rows as usize) {
+                let rows = band_rows.min(grid - first_row);
+                let first_position = image * grid * grid;
+                let label = format!("prototypes.image{image}.rows{first_row}");
+                let band = self.band(graph, &label, descriptors, image, first_row, rows);
+                let squared = distances(graph, &format!("{label}.distances"), &band, norms, &self.norms);
+                let out = score.row_range(first_position + first_row * grid, rows * grid);
+                nearest(graph, &format!("{label}.nearest"), squared, out);
+            }
+        }
+        score
+    }
+
+    /// The products of the levels' rows that a band of grid rows is interpolated from.
+    fn band(
+        &self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        descriptors: &Descriptors,
+        image: u32,
+        first_row: u32,
+        rows: u32,
+    ) -> Band {
+        let grid = descriptors.whole.width;
+        let needed = descriptors.levels.map(|level| source_rows(first_row, rows, level.height, grid));
+        let products = [0, 1, 2].map(|index| {
+            let (level, (first, count)) = (descriptors.levels[index], needed[index]);
+            let matrix = &self.levels[index];
+            let label = format!("{label}.product{}", index + 1);
+            let out = graph.tensor(&label, [1, count, level.width, matrix.columns]);
+            let a = level.row_range((image * level.height + first) * level.width, count * level.width);
+            let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out.all() };
+            matmul(graph, &label, &product);
+            out
+        });
+        let first_product_rows = needed.map(|(first, _)| first);
+        Band { grid, first_row, rows, first_position: image * grid * grid, products, first_product_rows }
+    }
+}
+
+/// Takes the mean out of prototypes `[D][P]`; gives the mean, and `|C'|^2 + 2 m . C'` of each.
+fn center(values: &mut [f32], prototypes: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut means = Vec::with_capacity(values.len() / prototypes);
+    let mut norms = vec![0.0_f64; prototypes];
+    for row in values.chunks_exact_mut(prototypes) {
+        let mean = (row.iter().map(|&value| f64::from(value)).sum::<f64>() / prototypes as f64) as f32;
+        for (norm, value) in norms.iter_mut().zip(row) {
+            *value -= mean;
+            let centered = f64::from(*value);
+            *norm += centered * (centered + 2.0 * f64::from(mean));
+        }
+        means.push(mean);
+    }
+    (means, norms.into_iter().map(|norm| norm as f32).collect())
+}
+
+/// First row and number of rows of `size` that bilinear resizing (half-pixel centres) of rows `first..first + rows` of
+/// `to_size` reads. The margin covers the difference between this arithmetic and a shader's.
+fn source_rows(first: u32, rows: u32, size: u32, to_size: u32) -> (u32, u32) {
+    const MARGIN: f64 = 1e-3;
+    let source = |row: u32| (f64::from(row) + 0.5) * f64::from(size) / f64::from(to_size) - 0.5;
+    let low = (source(first) - MARGIN).max(0.0) as u32;
+    let high = ((source(first + rows - 1) + MARGIN).max(0.0) as u32 + 1).min(size - 1);
+    let low = low.min(size - 1);
+    (low, high - low + 1)
+}

@@ -1,0 +1,65 @@
+//! What happens to a sum before it is stored. The shaders' side is `shared/activation.wgsl`.
+
+use crate::gpu::{Binding, Slice};
+
+/// A piecewise linear activation: x above zero, `slope` x below, never above `ceiling`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Activation {
+    pub slope: f32,
+    pub ceiling: f32,
+}
+
+impl Activation {
+    pub(crate) const IDENTITY: Self = Self { slope: 1.0, ceiling: f32::MAX };
+    pub(crate) const RELU: Self = Self { slope: 0.0, ceiling: f32::MAX };
+    pub(crate) const RELU6: Self = Self { slope: 0.0, ceiling: 6.0 };
+    /// PyTorch's default `leaky_relu`.
+    pub(crate) const LEAKY_RELU: Self = Self { slope: 0.01, ceiling: f32::MAX };
+}
+
+/// Something added to a sum.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Residual<'a> {
+    #[default]
+    None,
+    /// activation(sum + residual): the identity of a residual block.
+    Before(Slice),
+    /// activation(sum) + residual: the decoder's skip connections.
+    After(Slice),
+    /// activation(sum + residual), a constant of one image's `rows` that all images share.
+    Constant { buffer: &'a wgpu::Buffer, rows: u32 },
+}
+
+impl Residual<'_> {
+    /// The shaders' `residual_kind`.
+    pub(super) fn kind(&self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Before(_) | Self::Constant { .. } => 1,
+            Self::After(_) => 2,
+        }
+    }
+
+    /// What to bind; `unused` stands in where there is no residual.
+    pub(super) fn binding<'b>(&'b self, unused: &'b wgpu::Buffer) -> Binding<'b> {
+        match self {
+            Self::None => Binding::Constant(unused),
+            Self::Before(slice) | Self::After(slice) => Binding::Read(slice.tensor),
+            Self::Constant { buffer, .. } => Binding::Constant(buffer),
+        }
+    }
+}
+
+/// Everything between a sum and its place in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a> {
+    /// One value for each output channel.
+    pub bias: Option<&'a wgpu::Buffer>,
+    pub activation: Activation,
+    pub residual: Residual<'a>,
+}
+
+impl Epilogue<'_> {
+    /// The sum as it is.
+    pub(crate) const NONE: Self = Self { bias: None, activation: Activation::IDENTITY, residual: Residual::None };
+}

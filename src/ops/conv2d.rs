@@ -1,0 +1,108 @@
+//! Convolutions. Which algorithm runs was decided when the weights were laid out.
+
+use super::activation::{Activation, Epilogue, Residual};
+use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
+use super::winograd;
+use crate::gpu::{Graph, Tensor};
+
+/// A convolution with its weights in the layout its algorithm wants.
+pub(crate) struct Conv2d {
+    pub geometry: Geometry,
+    pub matrix: Matrix,
+    pub bias: Option<wgpu::Buffer>,
+}
+
+/// How a square kernel moves over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub kernel: u32,
+    pub stride: u32,
+    pub padding: Padding,
+}
+
+/// Zeros around the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// As many on every side.
+    Even(u32),
+    /// TensorFlow's "SAME": as many as give size / stride outputs, rounded up; the odd one goes right and below.
+    Same,
+}
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// A matrix product over the pixels. Matrix `[in][out]`.
+    Pointwise,
+    /// A matrix product whose rows are gathered on the way. Matrix `[kernel row][kernel column][in][out]`.
+    Implicit,
+    /// Winograd's F(2x2, 3x3). Matrices `[16][in][out]`.
+    Winograd,
+}
+
+impl Geometry {
+    pub(crate) const POINTWISE: Self = Self { kernel: 1, stride: 1, padding: Padding::Even(0) };
+    pub(crate) const SIDE_3: Self = Self { kernel: 3, stride: 1, padding: Padding::Even(1) };
+
+    /// What a convolution of this geometry runs as.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match *self {
+            Self::POINTWISE => Algorithm::Pointwise,
+            Self::SIDE_3 => Algorithm::Winograd,
+            _ => Algorithm::Implicit,
+        }
+    }
+
+    /// Side of the output for a side of the input.
+    pub(super) fn out_size(&self, size: u32) -> u32 {
+        match self.padding {
+            Padding::Even(padding) => (size + 2 * padding - self.kernel) / self.stride + 1,
+            Padding::Same => size.div_ceil(self.stride),
+        }
+    }
+
+    /// Zeros before the first of `size` pixels.
+    pub(super) fn padding_before(&self, size: u32) -> u32 {
+        match self.padding {
+            Padding::Even(padding) => padding,
+            Padding::Same => ((self.out_size(size) - 1) * self.stride + self.kernel).saturating_sub(size) / 2,
+        }
+    }
+}
+
+/// `activation(conv2d(max(x, input_floor)) + bias)` with a residual: PyTorch's cross-correlation with zero padding.
+/// The floor is 0 for a relu on the way in, [`f32::MIN`] for none.
+pub(crate) fn conv2d(
+    graph: &mut Graph<'_>,
+    label: &str,
+    x: Tensor,
+    input_floor: f32,
+    conv: &Conv2d,
+    activation: Activation,
+    residual: Residual<'_>,
+) -> Tensor {
+    let geometry = conv.geometry;
+    let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
+    let out = graph.tensor(label, [x.batch, height, width, conv.matrix.columns]);
+    let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
+    let product = Product { a: x.all(), input_floor, matrix: &conv.matrix, epilogue, out: out.all() };
+    match geometry.algorithm() {
+        Algorithm::Pointwise => matmul(graph, label, &product),
+        Algorithm::Winograd => winograd::conv2d(graph, label, x, out, &product),
+        Algorithm::Implicit => {
+            debug_assert!(x.height == x.width || matches!(geometry.padding, Padding::Even(_)), "{label}");
+            let gather = Gather {
+                in_height: x.height,
+                in_width: x.width,
+                in_channels: x.channels / 4,
+                out_height: height,
+                out_width: width,
+                kernel: geometry.kernel,
+                stride: geometry.stride,
+                padding: geometry.padding_before(x.width),
+            };
+            matmul_gathered(graph, label, &product, gather);
+        }
+    }
+    out
+}

@@ -1,0 +1,32 @@
+//! One file per operation: the typed face of the shader of the same name. Each appends its dispatches to a graph.
+
+mod activation;
+mod conv2d;
+mod depthwise;
+mod distances;
+mod maps;
+mod matmul;
+mod nearest;
+mod pointwise;
+mod pool;
+mod resize;
+mod winograd;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use activation::{Activation, Epilogue, Residual};
+pub(crate) use conv2d::{Algorithm, Conv2d, Geometry, Padding, conv2d};
+pub(crate) use depthwise::{Depthwise, depthwise};
+pub(crate) use distances::{Band, distances};
+pub(crate) use maps::{blur, gaussian_weights, max_score, project, upsample_map};
+pub(crate) use matmul::{Matrix, Product, matmul};
+pub(crate) use nearest::nearest;
+pub(crate) use pointwise::{normalize, pack_nchw, square_norm};
+pub(crate) use pool::{adaptive_pool, avg_pool, max_pool};
+pub(crate) use resize::{resize, resize_sum, resize_through};
+
+/// Workgroups of 64 invocations along x that cover `items`.
+fn groups_of_64(items: u32) -> u32 {
+    items.div_ceil(64)
+}

@@ -1,0 +1,58 @@
+//! Operations on each pixel alone: `normalize`, `pack_nchw`, `square_norm`.
+
+use super::groups_of_64;
+use crate::config::Normalization;
+use crate::gpu::{Binding, Graph, Kernel, Tensor};
+
+/// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel.
+pub(crate) fn normalize(graph: &mut Graph<'_>, pixels: Tensor, normalization: Normalization) -> Tensor {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        mean: [f32; 4],
+        deviation: [f32; 4],
+        width: u32,
+        // WGSL rounds a struct's size up to its largest alignment.
+        padding: [u32; 3],
+    }
+    let Normalization { mean, deviation } = normalization;
+    let [mean, deviation] = [(mean, 0.0), (deviation, 1.0)].map(|([r, g, b], a)| [r, g, b, a]);
+    let params = Params { mean, deviation, width: pixels.width, padding: [0; 3] };
+    let out = graph.tensor("input", [pixels.batch, pixels.height, pixels.width, 4]);
+    let workgroups = [groups_of_64(pixels.width), pixels.batch * pixels.height, 1];
+    let bindings = [Binding::Read(pixels), Binding::Write(out)];
+    graph.dispatch("normalize", Kernel::new("normalize"), &params, &bindings, workgroups);
+    out
+}
+
+/// A `[batch][3][height][width]` tensor of f32 (bound as `planes`, any shape of as many elements) to channels last with
+/// a zero fourth channel.
+pub(crate) fn pack_nchw(graph: &mut Graph<'_>, planes: Tensor, [batch, height, width]: [u32; 3]) -> Tensor {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        width: u32,
+        height: u32,
+    }
+    let out = graph.tensor("input", [batch, height, width, 4]);
+    let workgroups = [groups_of_64(width), batch * height, 1];
+    let bindings = [Binding::Read(planes), Binding::Write(out)];
+    graph.dispatch("pack_nchw", Kernel::new("pack_nchw"), &Params { width, height }, &bindings, workgroups);
+    out
+}
+
+/// The squared distance of each pixel's channels from `center`, `[pixels]`.
+pub(crate) fn square_norm(graph: &mut Graph<'_>, label: &str, x: Tensor, center: &wgpu::Buffer) -> Tensor {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        pixels: u32,
+        channels: u32,
+    }
+    let out = graph.tensor(label, [x.batch, x.height, x.width, 1]);
+    let params = Params { pixels: x.pixels(), channels: x.channels / 4 };
+    let workgroups = [groups_of_64(params.pixels), 1, 1];
+    let bindings = [Binding::Read(x), Binding::Constant(center), Binding::Write(out)];
+    graph.dispatch(label, Kernel::new("square_norm"), &params, &bindings, workgroups);
+    out
+}

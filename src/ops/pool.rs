@@ -1,0 +1,63 @@
+//! Pooling: `max_pool`, `avg_pool`, `adaptive_pool`.
+
+use super::groups_of_64;
+use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor};
+
+/// `MaxPool2d(3, stride=2, padding=1)`.
+pub(crate) fn max_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        height: u32,
+        width: u32,
+        channels: u32,
+        out_height: u32,
+        out_width: u32,
+    }
+    let (out_height, out_width) = (x.height.div_ceil(2), x.width.div_ceil(2));
+    let out = graph.tensor(label, [x.batch, out_height, out_width, x.channels]);
+    let params = Params { height: x.height, width: x.width, channels: x.channels / 4, out_height, out_width };
+    let workgroups = [groups_of_64(out_width * params.channels), x.batch * out_height, 1];
+    graph.dispatch(label, Kernel::new("max_pool"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    out
+}
+
+/// `avg_pool2d(3, stride=1, padding=1)`, padding counted.
+pub(crate) fn avg_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        height: u32,
+        width: u32,
+        channels: u32,
+    }
+    let out = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+    let params = Params { height: x.height, width: x.width, channels: x.channels / 4 };
+    let workgroups = [groups_of_64(x.width * params.channels), x.batch * x.height, 1];
+    graph.dispatch(label, Kernel::new("avg_pool"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    out
+}
+
+/// `adaptive_avg_pool2d` of the leading `out.channels` channels of a square `x` into the leading ones of a square `out`.
+pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice) {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        size: u32,
+        stride: u32,
+        channels: u32,
+        out_size: u32,
+        out_stride: u32,
+    }
+    debug_assert_eq!(out.first, 0);
+    let params = Params {
+        size: x.width,
+        stride: x.channels / 4,
+        channels: out.channels / 4,
+        out_size: out.tensor.width,
+        out_stride: out.stride() / 4,
+    };
+    let workgroups = [groups_of_64(params.out_size * params.channels), x.batch * params.out_size, 1];
+    let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
+    graph.dispatch(label, Kernel::new("adaptive_pool"), &params, &bindings, workgroups);
+}

@@ -1,0 +1,87 @@
+//! Bilinear resizing: `resize`, `resize_through`, `resize_sum`.
+
+use super::groups_of_64;
+use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor};
+
+/// `interpolate(x, mode="bilinear")` to the size of `out`'s tensor, into some of its channels.
+pub(crate) fn resize(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, align_corners: bool) {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        height: u32,
+        width: u32,
+        channels: u32,
+        out_height: u32,
+        out_width: u32,
+        out_offset: u32,
+        out_stride: u32,
+        align_corners: u32,
+    }
+    debug_assert_eq!(x.channels, out.channels, "{label}");
+    let params = Params {
+        height: x.height,
+        width: x.width,
+        channels: x.channels / 4,
+        out_height: out.tensor.height,
+        out_width: out.tensor.width,
+        out_offset: out.first / 4,
+        out_stride: out.stride() / 4,
+        align_corners: align_corners.into(),
+    };
+    let workgroups = [groups_of_64(params.out_width * params.channels), x.batch * params.out_height, 1];
+    let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
+    graph.dispatch(label, Kernel::new("resize"), &params, &bindings, workgroups);
+}
+
+/// Two resizes with aligned corners, first to `through` x `through`, then to the size of `out`'s tensor. All square.
+pub(crate) fn resize_through(graph: &mut Graph<'_>, label: &str, x: Tensor, through: u32, out: Slice) {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        size: u32,
+        through: u32,
+        out_size: u32,
+        channels: u32,
+        out_offset: u32,
+        out_stride: u32,
+    }
+    debug_assert_eq!(x.channels, out.channels, "{label}");
+    let params = Params {
+        size: x.width,
+        through,
+        out_size: out.tensor.width,
+        channels: x.channels / 4,
+        out_offset: out.first / 4,
+        out_stride: out.stride() / 4,
+    };
+    let workgroups = [groups_of_64(params.out_size * params.channels), x.batch * params.out_size, 1];
+    let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
+    graph.dispatch(label, Kernel::new("resize_through"), &params, &bindings, workgroups);
+}
+
+/// `relu(sum of interpolate(image, out_size, align_corners=True))` over square images that stand in `x` one side after
+/// another, each for the whole batch.
+pub(crate) fn resize_sum(
+    graph: &mut Graph<'_>,
+    label: &str,
+    x: Tensor,
+    sides: &[u32],
+    batch: u32,
+    out_size: u32,
+) -> Tensor {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Params {
+        sides: [u32; 8],
+        count: u32,
+        batch: u32,
+        out_size: u32,
+        channels: u32,
+    }
+    let mut params = Params { sides: [0; 8], count: sides.len() as u32, batch, out_size, channels: x.channels / 4 };
+    params.sides[..sides.len()].copy_from_slice(sides);
+    let out = graph.tensor(label, [batch, out_size, out_size, x.channels]);
+    let workgroups = [groups_of_64(out_size * params.channels), batch * out_size, 1];
+    graph.dispatch(label, Kernel::new("resize_sum"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    out
+}
