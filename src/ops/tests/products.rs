@@ -1,0 +1,235 @@
+//! Matrix products and convolutions, in every shape of the kernel.
+
+use super::*;
+use crate::ops::{self, Activation, Conv2d, Depthwise, Epilogue, Geometry, Padding, Product, Residual, depthwise};
+use crate::reference::{self, Window};
+use crate::weights::layout;
+
+/// One device for each shape of matrix product it can run.
+fn gpus() -> &'static [Gpu] {
+    static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
+    GPUS.get_or_init(|| {
+        let own = gpu().matmul;
+        let shapes = [MatmulKernel::Tiled, MatmulKernel::Register];
+        let others = shapes.into_iter().chain((own == MatmulKernel::RegisterSubgroup8).then_some(own));
+        others.map(|shape| gpu_with(Some(shape))).collect()
+    })
+}
+
+/// A kernel shape, and the choices a product's epilogue leaves.
+#[derive(Clone, Debug)]
+struct Choices {
+    shape: usize,
+    f16: bool,
+    bias: bool,
+    residual: u32,
+    activation: usize,
+    floor: bool,
+}
+
+fn choices() -> impl Strategy<Value = Choices> {
+    (0..3_usize, any::<bool>(), any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
+        |(shape, f16, bias, residual, activation, floor)| Choices { shape, f16, bias, residual, activation, floor },
+    )
+}
+
+impl Choices {
+    fn gpu(&self) -> &'static Gpu {
+        &gpus()[self.shape % gpus().len()]
+    }
+
+    fn activation(&self) -> Activation {
+        [Activation::IDENTITY, Activation::RELU, Activation::LEAKY_RELU, Activation::RELU6][self.activation]
+    }
+
+    fn input_floor(&self) -> f32 {
+        if self.floor { 0.0 } else { f32::MIN }
+    }
+
+    /// What the epilogue makes of exact sums.
+    fn finish(&self, sum: f32, bias: f32, residual: f32) -> f32 {
+        let mut y = sum + if self.bias { bias } else { 0.0 };
+        if [1, 3].contains(&self.residual) {
+            y += residual;
+        }
+        y = match self.activation {
+            0 => y,
+            1 => y.max(0.0),
+            2 => y.max(0.01 * y),
+            _ => y.clamp(0.0, 6.0),
+        };
+        if self.residual == 2 { y + residual } else { y }
+    }
+
+    /// The residual, of `rows` of the output or, as a constant, of the first `period`.
+    fn residual<'a>(&self, tensor: Slice, constant: &'a wgpu::Buffer, period: u32) -> Residual<'a> {
+        match self.residual {
+            0 => Residual::None,
+            1 => Residual::Before(tensor),
+            2 => Residual::After(tensor),
+            _ => Residual::Constant { buffer: constant, rows: period },
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(30))]
+
+    #[test]
+    fn matmul(
+        choices in choices(), batch in 1..3_u32, rows in 1..90_u32, quarters in [1..12_u32, 1..40_u32],
+        [before, after] in [0..3_u32, 0..3_u32], period in 1..90_u32, seed: u32,
+    ) {
+        let (gpu, seed) = (choices.gpu(), u64::from(seed));
+        let [depth, columns] = quarters.map(|quarter| 4 * quarter);
+        let period = period.min(rows);
+        let a = random_maps([batch, rows, 1, depth], seed);
+        let b = halved(values((batch * depth * columns) as usize, seed + 1));
+        let bias = values(columns as usize, seed + 2);
+        let residual = random_maps([batch, rows, 1, columns], seed + 3);
+        let weights = matrix(gpu, &b, [batch, depth, columns], choices.f16);
+        let (bias_buffer, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
+
+        let mut graph = Graph::fenced(gpu, FENCE);
+        let tensor = input(&mut graph, &a);
+        let added = input(&mut graph, &residual);
+        let wide = graph.tensor("wide", [batch, rows, 1, 4 * before + columns + 4 * after]);
+        let out = wide.channel_range(4 * before, columns);
+        // Residuals are indexed by row within a matrix of the batch, so they are tested with one matrix.
+        let residual_kind = if batch == 1 { choices.residual(added.all(), &constant, period) } else { Residual::None };
+        let choices = Choices { residual: if batch == 1 { choices.residual } else { 0 }, ..choices };
+        let epilogue = Epilogue {
+            bias: choices.bias.then_some(&bias_buffer),
+            activation: choices.activation(),
+            residual: residual_kind,
+        };
+        let product = Product { a: tensor.all(), input_floor: choices.input_floor(), matrix: &weights, epilogue, out };
+        ops::matmul(&mut graph, "product", &product);
+        let found = run(graph, &[(tensor, &a.values), (added, &residual.values)], out);
+
+        let floored = a.map(|value| value.max(choices.input_floor()));
+        let (m, k, n) = (rows as usize, depth as usize, columns as usize);
+        for z in 0..batch as usize {
+            let sums = reference::matmul(&floored.values[z * m * k..], &b[z * k * n..][..k * n], [m, k, n]);
+            let mut ours = Vec::new();
+            let stride = wide.channels as usize;
+            for pixel in found[z * m * stride..][..m * stride].chunks_exact(stride) {
+                let (inside, after) = pixel[4 * before as usize..].split_at(n);
+                assert!(pixel[..4 * before as usize].iter().chain(after).all(|&value| value == SENTINEL));
+                ours.extend(inside);
+            }
+            let truth: Vec<f32> = sums
+                .iter()
+                .enumerate()
+                .map(|(index, &sum)| {
+                    let row = if choices.residual == 3 { index / n % period as usize } else { index / n };
+                    choices.finish(sum, bias[index % n], residual.values[row * n + index % n])
+                })
+                .collect();
+            assert_close(&ours, &truth, 1e-5);
+        }
+    }
+
+    /// Pointwise, Winograd and implicit convolutions alike.
+    #[test]
+    fn conv2d(
+        choices in choices(), batch in 1..3_u32, [height, width] in [1..14_u32, 1..14_u32], quarters in [1..5_u32, 1..20_u32],
+        kind in 0..6_usize, seed: u32,
+    ) {
+        let (gpu, seed) = (choices.gpu(), u64::from(seed));
+        let [inputs, outputs] = quarters.map(|quarter| 4 * quarter);
+        // "SAME" is for square images.
+        let width = if kind == 5 { height } else { width };
+        let (kernel, stride) = [(1, 1), (3, 1), (1, 2), (3, 2), (7, 2), (3, 2)][kind];
+        let padding = if kind == 5 { Padding::Same } else { Padding::Even(kernel / 2) };
+        let geometry = Geometry { kernel, stride, padding };
+        let size = [height as usize, width as usize];
+        let window = match padding {
+            Padding::Same => Window::same(kernel as usize, stride as usize, size[0]),
+            Padding::Even(zeros) => Window::even(kernel as usize, stride as usize, zeros as usize, size),
+        };
+        let x = random_maps([batch, height, width, inputs], seed);
+        let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
+        // Winograd's transform divides by 4; multiples of 1/64 below 1 stay exact in f16.
+        let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
+        let bias = values(outputs as usize, seed + 2);
+        let [out_height, out_width] = window.out.map(|n| n as u32);
+        let residual = random_maps([batch, out_height, out_width, outputs], seed + 3);
+        let choices = Choices { residual: choices.residual % 3, ..choices };
+
+        let laid_out = match geometry.algorithm() {
+            ops::Algorithm::Winograd => layout::winograd(&weight, shape[0], shape[1]),
+            _ => layout::rows_of_inputs(&weight, shape, shape[1]),
+        };
+        let (positions, depth) = match geometry.algorithm() {
+            ops::Algorithm::Winograd => (16, inputs),
+            _ => (1, kernel * kernel * inputs),
+        };
+        let bias_buffer = vector(gpu, &bias);
+        let conv = Conv2d {
+            geometry,
+            matrix: matrix(gpu, &laid_out, [positions, depth, outputs], choices.f16),
+            bias: choices.bias.then(|| bias_buffer.clone()),
+        };
+        let mut graph = Graph::fenced(gpu, FENCE);
+        let tensor = input(&mut graph, &x);
+        let added = input(&mut graph, &residual);
+        let residual_kind = choices.residual(added.all(), &bias_buffer, 1);
+        let floor = choices.input_floor();
+        let out = ops::conv2d(&mut graph, "conv", tensor, floor, &conv, choices.activation(), residual_kind);
+        let found = run(graph, &[(tensor, &x.values), (added, &residual.values)], out.all());
+
+        let floored = x.map(|value| value.max(floor));
+        let sums = reference::conv2d(&floored, &weight, None, window);
+        let truth: Vec<f32> = sums.values.iter().zip(&residual.values).enumerate()
+            .map(|(index, (&sum, &added))| choices.finish(sum, bias[index % outputs as usize], added))
+            .collect();
+        assert_close(&found, &truth, 1e-5);
+    }
+
+    #[test]
+    fn depthwise_convolution(
+        batch in 1..3_u32, side in 1..14_u32, quarter in 1..6_u32, kernel in 1..4_u32, stride in 1..3_u32, same: bool, seed: u32,
+    ) {
+        let (kernel, channels, seed) = (2 * kernel + 1, 4 * quarter, u64::from(seed));
+        let size = [side as usize; 2];
+        let (padding, window) = if same {
+            (Padding::Same, Window::same(kernel as usize, stride as usize, size[0]))
+        } else {
+            (Padding::Even(kernel / 2), Window::even(kernel as usize, stride as usize, kernel as usize / 2, size))
+        };
+        let x = random_maps([batch, side, side, channels], seed);
+        let shape = [channels, 1, kernel, kernel].map(|n| n as usize);
+        let weight = values(shape.iter().product(), seed + 1);
+        let bias = values(channels as usize, seed + 2);
+        let conv = Depthwise {
+            geometry: Geometry { kernel, stride, padding },
+            weight: vector(gpu(), &layout::rows_of_inputs(&weight, shape, 1)),
+            bias: vector(gpu(), &bias),
+        };
+        let mut graph = Graph::fenced(gpu(), FENCE);
+        let tensor = input(&mut graph, &x);
+        let out = depthwise(&mut graph, "conv", tensor, &conv, Activation::RELU6);
+        let found = run(graph, &[(tensor, &x.values)], out.all());
+        let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));
+        assert_close(&found, &truth.values, 1e-5);
+    }
+}
+
+/// The transforms of Winograd's algorithm on their own: with the products between them they are a convolution.
+#[test]
+fn winograd_twins_are_a_convolution() {
+    let x = random_maps([2, 5, 7, 4], 1);
+    let weight = values(8 * 4 * 9, 2);
+    let patches = reference::winograd_input(&x);
+    let matrices = layout::winograd(&weight, 8, 4);
+    let tiles = 2 * 3 * 4;
+    let products: Vec<f32> = (0..16)
+        .flat_map(|i| {
+            reference::matmul(&patches[i * tiles * 4..][..tiles * 4], &matrices[i * 32..][..32], [tiles, 4, 8])
+        })
+        .collect();
+    let found = reference::winograd_output(&products, [2, 5, 7, 8]);
+    let truth = reference::conv2d(&x, &weight, None, Window::even(3, 1, 1, [5, 7]));
+    assert_close(&found.values, &truth.values, 1e-6);
+}

@@ -1,0 +1,129 @@
+//! CPU twins: every shader's operation in plain loops, one file for each, of the same name, and the whole
+//! [`network`] written from them.
+//!
+//! They are the truth that the shaders are tested against, so they follow the operations' definitions in PyTorch and
+//! SciPy and take no shortcut the shaders take; sums run in f64. They know nothing of GPUs and are slow.
+
+mod adaptive_pool;
+mod avg_pool;
+mod blur;
+mod conv2d;
+mod depthwise;
+mod distances;
+mod matmul;
+mod max_pool;
+mod max_score;
+mod nearest;
+pub mod network;
+mod normalize;
+mod pack_nchw;
+mod project;
+mod resize;
+mod resize_sum;
+mod resize_through;
+mod square_norm;
+mod upsample_map;
+mod winograd_input;
+mod winograd_output;
+
+pub use adaptive_pool::adaptive_pool;
+pub use avg_pool::avg_pool;
+pub use blur::blur;
+pub use conv2d::{Window, conv2d};
+pub use depthwise::depthwise;
+pub use distances::distances;
+pub use matmul::matmul;
+pub use max_pool::max_pool;
+pub use max_score::max_score;
+pub use nearest::nearest;
+pub use normalize::normalize;
+pub use pack_nchw::pack_nchw;
+pub use project::project;
+pub use resize::{Corners, resize};
+pub use resize_sum::resize_sum;
+pub use resize_through::resize_through;
+pub use square_norm::square_norm;
+pub use upsample_map::upsample_map;
+pub use winograd_input::winograd_input;
+pub use winograd_output::winograd_output;
+
+/// Feature maps, channels last: `[batch][height][width][channels]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Maps {
+    /// Batch, height, width, channels.
+    pub shape: [usize; 4],
+    /// Row-major values.
+    pub values: Vec<f32>,
+}
+
+impl Maps {
+    /// Computes every value from its image, row, column and channel.
+    pub fn from_fn(shape: [usize; 4], mut value: impl FnMut([usize; 4]) -> f64) -> Self {
+        let [batch, height, width, channels] = shape;
+        let mut values = Vec::with_capacity(batch * height * width * channels);
+        for image in 0..batch {
+            for y in 0..height {
+                for x in 0..width {
+                    values.extend((0..channels).map(|channel| value([image, y, x, channel]) as f32));
+                }
+            }
+        }
+        Self { shape, values }
+    }
+
+    /// One value.
+    pub fn at(&self, [image, y, x, channel]: [usize; 4]) -> f64 {
+        let [_, height, width, channels] = self.shape;
+        f64::from(self.values[((image * height + y) * width + x) * channels + channel])
+    }
+
+    /// All channels of a pixel.
+    pub fn pixel(&self, [image, y, x]: [usize; 3]) -> &[f32] {
+        let [_, height, width, channels] = self.shape;
+        &self.values[((image * height + y) * width + x) * channels..][..channels]
+    }
+
+    /// The values as PyTorch orders them, `[batch][channels][height][width]`.
+    pub fn to_nchw(&self) -> Vec<f32> {
+        let [batch, height, width, channels] = self.shape;
+        let swapped = Self::from_fn([batch, channels, height, width], |[image, c, y, x]| self.at([image, y, x, c]));
+        swapped.values
+    }
+
+    /// The leading channels: `x[:, :channels]`.
+    pub fn leading(&self, channels: usize) -> Self {
+        let [batch, height, width, _] = self.shape;
+        Self::from_fn([batch, height, width, channels], |index| self.at(index))
+    }
+
+    /// `torch.cat(maps, dim=1)`.
+    pub fn concat(maps: &[Self]) -> Self {
+        let [batch, height, width, _] = maps[0].shape;
+        let channels = maps.iter().map(|map| map.shape[3]).sum();
+        let mut joined = Self { shape: [batch, height, width, channels], values: Vec::new() };
+        for pixel in 0..batch * height * width {
+            for map in maps {
+                let channels = map.shape[3];
+                joined.values.extend(&map.values[pixel * channels..][..channels]);
+            }
+        }
+        joined
+    }
+
+    /// Each value through a function.
+    pub fn map(&self, function: impl Fn(f32) -> f32) -> Self {
+        Self { shape: self.shape, values: self.values.iter().copied().map(function).collect() }
+    }
+
+    /// `relu(x)`.
+    pub fn relu(&self) -> Self {
+        self.map(|value| value.max(0.0))
+    }
+
+    /// The sum with maps of the same shape.
+    pub fn plus(&self, other: &Self) -> Self {
+        assert_eq!(self.shape, other.shape);
+        let values = self.values.iter().zip(&other.values).map(|(a, b)| a + b).collect();
+        Self { shape: self.shape, values }
+    }
+}

@@ -1,0 +1,74 @@
+//! The engine against the CPU reference on small models of every kind, stage by stage.
+
+mod support;
+
+use pcsnet::reference::{Maps, network::network};
+use pcsnet::{EngineOptions, ModelConfig, Precision};
+use pollster::block_on;
+use support::{Random, engine, error_in_deviations, load, small_configs, weights};
+
+/// Largest error of each stage in standard deviations of the reference.
+fn errors(engine: &pcsnet::Engine, config: &ModelConfig, seed: u64, precision: Precision) -> Vec<(String, f64)> {
+    let side = config.input as usize;
+    let planes = Random::new(seed).values(3 * side * side);
+    let stages = block_on(load(engine, config, seed, precision).trace(&planes)).expect("runs");
+    let input =
+        Maps::from_fn([1, side, side, 3], |[_, y, x, channel]| f64::from(planes[(channel * side + y) * side + x]));
+    let expected = network(&weights(config, seed), config, &input).expect("a sound model");
+    assert_eq!(stages.len(), expected.len());
+    let error = |stage: &pcsnet::TracedStage| {
+        let (_, truth) = expected.iter().find(|(name, _)| *name == stage.name).expect("the same stages");
+        error_in_deviations(&stage.values, &truth.to_nchw())
+    };
+    stages.iter().map(|stage| (stage.name.clone(), error(stage))).collect()
+}
+
+#[test]
+fn every_stage_of_every_kind() {
+    for (seed, config) in (10..).zip(&small_configs()) {
+        for (stage, error) in errors(engine(), config, seed, Precision::F32) {
+            eprintln!("{stage}: {error:.1e}");
+            assert!(error < 1e-4, "{stage} of {config:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn f16_weights_keep_the_map() {
+    for (seed, config) in (10..).zip(&small_configs()) {
+        let errors = errors(engine(), config, seed, Precision::F16);
+        let (_, error) = errors.iter().find(|(name, _)| name == "map").expect("the map is a stage");
+        assert!(*error < 1e-2, "{config:?}: {error}");
+        assert!(*error > 1e-6, "f16 weights must not go unnoticed");
+    }
+}
+
+/// What a GPU gets by default must be right on this adapter too.
+#[test]
+fn every_shape_of_matrix_product() {
+    use pcsnet::gpu::MatmulKernel::{Register, Tiled};
+    for matmul in [Tiled, Register] {
+        let (device, queue) = block_on(pcsnet::gpu::open_device(None)).expect("an adapter");
+        let mut options = EngineOptions::default();
+        options.matmul = Some(matmul);
+        let engine = pcsnet::Engine::new(device, queue, options).expect("the adapter was checked");
+        for (stage, error) in errors(&engine, &small_configs()[0], 20, Precision::F32) {
+            assert!(error < 1e-4, "{matmul:?} {stage}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_weight_is_noticed() {
+    let config = &small_configs()[0];
+    let side = config.input as usize;
+    let planes = Random::new(1).values(3 * side * side);
+    let stages = block_on(load(engine(), config, 1, Precision::F32).trace(&planes)).expect("runs");
+    let input =
+        Maps::from_fn([1, side, side, 3], |[_, y, x, channel]| f64::from(planes[(channel * side + y) * side + x]));
+    let other = network(&weights(config, 2), config, &input).expect("a sound model");
+    for (name, maps) in &other {
+        let stage = stages.iter().find(|stage| stage.name == *name).expect("the same stages");
+        assert!(error_in_deviations(&stage.values, &maps.to_nchw()) > 1e-2, "{name}");
+    }
+}

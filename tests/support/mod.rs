@@ -1,0 +1,167 @@
+//! Small random models and the one device that engine tests share.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use pcsnet::config::{BackboneConfig, DescriptorKind, EfficientNetConfig, LayerConfig, ResNetConfig, StageConfig};
+use pcsnet::weights::{Weights, schema};
+use pcsnet::{Engine, EngineOptions, ModelConfig, Precision};
+use pollster::block_on;
+use safetensors::tensor::{Dtype, TensorView};
+use std::sync::OnceLock;
+
+/// A device as a careful host would make it: no features, WebGPU's default limits.
+pub fn default_device() -> (pcsnet::wgpu::Device, pcsnet::wgpu::Queue) {
+    device_with(pcsnet::wgpu::Limits::default())
+}
+
+/// A device with the given limits on the best adapter, without any feature.
+pub fn device_with(limits: pcsnet::wgpu::Limits) -> (pcsnet::wgpu::Device, pcsnet::wgpu::Queue) {
+    let instance = pcsnet::wgpu::Instance::new(pcsnet::wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = block_on(instance.request_adapter(&Default::default()))
+        .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
+    let descriptor = pcsnet::wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+    block_on(adapter.request_device(&descriptor)).expect("the adapter has these limits")
+}
+
+/// The engine most tests share, with every feature the adapter has.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let (device, queue) = block_on(pcsnet::gpu::open_device(None))
+            .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
+        Engine::new(device, queue, EngineOptions::default()).expect("the adapter was checked")
+    })
+}
+
+/// Sizes small enough to run in a moment, with everything odd that can be odd.
+pub fn small_configs() -> Vec<ModelConfig> {
+    let layer = |blocks, width, channels| LayerConfig { blocks, width, channels };
+    let stage = |blocks, kernel, stride, expand, channels| StageConfig { blocks, kernel, stride, expand, channels };
+    let bottleneck = BackboneConfig::Bottleneck(ResNetConfig {
+        stem: 8,
+        layers: [layer(2, 8, 16), layer(1, 12, 24), layer(2, 8, 40)],
+    });
+    let basic =
+        BackboneConfig::Basic(ResNetConfig { stem: 8, layers: [layer(1, 8, 8), layer(2, 16, 16), layer(1, 24, 24)] });
+    let inverted = BackboneConfig::Inverted(EfficientNetConfig {
+        stem: 8,
+        layers: [
+            vec![stage(1, 3, 1, 1, 8), stage(2, 3, 2, 6, 12)],
+            vec![stage(2, 5, 2, 4, 16)],
+            vec![stage(1, 3, 2, 6, 20), stage(2, 5, 1, 6, 24)],
+        ],
+    });
+    vec![
+        ModelConfig {
+            input: 64,
+            grid: 16,
+            prototypes: 300,
+            nearest: 20,
+            guide: 24,
+            width: 36,
+            bins: vec![13, 7, 4],
+            ..ModelConfig::standard(bottleneck, DescriptorKind::Plain)
+        },
+        ModelConfig {
+            input: 72,
+            grid: 13,
+            prototypes: 64,
+            nearest: 64,
+            guide: 24,
+            width: 16,
+            bins: vec![13],
+            ..ModelConfig::standard(basic, DescriptorKind::Rotation)
+        },
+        ModelConfig {
+            input: 65,
+            grid: 12,
+            prototypes: 144,
+            nearest: 8,
+            guide: 28,
+            width: 20,
+            bins: vec![12, 6, 3, 2, 1],
+            ..ModelConfig::standard(inverted, DescriptorKind::Plain)
+        },
+    ]
+}
+
+/// Random numbers that are the same everywhere: SplitMix64, and normal by the sum of twelve uniforms.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as f64 / 2f64.powi(64)
+    }
+
+    pub fn normal(&mut self) -> f32 {
+        ((0..12).map(|_| self.uniform()).sum::<f64>() - 6.0) as f32
+    }
+
+    pub fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.normal()).collect()
+    }
+
+    pub fn image(&mut self, side: u32) -> pcsnet::image::RgbImage {
+        let mut byte = || (self.uniform() * 256.0) as u8;
+        pcsnet::image::RgbImage::from_fn(side, side, |_, _| image::Rgb([byte(), byte(), byte()]))
+    }
+}
+
+/// A model's file: random weights of a size that keeps activations alive through all layers.
+pub fn model_file(config: &ModelConfig, seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = schema::model(config)
+        .tensors()
+        .iter()
+        .map(|tensor| {
+            let values = tensor_values(&mut random, &tensor.name, &tensor.shape);
+            (tensor.name.clone(), tensor.shape.clone(), bytemuck::cast_slice(&values).to_vec())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("values of the right number"))
+    });
+    let json = serde_json::to_string(config).expect("sizes become JSON");
+    let metadata = [("pcsnet.config".to_owned(), json)].into();
+    safetensors::serialize(views, Some(metadata)).expect("tensors become a file")
+}
+
+fn tensor_values(random: &mut Random, name: &str, shape: &[usize]) -> Vec<f32> {
+    let count = shape.iter().product();
+    let values = random.values(count);
+    let scaled = |mean: f32, deviation: f32| values.iter().map(|value| mean + deviation * value).collect();
+    match shape {
+        [_, inputs, height, width] => scaled(0.0, (2.0 / (inputs * height * width) as f32).sqrt()),
+        _ if name.ends_with("running_var") => values.iter().map(|value| (0.2 * value).exp()).collect(),
+        _ if name.ends_with("weight") => scaled(1.0, 0.1),
+        _ if name == "adaptor.C" => scaled(0.3, 1.0),
+        _ => scaled(0.0, 0.1),
+    }
+}
+
+pub fn weights(config: &ModelConfig, seed: u64) -> Weights {
+    Weights::from_bytes("random.safetensors", model_file(config, seed)).expect("a sound file")
+}
+
+pub fn load(engine: &Engine, config: &ModelConfig, seed: u64, precision: Precision) -> pcsnet::Model {
+    block_on(engine.load(&weights(config, seed), precision)).expect("a sound model")
+}
+
+/// Largest difference, in units of `truth`'s standard deviation.
+pub fn error_in_deviations(values: &[f32], truth: &[f32]) -> f64 {
+    assert_eq!(values.len(), truth.len());
+    let count = truth.len() as f64;
+    let mean = truth.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let variance = truth.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
+    let largest = values.iter().zip(truth).map(|(a, b)| f64::from((a - b).abs()));
+    // NaN is larger than any tolerance.
+    largest.fold(0.0, |largest: f64, error| if error.is_nan() { f64::INFINITY } else { largest.max(error) })
+        / variance.sqrt()
+}
