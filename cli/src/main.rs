@@ -1,2 +1,98 @@
-//! pcsnet
-fn main() {}
+//! The `pcsnet` command. This file holds the command line; each subcommand has a file of its own.
+
+mod detect;
+mod device;
+mod info;
+mod output;
+mod trace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// All was done.
+const DONE: u8 = 0;
+/// Nothing, or not all, could be done; `error:` on stderr says why.
+const FATAL: u8 = 1;
+/// `pcsnet detect` went through, but some images failed. (2 is clap's, for arguments it does not understand.)
+const SOME_FAILED: u8 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all was done
+  1  an error ended the command; a line on stderr says which
+  2  the arguments were not understood
+  3  some images failed, the others were done (detect)
+
+Environment:
+  RUST_LOG  what is logged to stderr, such as `pcsnet=debug` or `wgpu=info`";
+
+/// Find defects in photographs with PCSNet, on any graphics card.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Detect(detect::Arguments),
+    Info(info::Arguments),
+    Trace(trace::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let outcome = match &cli.command {
+        Command::Detect(arguments) => detect::run(arguments),
+        Command::Info(arguments) => info::run(arguments).map(|()| DONE),
+        Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
+    };
+    outcome
+        .unwrap_or_else(|error| {
+            eprintln!("error: {}", one_line(&error));
+            FATAL
+        })
+        .into()
+}
+
+/// Only what `RUST_LOG` asks for: what goes wrong is told by the errors themselves.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// An error and its causes as one line.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        // Many errors already quote their cause.
+        if !line.contains(&cause) {
+            line += if line.is_empty() { "" } else { ": " };
+            line += &cause;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = anyhow::anyhow!("disk\n  full");
+        assert_eq!(one_line(&cause.context("cannot write a: disk full").context("no scores")), {
+            "no scores: cannot write a: disk full"
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! Which images there are, and what their outputs are called.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use walkdir::WalkDir;
+
+/// What is taken for an image in a folder. Files named by themselves are tried whatever their name.
+const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "pgm", "ppm", "pnm"];
+
+/// An image to inspect.
+#[derive(Debug)]
+pub struct Image {
+    /// Where it is, as the user would say it.
+    pub path: PathBuf,
+    /// Its place below the folder common to all arguments, so that no two images have the same.
+    pub name: PathBuf,
+}
+
+/// The images among and inside the arguments, each once, sorted. The output folder is not searched.
+pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
+    // Canonical, so that a folder is recognised whichever way it is written; a folder yet to be made is no folder's part.
+    let out = out.canonicalize().ok();
+    let mut paths = BTreeMap::new();
+    let mut folders = Vec::new();
+    for argument in arguments {
+        let absolute = canonical(argument)?;
+        if absolute.is_dir() {
+            ensure!(
+                out.as_ref() != Some(&absolute),
+                "the output folder {} is itself searched for images, outputs would be taken for images the next time; \
+                 choose another --out",
+                argument.display()
+            );
+            search(argument, &absolute, out.as_deref(), &mut paths)?;
+            folders.push(absolute);
+        } else {
+            folders.extend(absolute.parent().map(Path::to_owned));
+            paths.insert(absolute, argument.clone());
+        }
+    }
+    if paths.is_empty() {
+        let searched = arguments.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        bail!("no images found in {searched}; files ending in {} are taken", EXTENSIONS.join(", "));
+    }
+    let common = common_components(&folders);
+    let image =
+        |(absolute, path): (PathBuf, PathBuf)| Image { path, name: absolute.components().skip(common).collect() };
+    Ok(paths.into_iter().map(image).collect())
+}
+
+/// A path without links and dots. A file that is itself a link keeps its name.
+fn canonical(path: &Path) -> Result<PathBuf> {
+    let canonicalize = |path: &Path| path.canonicalize().with_context(|| format!("cannot read {}", path.display()));
+    let whole = canonicalize(path)?;
+    match path.file_name() {
+        Some(name) if !whole.is_dir() => Ok(canonicalize(crate::output::folder_of(path))?.join(name)),
+        _ => Ok(whole),
+    }
+}
+
+/// Adds the images in a folder and those below: absolute path, and path as the user would say it.
+fn search(folder: &Path, absolute: &Path, out: Option<&Path>, paths: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()> {
+    let is_out = |path: &Path| out.is_some() && path.canonicalize().ok().as_deref() == out;
+    let walk = WalkDir::new(folder).follow_links(true).into_iter();
+    for entry in walk.filter_entry(|entry| !(entry.file_type().is_dir() && is_out(entry.path()))) {
+        let path = match entry {
+            Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => entry.into_path(),
+            Ok(_) => continue,
+            Err(error) => unreadable(error)?,
+        };
+        paths.insert(absolute.join(path.strip_prefix(folder)?), path);
+    }
+    Ok(())
+}
+
+/// A folder that cannot be listed and a link into nothing are passed on as if they were images: the others are still
+/// done, and these are reported when they cannot be read.
+fn unreadable(error: walkdir::Error) -> Result<PathBuf> {
+    match error.path() {
+        Some(path) => Ok(path.to_owned()),
+        None => Err(error.into()),
+    }
+}
+
+fn is_image(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+}
+
+/// How many leading components all folders share.
+fn common_components(folders: &[PathBuf]) -> usize {
+    let Some((first, others)) = folders.split_first() else { return 0 };
+    let shared = |other: &PathBuf| first.components().zip(other.components()).take_while(|(a, b)| a == b).count();
+    // At least the root, without which the names are relative.
+    let roots = first.components().take_while(|part| !matches!(part, Component::Normal(_))).count();
+    others.iter().map(shared).min().unwrap_or(first.components().count()).max(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+            fs::write(path, "").expect("writable");
+        }
+        root
+    }
+
+    fn names(root: &Path, arguments: &[&str], out: &str) -> Vec<String> {
+        let arguments: Vec<_> = arguments.iter().map(|argument| root.join(argument)).collect();
+        let images = find(&arguments, &root.join(out)).expect("images");
+        images.iter().map(|image| image.name.to_string_lossy().replace('\\', "/")).collect()
+    }
+
+    #[test]
+    fn names_tell_images_apart() {
+        let root = tree(&["good/0.png", "bad/0.png", "bad/deep/0.JPG", "bad/notes.txt", "out/0.png.overlay.png"]);
+        let all = ["bad/0.png", "bad/deep/0.JPG", "good/0.png"];
+        assert_eq!(names(root.path(), &["."], "out"), all);
+        assert_eq!(names(root.path(), &["good", "bad", "bad/0.png", "bad/../good"], "out"), all);
+        assert_eq!(names(root.path(), &["bad"], "out"), ["0.png", "deep/0.JPG"]);
+        assert_eq!(names(root.path(), &["good/0.png"], "out"), ["0.png"]);
+        assert_eq!(names(root.path(), &["good/0.png", "bad/deep"], "out"), ["bad/deep/0.JPG", "good/0.png"]);
+        assert_eq!(names(root.path(), &["bad/notes.txt"], "none"), ["notes.txt"]);
+    }
+
+    #[test]
+    fn nothing_to_do_is_said() {
+        let root = tree(&["a/notes.txt"]);
+        let reason = |argument: &str, out: &str| {
+            find(&[root.path().join(argument)], &root.path().join(out)).expect_err("nothing to do").to_string()
+        };
+        assert!(reason("a", "out").contains("no images found"));
+        assert!(reason("b", "out").contains("cannot read"));
+        assert!(reason("a", "a").contains("choose another --out"));
+    }
+}

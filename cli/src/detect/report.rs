@@ -1,0 +1,153 @@
+//! What a run leaves to read: the tables of scores, and the summary.
+
+use super::images::Image;
+use super::pipeline::{Inspected, Times};
+use crate::output;
+use anyhow::Result;
+use pcsnet::image::{Rect, Scale};
+use serde::Serialize;
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// A line of `scores.jsonl`, of which `scores.csv` holds the simple part.
+#[derive(Serialize)]
+struct Row {
+    path: String,
+    score: Option<f32>,
+    /// Where the model holds a threshold.
+    verdict: Option<&'static str>,
+    lowest: Option<f32>,
+    width: Option<u32>,
+    height: Option<u32>,
+    error: Option<String>,
+    /// The part of the photograph that the network saw, in the photograph's pixels.
+    inspected: Option<Rect>,
+    /// The values of the first and the last colour.
+    colours: Option<[f32; 2]>,
+    heatmap: Option<String>,
+    overlay: Option<String>,
+    map: Option<String>,
+}
+
+impl Row {
+    fn of(image: &Image, result: &Result<Inspected>, threshold: Option<f32>) -> Self {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let done = result.as_ref().ok();
+        Self {
+            path: text(&image.path),
+            score: done.map(|done| done.score),
+            verdict: done.zip(threshold).map(|(done, threshold)| verdict(done, threshold)),
+            lowest: done.map(|done| done.lowest),
+            width: done.map(|done| done.dimensions.0),
+            height: done.map(|done| done.dimensions.1),
+            error: result.as_ref().err().map(crate::one_line),
+            inspected: done.map(|done| done.inspected),
+            colours: done.map(|done| [done.colours.low, done.colours.high]),
+            heatmap: done.map(|done| text(&done.files.heatmap)),
+            overlay: done.map(|done| text(&done.files.overlay)),
+            map: done.and_then(|done| done.files.map.as_deref()).map(text),
+        }
+    }
+}
+
+/// A part passes if nothing in its map is above the model's threshold.
+fn verdict(done: &Inspected, threshold: f32) -> &'static str {
+    if done.score > threshold { "fail" } else { "pass" }
+}
+
+/// Writes `scores.csv` and `scores.jsonl`, a row for every image.
+pub fn write_tables(out: &Path, images: &[Image], results: &[Result<Inspected>], threshold: Option<f32>) -> Result<()> {
+    let rows: Vec<Row> = images.iter().zip(results).map(|(image, result)| Row::of(image, result, threshold)).collect();
+    output::write(&out.join("scores.csv"), |file| write_csv(file, &rows))?;
+    output::write(&out.join("scores.jsonl"), |file| write_jsonl(file, &rows))
+}
+
+fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
+    let mut table = csv::Writer::from_writer(file);
+    table.write_record(["path", "score", "verdict", "lowest", "width", "height", "error"])?;
+    for row in rows {
+        table.serialize((&row.path, row.score, row.verdict, row.lowest, row.width, row.height, &row.error))?;
+    }
+    Ok(table.flush()?)
+}
+
+fn write_jsonl(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        serde_json::to_writer(&mut *file, row)?;
+        writeln!(file)?;
+    }
+    Ok(())
+}
+
+/// What is printed at the end.
+pub struct Summary<'a> {
+    pub results: &'a [Result<Inspected>],
+    /// From the first image's reading to the last one's writing.
+    pub wall: Duration,
+    pub out: &'a Path,
+    /// The range of the colours in all images, if there is one.
+    pub scale: Option<Scale>,
+    /// The model's threshold.
+    pub threshold: Option<f32>,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done: Vec<&Inspected> = self.results.iter().flatten().collect();
+        let all = self.results.len();
+        writeln!(f, "{} of {all} images done, {} failed", done.len(), all - done.len())?;
+        writeln!(f, "Written to {}: scores.csv, scores.jsonl, heatmaps and overlays", self.out.display())?;
+        if done.is_empty() {
+            return Ok(());
+        }
+        if let Some(threshold) = self.threshold {
+            let failed = done.iter().filter(|done| verdict(done, threshold) == "fail").count();
+            writeln!(f, "{} pass, {failed} fail: scores above {threshold}", done.len() - failed)?;
+        }
+        self.write_colours(f, &done)?;
+        write_times(f, &done)?;
+        let rate = done.len() as f64 / self.wall.as_secs_f64();
+        let wall = self.wall.as_secs_f64();
+        writeln!(f, "{rate:.2} images per second: {} in {wall:.2} s, reading, GPU and writing side by side", done.len())
+    }
+}
+
+impl Summary<'_> {
+    fn write_colours(&self, f: &mut fmt::Formatter<'_>, done: &[&Inspected]) -> fmt::Result {
+        let scores = done.iter().map(|done| done.score);
+        let highest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
+        let least_score = scores.fold(f32::INFINITY, f32::min);
+        let lowest = done.iter().map(|done| done.lowest).fold(f32::INFINITY, f32::min);
+        writeln!(f, "Scores from {least_score} to {highest}")?;
+        match self.scale {
+            Some(Scale { low, high }) => writeln!(f, "Colours span {low} to {high} in all images"),
+            None => writeln!(
+                f,
+                "Colours span each image's own values, so they do not compare between images; for one range in all, \
+                 add --scale {lowest},{highest}"
+            ),
+        }
+    }
+}
+
+fn write_times(f: &mut fmt::Formatter<'_>, done: &[&Inspected]) -> fmt::Result {
+    type Part = fn(&Times) -> Duration;
+    let parts: [(&str, Part); 4] = [
+        ("decode", |times| times.decode),
+        ("preprocess", |times| times.preprocess),
+        ("GPU", |times| times.gpu),
+        ("write", |times| times.write),
+    ];
+    writeln!(f, "{:<12}{:>14}{:>14}", "", "median", "total")?;
+    for (name, part) in parts {
+        let mut times: Vec<Duration> = done.iter().map(|done| part(&done.times)).collect();
+        times.sort();
+        let middle = [times[(times.len() - 1) / 2], times[times.len() / 2]];
+        let median = middle.iter().sum::<Duration>().as_secs_f64() / 2.0 * 1e3;
+        let total = times.iter().sum::<Duration>().as_secs_f64();
+        writeln!(f, "{name:<12}{median:>11.2} ms{total:>12.3} s")?;
+    }
+    Ok(())
+}

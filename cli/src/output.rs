@@ -1,0 +1,115 @@
+//! Files that appear whole or not at all: each is written under another name in the same folder, then renamed.
+
+use anyhow::{Context, Result};
+use image::RgbImage;
+use image::codecs::png::PngEncoder;
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use tempfile::NamedTempFile;
+
+/// Makes a folder, with those above it, and makes sure that files can be written there.
+pub fn ensure_writable(folder: &Path) -> Result<()> {
+    let cannot = || format!("cannot write into the output folder {}", folder.display());
+    fs::create_dir_all(folder).with_context(cannot)?;
+    temporary_in(folder).with_context(cannot)?;
+    Ok(())
+}
+
+/// Writes a file through `fill`, replacing one of that name. The folder is made where it is missing.
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    write_then_rename(path, fill).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write_then_rename(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder)?;
+    let temporary = temporary_in(folder)?;
+    let mut file = BufWriter::new(temporary.as_file());
+    fill(&mut file)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    temporary.persist(path)?;
+    Ok(())
+}
+
+/// Writes a picture as PNG.
+pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+    write(path, |file| Ok(picture.write_with_encoder(PngEncoder::new(file))?))
+}
+
+/// Writes a square map of `side` x `side` values, row-major, as NumPy's `.npy` (version 1.0, float32).
+pub fn write_npy(path: &Path, map: &[f32], side: u32) -> Result<()> {
+    write(path, |file| {
+        file.write_all(&npy_header(side))?;
+        map.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
+        Ok(())
+    })
+}
+
+/// Prints a text to stdout; a reader that has seen enough, as `head`, is no error.
+pub fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}
+
+/// The folder a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".pcsnet-");
+    // Temporary files are for their owner's eyes only; this one becomes an ordinary file, so the umask decides.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// Magic, version, length of the description, and the description, padded so that the values start at a multiple of 64.
+fn npy_header(side: u32) -> Vec<u8> {
+    const BEFORE: usize = 10;
+    let mut description = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({side}, {side}), }}");
+    let padded = (BEFORE + description.len() + 1).next_multiple_of(64) - BEFORE;
+    description = format!("{description:<width$}\n", width = padded - 1);
+    [b"\x93NUMPY\x01\x00".as_slice(), &(padded as u16).to_le_bytes(), description.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name().to_string_lossy().into();
+        fs::read_dir(folder).expect("a readable folder").map(name).collect()
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("deeper").join("scores.csv");
+        write(&path, |file| Ok(file.write_all(b"old")?)).expect("writable");
+        let failure = write(&path, |file| {
+            file.write_all(b"ne")?;
+            anyhow::bail!("no more")
+        });
+        assert!(failure.expect_err("fails").to_string().contains("scores.csv"));
+        assert_eq!(fs::read(&path).expect("readable"), b"old");
+        assert_eq!(names_in(&folder.path().join("deeper")), ["scores.csv"]);
+    }
+
+    #[test]
+    fn npy_values_are_aligned() {
+        for side in [1, 64, 224, 4096] {
+            let header = npy_header(side);
+            assert_eq!(header.len() % 64, 0);
+            assert_eq!(header.len(), 10 + usize::from(u16::from_le_bytes([header[8], header[9]])));
+            assert!(header.ends_with(b"\n"));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! `pcsnet detect`, run as users run it, with a small random model.
+
+mod support;
+
+use predicates::prelude::*;
+use std::fs;
+use std::path::Path;
+use support::*;
+
+/// Five pictures of several sizes in nested folders, two of one name, and a corrupt one.
+fn write_photographs(folder: &Path) {
+    write_picture(&folder.join("photographs/bad/000.png"), &picture(90, 70, 1));
+    write_picture(&folder.join("photographs/good/000.png"), &picture(64, 64, 2));
+    write_picture(&folder.join("photographs/good/deep/001.bmp"), &picture(80, 200, 3));
+    write_picture(&folder.join("photographs/002.PNG"), &picture(300, 100, 4));
+    write_picture(&folder.join("photographs/003.tif"), &picture(65, 65, 5));
+    fs::write(folder.join("photographs/good/broken.png"), b"\x89PNG\r\n\x1a\nno more").expect("writable");
+    fs::write(folder.join("photographs/notes.txt"), "no image").expect("writable");
+}
+
+#[test]
+fn a_folder_with_a_corrupt_image() {
+    let folder = folder_with_model();
+    let out = folder.path().join("pcsnet-out");
+    write_photographs(folder.path());
+    pcsnet(folder.path())
+        .args(["detect", "--raw", "--model", "model.safetensors", "photographs"])
+        .assert()
+        .code(3)
+        .stderr(predicate::str::contains("failed: photographs/good/broken.png: not a usable PNG image"))
+        .stderr(predicate::str::contains("error").count(0))
+        .stdout(predicate::str::contains("5 of 6 images done, 1 failed"))
+        .stdout(predicate::str::contains("do not compare between images"))
+        .stdout(predicate::str::contains("images per second"));
+
+    let done = ["002.PNG", "003.tif", "bad/000.png", "good/000.png", "good/deep/001.bmp"];
+    let mut expected: Vec<String> = ["scores.csv", "scores.jsonl"].map(str::to_owned).into();
+    for name in done {
+        expected.extend(["heatmap.png", "map.npy", "overlay.png"].map(|kind| format!("{name}.{kind}")));
+    }
+    expected.sort();
+    assert_eq!(files_below(&out), expected);
+
+    let rows = read_scores(&out);
+    assert_eq!(rows.len(), 6);
+    for name in done {
+        let row = rows.iter().find(|row| row.path == format!("photographs/{name}")).expect("a row");
+        let (description, map) = read_npy(&out.join(format!("{name}.map.npy")));
+        assert!(description.contains("'shape': (64, 64)"), "{description}");
+        assert_eq!(map.len(), 64 * 64);
+        assert_eq!(row.score, map.into_iter().reduce(f32::max), "{name}: the score is the map's largest value");
+        let overlay = image::open(out.join(format!("{name}.overlay.png"))).expect("a picture");
+        assert_eq!(Some(overlay.width()), row.width, "an overlay is as large as its photograph");
+    }
+    let broken = rows.iter().find(|row| row.path == "photographs/good/broken.png").expect("a row");
+    assert!(broken.score.is_none() && broken.error.contains("not a usable PNG image"), "{broken:?}");
+    let scores: Vec<f32> = rows.iter().filter_map(|row| row.score).collect();
+    assert!(scores.iter().any(|score| *score != scores[0]), "a network that does not look gives one score: {scores:?}");
+}
+
+#[test]
+fn the_json_lines_say_the_same_and_more() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    pcsnet(folder.path())
+        .args(["detect", "--model", "model.safetensors", "--out", "o", "--scale", "-1,2", "photographs"])
+        .assert()
+        .code(3)
+        .stdout(predicate::str::contains("Colours span -1 to 2 in all images"));
+    let text = fs::read_to_string(folder.path().join("o/scores.jsonl")).expect("a table");
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let rows = read_scores(&folder.path().join("o"));
+    assert_eq!(lines.len(), rows.len());
+    for (line, row) in lines.iter().zip(&rows) {
+        assert_eq!(line["path"], row.path);
+        assert_eq!(line["score"].as_f64().map(|score| score as f32), row.score);
+        assert_eq!(line["error"].as_str().unwrap_or_default(), row.error);
+    }
+    let wide = lines.iter().find(|line| line["path"] == "photographs/002.PNG").expect("a line");
+    assert_eq!((&wide["width"], &wide["height"]), (&300.into(), &100.into()));
+    assert_eq!(wide["colours"], serde_json::json!([-1.0, 2.0]));
+    assert_eq!(wide["overlay"], "002.PNG.overlay.png");
+    assert_eq!(wide["map"], serde_json::Value::Null);
+    assert!(wide["inspected"]["width"].as_u64().expect("a number") < 300, "a crop leaves something out");
+}
+
+#[test]
+fn scores_do_not_depend_on_the_batch() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    let table = |batch: &str| {
+        let arguments = ["detect", "--model", "model.safetensors", "--out", batch, "--batch", batch, "photographs"];
+        pcsnet(folder.path()).args(arguments).assert().code(3);
+        fs::read_to_string(folder.path().join(batch).join("scores.csv")).expect("a table")
+    };
+    let alone = table("1");
+    assert_eq!(table("3"), alone);
+    assert_eq!(table("100"), alone);
+}
+
+#[test]
+fn fit_and_precision_matter() {
+    let folder = folder_with_model();
+    write_picture(&folder.path().join("wide.png"), &picture(300, 100, 4));
+    let score = |out: &str, options: &[&str]| {
+        let arguments = ["detect", "--model", "model.safetensors", "wide.png", "--out", out];
+        pcsnet(folder.path()).args(arguments).args(options).assert().success();
+        read_scores(&folder.path().join(out))[0].score.expect("a score")
+    };
+    let plain = score("plain", &[]);
+    assert_eq!(score("crop", &["--fit", "crop"]), plain);
+    assert_ne!(score("stretch", &["--fit", "stretch"]), plain);
+    let half = score("f16", &["--precision", "f16"]);
+    assert!(half != plain && (half - plain).abs() < 0.05 * plain.abs().max(1.0), "f16 {half}, f32 {plain}");
+}
+
+#[test]
+fn a_model_in_two_files() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    let run = |out: &str, arguments: &[&str]| {
+        pcsnet(folder.path()).args(["detect", "--out", out]).args(arguments).assert().success();
+        read_scores(&folder.path().join(out))[0].score
+    };
+    let whole = run("whole", &["--model", "model.safetensors", "photographs/bad"]);
+    let (backbone, head) = tensors().into_iter().partition(|(tensor, _)| tensor.name.starts_with("backbone."));
+    for (name, part) in [("backbone.safetensors", backbone), ("head.safetensors", head)] {
+        fs::rename(write_model(folder.path(), &part), folder.path().join(name)).expect("renamed");
+    }
+    let parts = ["backbone.safetensors", "head.safetensors"];
+    assert_eq!(run("listed", &["--model", parts[0], parts[1], "photographs/bad"]), whole);
+    assert_eq!(run("repeated", &["--model", parts[0], "--model", parts[1], "photographs/bad"]), whole);
+}
+
+/// Runs `detect` on a broken model, which must end with one line that names what is wrong, and leave nothing.
+fn refuses_model(folder: &Path, says: &str) {
+    write_picture(&folder.join("a.png"), &picture(64, 64, 1));
+    pcsnet(folder)
+        .args(["detect", "--model", "model.safetensors", "a.png"])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(predicate::str::starts_with("error: ").and(predicate::str::contains(says)))
+        .stderr(predicate::str::contains("model.safetensors"))
+        .stderr(predicate::function(|text: &str| text.lines().count() == 1));
+    assert_eq!(files_below(&folder.join("pcsnet-out")), Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_tensor() {
+    let folder = folder_with_model();
+    let mut tensors = tensors();
+    tensors.retain(|(tensor, _)| tensor.name != "cas.res1.0.weight");
+    write_model(folder.path(), &tensors);
+    refuses_model(folder.path(), "cas.res1.0.weight");
+}
+
+#[test]
+fn a_truncated_model() {
+    let folder = folder_with_model();
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).expect("the model");
+    fs::write(&path, &bytes[..bytes.len() - 100]).expect("writable");
+    refuses_model(folder.path(), "not a usable safetensors file");
+}
+
+#[test]
+fn a_weight_that_is_no_number() {
+    let folder = folder_with_model();
+    let mut tensors = tensors();
+    let (_, values) = tensors.iter_mut().find(|(tensor, _)| tensor.name == "adaptor.C").expect("prototypes");
+    values[7] = f32::NAN;
+    write_model(folder.path(), &tensors);
+    refuses_model(folder.path(), "`adaptor.C` holds NaN at element 7");
+}
+
+#[test]
+fn a_model_that_is_not_there() {
+    let folder = folder_with_model();
+    fs::remove_file(folder.path().join("model.safetensors")).expect("removed");
+    refuses_model(folder.path(), "cannot read");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_is_found_before_the_model_is_opened() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_picture(&folder.path().join("a.png"), &picture(64, 64, 1));
+    // Not even an administrator can make a folder inside a file.
+    for out in ["a.png", "a.png/out"] {
+        pcsnet(folder.path())
+            .args(["detect", "--model", "missing.safetensors", "--out", out, "a.png"])
+            .assert()
+            .code(1)
+            .stderr(predicate::str::starts_with(format!("error: cannot write into the output folder {out}: ")));
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_fails_its_image_alone() {
+    let folder = folder_with_model();
+    for name in ["a.png", "b.png"] {
+        write_picture(&folder.path().join(name), &picture(64, 64, 1));
+    }
+    let out = folder.path().join("pcsnet-out");
+    fs::create_dir_all(out.join("a.png.heatmap.png")).expect("writable");
+    pcsnet(folder.path())
+        .args(["detect", "--model", "model.safetensors", "a.png", "b.png"])
+        .assert()
+        .code(3)
+        .stderr(predicate::str::starts_with("failed: cannot write pcsnet-out/a.png.heatmap.png: "));
+    assert_eq!(files_below(&out), ["b.png.heatmap.png", "b.png.overlay.png", "scores.csv", "scores.jsonl"]);
+}
+
+#[test]
+fn no_images() {
+    let folder = folder_with_model();
+    fs::create_dir(folder.path().join("empty")).expect("writable");
+    let detect =
+        |input: &str| pcsnet(folder.path()).args(["detect", "--model", "model.safetensors", input]).assert().code(1);
+    detect("empty").stderr(predicate::str::starts_with("error: no images found in empty"));
+    detect("nowhere").stderr(predicate::str::starts_with("error: cannot read nowhere: "));
+    assert!(!folder.path().join("pcsnet-out").exists());
+}
+
+#[test]
+fn outputs_are_no_inputs_of_the_next_run() {
+    let folder = folder_with_model();
+    write_picture(&folder.path().join("a.png"), &picture(64, 64, 1));
+    for _ in 0..2 {
+        pcsnet(folder.path())
+            .args(["detect", "--model", "model.safetensors", "."])
+            .assert()
+            .success()
+            .stdout(predicate::str::contains("1 of 1 images done, 0 failed"));
+    }
+    pcsnet(folder.path())
+        .args(["detect", "--model", "model.safetensors", "--out", ".", "."])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("choose another --out"));
+}
+
+#[test]
+fn arguments_that_make_no_sense() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wrong: [&[&str]; 5] = [
+        &["detect", "a.png"],
+        &["detect", "--model", "m"],
+        &["detect", "--model", "m", "--batch", "0", "a.png"],
+        &["detect", "--model", "m", "--scale", "2,1", "a.png"],
+        &["detect", "--model", "m", "--fit", "pad", "a.png"],
+    ];
+    for arguments in wrong {
+        pcsnet(folder.path()).args(arguments).assert().code(2).stderr(predicate::str::starts_with("error: "));
+    }
+}
+
+#[test]
+fn an_adapter_that_is_not_there() {
+    let folder = folder_with_model();
+    write_picture(&folder.path().join("a.png"), &picture(64, 64, 1));
+    pcsnet(folder.path())
+        .args(["detect", "--model", "model.safetensors", "--adapter", "Voodoo", "a.png"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::starts_with("error: no usable graphics adapter: none is called `Voodoo`; there are: "));
+}
+
+/// Only where drivers are found through these variables.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_machine_without_adapters() {
+    let folder = folder_with_model();
+    write_picture(&folder.path().join("a.png"), &picture(64, 64, 1));
+    pcsnet_without_adapters(folder.path())
+        .args(["detect", "--model", "model.safetensors", "a.png"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::starts_with("error: no usable graphics adapter: "))
+        .stderr(predicate::str::contains("apt-get install mesa-vulkan-drivers"));
+    assert_eq!(files_below(&folder.path().join("pcsnet-out")), Vec::<String>::new());
+}
+
+#[test]
+fn a_model_with_a_threshold_gives_verdicts() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    let detect = || {
+        let mut command = pcsnet(folder.path());
+        command.args(["detect", "--model", "model.safetensors", "photographs"]);
+        command
+    };
+    detect().assert().code(3);
+    let out = folder.path().join("pcsnet-out");
+    let rows = read_scores(&out);
+    assert!(rows.iter().all(|row| row.verdict.is_empty()));
+    let mut scores: Vec<f32> = rows.iter().filter_map(|row| row.score).collect();
+    scores.sort_by(f32::total_cmp);
+    // The best half passes, a score equal to the threshold included.
+    let threshold = scores[scores.len() / 2];
+    let metadata = [("pcsnet.threshold", &*threshold.to_string()), ("pcsnet.scale", "0,100")];
+    write_model_with(folder.path(), &tensors(), &metadata);
+    detect().assert().code(3).stdout(predicate::str::contains("Colours span 0 to 100 in all images"));
+    for row in read_scores(&out) {
+        let expected = row.score.map_or("", |score| if score > threshold { "fail" } else { "pass" });
+        assert_eq!(row.verdict, expected, "{row:?}");
+    }
+    write_model_with(folder.path(), &tensors(), &[("pcsnet.threshold", "high")]);
+    detect().assert().code(1).stderr(predicate::str::contains("`pcsnet.threshold` is `high`"));
+}
