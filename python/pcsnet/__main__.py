@@ -1,0 +1,3 @@
+from pcsnet.cli import main
+
+main()

@@ -1,0 +1,234 @@
+"""The command line: `python -m pcsnet ...`; each subcommand reads its options here and works elsewhere."""
+
+import argparse
+import csv
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pcsnet import anomalies, bundle, evaluate, export, generate, preprocess, train
+from pcsnet.config import DESCRIPTORS, ModelConfig
+from pcsnet.errors import PcsnetError
+from pcsnet.randomise import random_model
+from pcsnet.train import Settings
+
+
+def main(arguments=None) -> None:
+    options = parser().parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    # GPUs round convolutions to TF32 unless told not to; a reference must not, while training can.
+    torch.backends.cudnn.allow_tf32 = options.run is train_model
+    try:
+        if getattr(options, "device", "cpu").startswith("cuda") and not torch.cuda.is_available():
+            raise PcsnetError(f"--device {options.device}: PyTorch finds no usable GPU here")
+        options.run(options)
+    except PcsnetError as error:
+        sys.exit(f"error: {error}")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser("pcsnet", description="PCSNet few-shot anomaly detection in PyTorch")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, summary):
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.add_argument("--threads", type=positive, help="processor threads (default: PyTorch's choice)")
+        sub.set_defaults(run=run)
+        return sub
+
+    def with_model(sub):
+        sub.add_argument("--model", action="append", required=True, help="model file; repeat for one in parts")
+        sub.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
+
+    sub = command("trace", trace, "write every stage of the network for a given input")
+    with_model(sub)
+    sub.add_argument("--input", required=True, help="safetensors file with the tensor `input`, N x 3 x S x S")
+    sub.add_argument("--out", required=True, help="safetensors file to write")
+
+    sub = command("scores", scores, "print `path,score` for each image of a folder")
+    with_model(sub)
+    sub.add_argument("folder")
+    sub.add_argument("--fit", choices=preprocess.FITS, help="default: the model's own")
+    sub.add_argument("--maps", help="folder for the blurred maps, one .npy per image")
+
+    sub = command("random", random_weights, "write random weights of any configuration")
+    sub.add_argument("--config", required=True, help="JSON, a file that holds it, or BACKBONE/DESCRIPTOR, "
+                     "such as wide_resnet50_2/plain")
+    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--half", action="store_true", help="store float16")
+    sub.add_argument("--out", required=True)
+
+    sub = command("export", export_weights, "convert weights of other projects into a model file")
+    sub.add_argument("--backbone", required=True, help="weight file of torchvision or timm, or efficientnet_lite0 for "
+                     "those of an installed package")
+    sub.add_argument("--adaptor", help="state dict of the authors' adaptor; without it the backbone alone is written")
+    sub.add_argument("--cas", help="state dict of the authors' CAS")
+    sub.add_argument("--descriptor", choices=DESCRIPTORS, help="the adaptor's kind")
+    sub.add_argument("--fit", choices=preprocess.FITS, default="crop", help="how images were fitted (default: crop)")
+    sub.add_argument("--category", default="", help="what it was trained on")
+    sub.add_argument("--half", action="store_true", help="store float16")
+    sub.add_argument("--out", required=True)
+
+    defaults = Settings()
+    sub = command("train", train_model, "train on a few normal images")
+    sub.add_argument("folder", help="MVTec AD layout (train/good), or a plain folder of normal images")
+    sub.add_argument("--backbone", required=True, help="as for export")
+    sub.add_argument("--out", required=True, help="model file to write")
+    sub.add_argument("--category", default="", help="a category of MVTec AD or MPDD chooses its pseudo-anomalies and "
+                     "descriptor (default: one large rectangle, plain)")
+    sub.add_argument("--descriptor", choices=DESCRIPTORS, help="rotation is for parts that lie at any angle")
+    sub.add_argument("--fit", choices=preprocess.FITS, default=defaults.fit,
+                     help="crop the centre, or stretch the whole image (default: crop)")
+    sub.add_argument("--shots", type=int, default=defaults.shots, help="normal images (default: %(default)s)")
+    sub.add_argument("--seed", type=int, default=defaults.seed)
+    sub.add_argument("--epochs", type=int, default=defaults.epochs, help="default: %(default)s")
+    sub.add_argument("--batch", type=int, default=defaults.batch, help="default: %(default)s")
+    sub.add_argument("--adaptor-rate", type=float, default=defaults.adaptor_rate,
+                     help="learning rate (default: %(default)s)")
+    sub.add_argument("--cas-rate", type=float, default=defaults.cas_rate, help="learning rate (default: %(default)s)")
+    sub.add_argument("--afs", choices=("paper", "authors"), default=defaults.afs,
+                     help="the paper's AFS loss, or what the authors' code computes")
+    sub.add_argument("--scale", action="store_true", help="bring every feature channel to unit deviation first")
+    sub.add_argument("--varied", action="store_true", help="also spots, scratches and small rectangles as "
+                     "pseudo-anomalies; what the category asks for is not heeded")
+    sub.add_argument("--augment", action="store_true", help="mirror, shift and brighten the images at random; for "
+                     "parts of which all this is normal")
+    sub.add_argument("--warm-up", type=int, default=defaults.warm_up, metavar="EPOCHS",
+                     help="let the decoder's learning rate grow this long")
+    sub.add_argument("--width", type=int, help="decoder channels (default: half of the features)")
+    sub.add_argument("--grid", type=positive, help="side of the grid of positions (default: 64); prototypes and bins "
+                     "follow, half the side costs a sixth of the time")
+    sub.add_argument("--nearest", type=positive, help="prototype distances kept per position (default: 200)")
+    sub.add_argument("--restart", action="store_true", help="ignore the checkpoint of an interrupted run")
+    sub.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
+
+    sub = command("evaluate", evaluate_model, "AUROC and AUPRO on a test set, beside untrained baselines")
+    with_model(sub)
+    sub.add_argument("folder", help="MVTec AD layout")
+    sub.add_argument("--fit", choices=preprocess.FITS, help="default: the model's own")
+    sub.add_argument("--shots", type=int, help="of the baselines (default: the model's own)")
+    sub.add_argument("--seed", type=int, help="that draws the shots (default: the model's own)")
+    sub.add_argument("--every", type=positive, default=1, metavar="N", help="take every Nth test image only, for a "
+                     "quick look")
+    sub.add_argument("--json", help="file for the rows")
+
+    sub = command("generate", generate_pictures, "draw pictures of a machined part, sound and with defects, to try "
+                  "everything on")
+    sub.add_argument("--out", required=True, help="folder to write, MVTec AD layout")
+    sub.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    sub.add_argument("--train", type=positive, default=8, help="normal pictures to train on (default: %(default)s)")
+    sub.add_argument("--good", type=positive, default=20, help="normal pictures to test on (default: %(default)s)")
+    sub.add_argument("--defects", type=positive, default=8, help="test pictures of each kind of defect (default: "
+                     "%(default)s)")
+    return top
+
+
+def trace(options) -> None:
+    model, _ = bundle.load(options.model, options.device)
+    tensors, _ = bundle.read(options.input)
+    if "input" not in tensors:
+        raise PcsnetError(f"{options.input}: holds no tensor `input`")
+    image, side = tensors["input"], model.config.input
+    if image.dim() != 4 or image.shape[1:] != (3, side, side):
+        raise PcsnetError(f"{options.input}: `input` has shape {tuple(image.shape)}, expected (N, 3, {side}, {side})")
+    stages = model.stages(image.to(options.device))
+    bundle.save_tensors(options.out, {name: t.cpu() for name, t in stages.items()})
+
+
+def scores(options) -> None:
+    files = preprocess.image_files(options.folder)
+    model, metadata = bundle.load(options.model, options.device)
+    fit = options.fit or metadata.get("pcsnet.fit", "crop")
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["path", "score"])
+    for path in files:
+        image = preprocess.load_input(path, model.config, fit).to(options.device)
+        anomaly_map = model.anomaly_map(image)[0, 0].cpu().numpy()
+        writer.writerow([path, f"{anomaly_map.max():.9g}"])
+        if options.maps:
+            save_map(Path(options.maps) / path.relative_to(options.folder).with_suffix(".npy"), anomaly_map)
+
+
+def save_map(path: Path, anomaly_map: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, anomaly_map)
+
+
+def random_weights(options) -> None:
+    model = random_model(parse_config(options.config), options.seed)
+    bundle.save(options.out, model, {"pcsnet.seed": options.seed}, half=options.half)
+    print(f"{options.out}: {bundle.parameters(model) / 1e6:.2f} M values")
+
+
+def export_weights(options) -> None:
+    head = (options.adaptor, options.cas, options.descriptor)
+    if any(head) and not all(head):
+        raise PcsnetError("a head needs --adaptor, --cas and --descriptor together")
+    if not any(head):
+        name = export.export_backbone(options.backbone, options.out, options.half)
+        print(f"{options.out}: backbone {name}, verified")
+        return
+    metadata = {"pcsnet.fit": options.fit, "pcsnet.category": options.category}
+    model = export.export_model(options.backbone, options.adaptor, options.cas, options.descriptor, options.out,
+                                metadata, options.half)
+    print(f"{options.out}: {bundle.parameters(model) / 1e6:.2f} M values, verified")
+
+
+def train_model(options) -> None:
+    name, backbone = export.read_backbone(options.backbone)
+    config = ModelConfig.by_name(name, options.descriptor or anomalies.descriptor_of(options.category))
+    config = resized(config, options.grid, options.nearest, options.width)
+    if options.category and options.category not in anomalies.CATEGORIES:
+        print(f"category {options.category} is not in the authors' table: one large rectangle as pseudo-anomaly, "
+              f"{config.descriptor} descriptor")
+    settings = Settings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)})
+    train.train(options.folder, config, backbone, settings, options.out, options.device, options.restart)
+    print(f"{options.out}: trained on {settings.shots} images")
+
+
+def resized(config: ModelConfig, grid=None, nearest=None, width=None) -> ModelConfig:
+    """The configuration with other sizes where given; one prototype per position, bins in proportion to the grid."""
+    if grid:
+        bins = tuple(max(1, b * grid // config.grid) for b in config.bins)
+        config = dataclasses.replace(config, grid=grid, prototypes=grid**2, bins=bins)
+    config = dataclasses.replace(config, nearest=nearest or config.nearest, width=width or config.width)
+    config.validate()
+    return config
+
+
+def evaluate_model(options) -> None:
+    model, metadata = bundle.load(options.model, options.device)
+    fit = options.fit or metadata.get("pcsnet.fit", "crop")
+    shots = options.shots or int(metadata.get("pcsnet.shots", 8))
+    seed = int(metadata.get("pcsnet.seed", 0)) if options.seed is None else options.seed
+    rows = evaluate.evaluate(model, options.folder, fit, shots, seed, options.every)
+    print(evaluate.table(rows))
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=1))
+
+
+def generate_pictures(options) -> None:
+    count = generate.generate(options.out, options.seed, options.train, options.good, options.defects)
+    print(f"{options.out}: {count} pictures")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 on")
+    return int(text)
+
+
+def parse_config(text: str) -> ModelConfig:
+    """A configuration given as JSON, as a JSON file or as BACKBONE/DESCRIPTOR."""
+    if text.lstrip().startswith("{"):
+        return ModelConfig.from_json(text)
+    if Path(text).is_file():
+        return ModelConfig.from_json(Path(text).read_text())
+    backbone, _, descriptor = text.partition("/")
+    return ModelConfig.by_name(backbone, descriptor or "plain")
