@@ -1,2 +1,44 @@
-//! xtask
-fn main() {}
+//! Project tasks: `cargo xtask TASK`. Each sets up what it needs and says what it does.
+
+mod demo;
+mod machine;
+mod run;
+mod sheet;
+
+use anyhow::{Result, bail};
+use run::cargo;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  demo    set up, build, and find the defects in the sample photographs; ends with a contact sheet
+  setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
+  check   formatting, lints and documentation, each without a warning
+  test    set up, then run every test
+";
+
+fn main() -> Result<()> {
+    let task = std::env::args().nth(1);
+    match task.as_deref() {
+        Some("demo") => demo::run(),
+        Some("setup") => machine::ensure_vulkan_driver(),
+        Some("check") => check(),
+        Some("test") => test(),
+        Some("help") | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => bail!("there is no task `{other}`\n\n{HELP}"),
+    }
+}
+
+fn check() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"]).run()?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()?;
+    cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings").run()
+}
+
+fn test() -> Result<()> {
+    machine::ensure_vulkan_driver()?;
+    cargo(&["test", "--workspace"]).run()
+}
