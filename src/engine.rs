@@ -129,6 +129,11 @@ impl Engine {
 }
 
 impl Model {
+    /// The device the model is on.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.gpu.device
+    }
+
     /// The model's sizes.
     pub fn config(&self) -> &ModelConfig {
         &self.config

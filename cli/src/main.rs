@@ -1,5 +1,6 @@
 //! The `pcsnet` command. This file holds the command line; each subcommand has a file of its own.
 
+mod bench;
 mod detect;
 mod device;
 mod info;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Detect(detect::Arguments),
+    Bench(bench::Arguments),
     Info(info::Arguments),
     Trace(trace::Arguments),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
     let outcome = match &cli.command {
+        Command::Bench(arguments) => bench::run(arguments).map(|()| DONE),
         Command::Detect(arguments) => detect::run(arguments),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),

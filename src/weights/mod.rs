@@ -4,12 +4,12 @@
 //! a model needs, and [`fold`] merges a convolution with the BatchNorm behind it:
 //!
 //! ```no_run
-//! use pcsnet::weights::{Weights, schema};
+//! use pcsnet::weights::{Weights, fold, schema};
 //!
 //! let weights = Weights::open(["wide_resnet50_2.safetensors", "bottle.safetensors"])?;
 //! let config = weights.config()?;
 //! weights.check(&schema::model(&config))?;
-//! let stem = weights.read_folded("backbone.conv1", "backbone.bn1", [64, 3, 7, 7])?;
+//! let stem = weights.read_folded("backbone.conv1", "backbone.bn1", [64, 3, 7, 7], fold::EPSILON)?;
 //! # Ok::<(), pcsnet::Error>(())
 //! ```
 //!

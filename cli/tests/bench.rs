@@ -1,0 +1,40 @@
+//! `pcsnet bench`.
+
+mod support;
+
+use predicates::prelude::*;
+use support::*;
+
+#[test]
+fn one_json_object() {
+    let folder = folder_with_model();
+    let mut command = pcsnet(folder.path());
+    command.args(["bench", "--model", "model.safetensors", "--batch", "2", "--runs", "3", "--json"]);
+    let output = command.assert().success().get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+    assert_eq!(report["batch"], 2);
+    assert_eq!(report["precision"], "f32");
+    assert_eq!(report["runs_ms"].as_array().map(Vec::len), Some(3));
+    let median = report["median_ms"].as_f64().expect("a time");
+    let rate = report["images_per_second"].as_f64().expect("a rate");
+    assert!(median > 0.0 && (rate * median / 2000.0 - 1.0).abs() < 1e-9);
+    assert!(report["adapter"].as_str().is_some_and(|name| !name.is_empty()));
+    // The weights of the small model take more than its file's 150 kB once 3 x 3 convolutions are transformed.
+    assert!(report["weight_bytes"].as_u64().is_some_and(|bytes| bytes > 150_000));
+    let stages = report["stages"].as_object().expect("stages");
+    if !stages.is_empty() {
+        for stage in ["backbone", "descriptor", "prototypes", "decoder", "anomaly_map"] {
+            assert!(stages[stage].as_f64().is_some_and(|time| time > 0.0), "{stage}: {stages:?}");
+        }
+    }
+}
+
+#[test]
+fn a_table() {
+    let folder = folder_with_model();
+    pcsnet(folder.path())
+        .args(["bench", "--model", "model.safetensors", "--runs", "2", "--precision", "f16"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("batch 1, f16 weights, 2 runs").and(predicate::str::contains("ms median")));
+}
