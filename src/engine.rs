@@ -176,11 +176,10 @@ impl Model {
             .gpu
             .guarded("input and output buffers", || {
                 let source = wgpu::BufferUsages::COPY_SRC;
-                (
-                    create("pixels", size, source),
-                    create("map", size, source),
-                    create("score", 4 * u64::from(batch), source),
-                )
+                let pixels = create("pixels", size, source);
+                // A lost device creates buffers without any error; their first use fails, and should do so here.
+                self.gpu.queue.write_buffer(&pixels, 0, &[0; 4]);
+                (pixels, create("map", size, source), create("score", 4 * u64::from(batch), source))
             })
             .await?;
         let gpu = Arc::clone(&self.gpu);
@@ -232,7 +231,8 @@ impl Model {
         let packed = ops::pack_nchw(&mut graph, planes, [1, side, side]);
         model::write(&mut graph, &self.backbone.weights, &self.head, packed);
         let schedule = graph.finish().await?;
-        self.gpu.queue.write_buffer(schedule.buffer(planes), 0, bytemuck::cast_slice(input));
+        let write = || self.gpu.queue.write_buffer(schedule.buffer(planes), 0, bytemuck::cast_slice(input));
+        self.gpu.guarded("the input", write).await?;
         submit_in_pieces(&self.gpu, &schedule).await?;
         let mut stages = Vec::with_capacity(schedule.stages.len());
         for stage in &schedule.stages {

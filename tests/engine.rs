@@ -142,8 +142,13 @@ fn a_lost_device_is_an_error() {
     device.destroy();
     let refusal = session.run_blocking(&[Random::new(1).image(config.input)]).expect_err("the device is gone");
     assert!(matches!(refusal, Error::DeviceLost(_) | Error::Gpu { .. }), "{refusal}");
-    let refusal = block_on(model.session(2)).err().expect("the device is gone");
-    assert!(matches!(refusal, Error::DeviceLost(_) | Error::Gpu { .. } | Error::OutOfMemory(_)), "{refusal}");
+    let is_told = |error: Option<Error>| {
+        let error = error.expect("the device is gone");
+        assert!(matches!(error, Error::DeviceLost(_) | Error::Gpu { .. } | Error::OutOfMemory(_)), "{error}");
+    };
+    is_told(block_on(model.session(2)).err());
+    is_told(block_on(model.trace(&vec![0.0; 3 * (config.input * config.input) as usize])).err());
+    is_told(block_on(engine.load(&weights(config, 2), Precision::F32)).err());
 }
 
 #[test]

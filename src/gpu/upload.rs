@@ -38,7 +38,8 @@ impl<'a> Uploader<'a> {
             })
             .await?;
         for (index, window) in bytes.chunks(WINDOW as usize).enumerate() {
-            self.gpu.queue.write_buffer(&buffer, index as u64 * WINDOW, window);
+            let write = || self.gpu.queue.write_buffer(&buffer, index as u64 * WINDOW, window);
+            self.gpu.guarded(label, write).await?;
             self.staged += window.len() as u64;
             if self.staged >= WINDOW {
                 self.flush();
