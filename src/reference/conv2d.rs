@@ -59,6 +59,7 @@ pub fn conv2d(x: &Maps, weight: &[f32], bias: Option<&[f32]>, window: Window) ->
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::sample;
     use super::*;
 
     /// From `torch.nn.functional.conv2d(torch.arange(9.).view(1, 1, 3, 3), torch.arange(9.).view(1, 1, 3, 3), stride=2,
@@ -69,5 +70,19 @@ mod tests {
         let weight: Vec<f32> = (0..9).map(|value| value as f32).collect();
         let out = conv2d(&x, &weight, None, Window::even(3, 2, 1, [3, 3]));
         assert_eq!(out.values, [58.0, 70.0, 70.0, 58.0]);
+    }
+
+    /// From `conv2d(x, (torch.arange(24.) % 5 - 2).view(3, 2, 2, 2), torch.tensor([1., 2, 3]))`, of several channels.
+    #[test]
+    fn channels_as_pytorch() {
+        let weight: Vec<f32> = (0..24).map(|index| (index % 5) as f32 - 2.0).collect();
+        let window = Window::even(2, 1, 0, [3, 4]);
+        let out = conv2d(&sample([1, 3, 4, 2]), &weight, Some(&[1.0, 2.0, 3.0]), window);
+        assert_eq!(out.shape, [1, 2, 3, 3]);
+        let rows = [
+            [3.0, 23.0, -12.0, 27.0, -7.0, -1.0, -4.0, -4.0, 21.0],
+            [22.0, 13.0, -1.0, 2.0, -6.0, 21.0, -18.0, 8.0, -1.0],
+        ];
+        assert_eq!(out.values, rows.concat());
     }
 }

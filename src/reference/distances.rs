@@ -11,3 +11,17 @@ pub fn distances(descriptors: &Maps, prototypes: &[f32]) -> Maps {
         pixel.iter().zip(values).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From `torch.cdist(phi, C.T) ** 2` with `phi = [[1, 2], [3, -1]]`, `C = [[0, 1, 3], [2, 0, 4]]`.
+    #[test]
+    fn as_pytorch() {
+        let phi = Maps { shape: [1, 1, 2, 2], values: vec![1.0, 2.0, 3.0, -1.0] };
+        let out = distances(&phi, &[0.0, 1.0, 3.0, 2.0, 0.0, 4.0]);
+        assert_eq!(out.shape, [1, 1, 2, 3]);
+        assert_eq!(out.values, [1.0, 4.0, 8.0, 18.0, 5.0, 25.0]);
+    }
+}

@@ -127,3 +127,48 @@ impl Maps {
         Self { shape: self.shape, values }
     }
 }
+
+/// What the twins' tests share.
+#[cfg(test)]
+mod testing {
+    use super::Maps;
+
+    /// Small whole numbers that differ from place to place: `((7 * torch.arange(n)) % 11 - 5).view(shape)`, channels last.
+    pub fn sample(shape: [usize; 4]) -> Maps {
+        let count: usize = shape.iter().product();
+        Maps { shape, values: (0..count).map(|index| (7 * index % 11) as f32 - 5.0).collect() }
+    }
+
+    /// Fails unless as many values are as close as an f32 allows.
+    pub fn assert_close(values: &[f32], expected: &[f32]) {
+        assert_eq!(values.len(), expected.len());
+        for (value, expected) in values.iter().zip(expected) {
+            assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{values:?}, not {expected}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testing::sample;
+
+    #[test]
+    fn maps_are_channels_last() {
+        let x = sample([2, 1, 2, 3]);
+        assert_eq!(x.pixel([1, 0, 1]), [x.at([1, 0, 1, 0]), x.at([1, 0, 1, 1]), x.at([1, 0, 1, 2])].map(|v| v as f32));
+        assert_eq!(x.to_nchw(), [-5.0, 5.0, 2.0, 1.0, -2.0, -3.0, 4.0, 3.0, 0.0, -1.0, -4.0, -5.0]);
+        assert_eq!(x.leading(1).values, [-5.0, 5.0, 4.0, 3.0]);
+        assert_eq!(
+            Maps::concat(&[x.leading(2), x.leading(1)]).values,
+            [-5.0, 2.0, -5.0, 5.0, 1.0, 5.0, 4.0, 0.0, 4.0, 3.0, -1.0, 3.0]
+        );
+    }
+
+    #[test]
+    fn maps_add_and_clamp() {
+        let x = sample([1, 1, 2, 2]);
+        assert_eq!(x.relu().values, [0.0, 2.0, 0.0, 5.0]);
+        assert_eq!(x.plus(&x.relu()).values, [-5.0, 4.0, -2.0, 10.0]);
+    }
+}

@@ -11,3 +11,18 @@ pub fn normalize(pixels: &[u32], [batch, height, width]: [usize; 3], mean: [f32;
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::assert_close;
+    use super::*;
+
+    /// From torchvision's ToTensor and Normalize of the pixels (255, 0, 128) and (10, 200, 30); alpha does not matter.
+    #[test]
+    fn as_torchvision() {
+        let pixels = [[255, 0, 128, 255], [10, 200, 30, 7]].map(u32::from_le_bytes);
+        let out = normalize(&pixels, [1, 1, 2], [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        let expected = [2.248_908, -2.035_714, 0.426_492, 0.0, -1.946_656, 1.465_686, -1.281_568, 0.0];
+        assert_close(&out.values, &expected);
+    }
+}

@@ -32,6 +32,7 @@ fn taps(position: usize, size: usize, out_size: usize, corners: Corners) -> (usi
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::sample;
     use super::*;
 
     /// From `interpolate(torch.tensor([0., 1., 4.]), 5, mode="bilinear")`, both ways, along rows that are all alike.
@@ -42,5 +43,13 @@ mod tests {
         let close = |a: Vec<f32>, b: [f32; 5]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(close(rows(Corners::Edges), [0.0, 0.4, 1.0, 2.8, 4.0]));
         assert!(close(rows(Corners::Centers), [0.0, 0.5, 1.0, 2.5, 4.0]));
+    }
+
+    /// From `interpolate(x, (3, 2), mode="bilinear")`, taller and narrower.
+    #[test]
+    fn both_axes_as_pytorch() {
+        let out = resize(&sample([1, 2, 3, 2]), [3, 2], Corners::Edges);
+        assert_eq!(out.shape, [1, 3, 2, 2]);
+        assert_eq!(out.values, [-4.25, 2.75, 0.25, -1.0, -1.125, 1.75, -0.75, -2.0, 2.0, 0.75, -1.75, -3.0]);
     }
 }

@@ -23,3 +23,23 @@ pub fn winograd_input(x: &Maps) -> Vec<f32> {
     });
     transformed.values
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From `B.T @ numpy.pad([[1, 2], [3, 4]], 1) @ B`.
+    #[test]
+    fn as_numpy() {
+        let x = Maps { shape: [1, 2, 2, 1], values: vec![1.0, 2.0, 3.0, 4.0] };
+        let expected = [4.0, -7.0, -1.0, -3.0, -6.0, 10.0, 2.0, 4.0, -2.0, 4.0, 0.0, 2.0, -2.0, 3.0, 1.0, 1.0];
+        assert_eq!(winograd_input(&x), expected);
+    }
+
+    /// Position 5 of the four patches of an odd image, whose last row and column of patches reach past it.
+    #[test]
+    fn patches_in_rows() {
+        let x = Maps::from_fn([1, 3, 3, 1], |[_, y, x, _]| (3 * y + x + 1) as f64);
+        assert_eq!(winograd_input(&x)[20..24], [12.0, 9.0, 15.0, 9.0]);
+    }
+}
