@@ -365,9 +365,9 @@ impl Session {
         self.write_images(images)?;
         let count = images.len() as u32;
         for first in (0..count).step_by(self.images as usize) {
-            self.submit(|encoder| self.copy_in(encoder, first)).await?;
+            submit(&self.gpu, "pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
             submit_in_pieces(&self.gpu, &self.schedule).await?;
-            self.submit(|encoder| self.copy_out(encoder, first)).await?;
+            submit(&self.gpu, "pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
         }
         let Buffers { map, score, .. } = &self.buffers;
         let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
@@ -395,17 +395,6 @@ impl Session {
         self.schedule.profile(&self.gpu).await
     }
 
-    async fn submit(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
-        self.gpu
-            .guarded("copies", || {
-                let descriptor = wgpu::CommandEncoderDescriptor { label: Some("pcsnet copies") };
-                let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
-                record(&mut encoder);
-                self.gpu.queue.submit([encoder.finish()]);
-            })
-            .await
-    }
-
     fn copy_in(&self, encoder: &mut wgpu::CommandEncoder, first: u32) {
         let size = self.pixels.bytes();
         let from = u64::from(first / self.images) * size;
@@ -426,13 +415,19 @@ impl Session {
 async fn submit_in_pieces(gpu: &Gpu, schedule: &Schedule) -> Result<()> {
     const STEPS: usize = 16;
     for first in (0..schedule.len()).step_by(STEPS) {
-        gpu.guarded("the network", || {
-            let descriptor = wgpu::CommandEncoderDescriptor { label: Some("pcsnet") };
-            let mut encoder = gpu.device.create_command_encoder(&descriptor);
-            schedule.record(&mut encoder, first..(first + STEPS).min(schedule.len()));
-            gpu.queue.submit([encoder.finish()]);
-        })
-        .await?;
+        let steps = first..(first + STEPS).min(schedule.len());
+        submit(gpu, "pcsnet network", |encoder| schedule.record(encoder, steps)).await?;
     }
     Ok(())
+}
+
+/// Submits one command buffer.
+async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
+    gpu.guarded(label, || {
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
+        let mut encoder = gpu.device.create_command_encoder(&descriptor);
+        record(&mut encoder);
+        gpu.queue.submit([encoder.finish()]);
+    })
+    .await
 }

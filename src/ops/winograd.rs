@@ -7,7 +7,7 @@ use super::matmul::{Product, matmul};
 use crate::gpu::{Binding, Graph, Kernel, Tensor};
 
 /// Positions of a transformed patch.
-pub(crate) const POSITIONS: u32 = 16;
+const POSITIONS: u32 = 16;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
