@@ -29,13 +29,15 @@
 //! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a host's
 //!   own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and [`Session::score_buffer`].
 //! * [`weights`] reads safetensors files written by PyTorch, [`image`](mod@image) does with photographs what Pillow and
-//!   torchvision did in training, and [`mod@reference`] is the whole network again in plain Rust, to check against.
+//!   torchvision did in training, [`inspect`] decides on maps and scores, and [`mod@reference`] is the whole network again
+//!   in plain Rust, to check against.
 
 pub mod config;
 mod engine;
 mod error;
 pub mod gpu;
 pub mod image;
+pub mod inspect;
 mod model;
 mod ops;
 pub mod reference;

@@ -11,7 +11,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use pcsnet::image::{Fit, Scale};
-use pcsnet::weights::Weights;
+use pcsnet::inspect::Calibration;
 use pipeline::{Pipeline, Run};
 use pollster::block_on;
 use report::Summary;
@@ -105,8 +105,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 
     let weights = device::open_weights(&model_files)?;
     let model = device::load(&weights, &arguments.device)?;
-    let verdicts = Verdicts::of(&weights)?;
-    let scale = arguments.scale.or(verdicts.scale);
+    let calibration = Calibration::from_metadata(&weights.metadata())?;
+    let scale = arguments.scale.or(calibration.scale);
     let batch = arguments.batch.min(u32::try_from(images.len())?);
     let session = block_on(model.session(batch)).context("cannot prepare the network")?;
 
@@ -127,37 +127,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     progress.finish_and_clear();
 
     // Also where the run was stopped: what was done by then is not lost.
-    report::write_tables(&arguments.out, &images, &results, verdicts.threshold)?;
+    report::write_tables(&arguments.out, &images, &results, &calibration)?;
     if let Some(error) = stopped {
         return Err(error.context("stopped before all images were done"));
     }
-    let threshold = verdicts.threshold;
-    let summary = Summary { results: &results, wall, out: &arguments.out, scale, threshold };
+    let summary = Summary { results: &results, wall, out: &arguments.out, scale, calibration: &calibration };
     output::print(&summary.to_string())?;
     let all_done = results.iter().all(|result| result.is_ok());
     Ok(if all_done { crate::DONE } else { crate::SOME_FAILED })
-}
-
-/// What a model says of its own scores.
-struct Verdicts {
-    /// The largest score of a good part, `pcsnet.threshold`.
-    threshold: Option<f32>,
-    /// The colours' range that suits its maps, `pcsnet.scale`.
-    scale: Option<Scale>,
-}
-
-impl Verdicts {
-    fn of(weights: &Weights) -> Result<Self> {
-        let metadata = weights.metadata();
-        let number = |text: &str| text.parse::<f32>().ok().filter(|number| number.is_finite());
-        let threshold = metadata.get("pcsnet.threshold").map(|text| {
-            number(text).with_context(|| format!("the model's `pcsnet.threshold` is `{text}`, which is no number"))
-        });
-        let scale = metadata.get("pcsnet.scale").map(|text| {
-            scale(text).map_err(|reason| anyhow::anyhow!("the model's `pcsnet.scale` is `{text}`: {reason}"))
-        });
-        Ok(Self { threshold: threshold.transpose()?, scale: scale.transpose()? })
-    }
 }
 
 /// `--model A B IMAGES` reads naturally, but only A is the option's value; no image is a .safetensors file.

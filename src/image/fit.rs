@@ -138,15 +138,14 @@ impl Frame {
     }
 
     /// Puts an anomaly map (size x size, row-major) into the original's frame: height x width values, row-major,
-    /// sampled bilinearly at the centres of the original's pixels. Outside [`Frame::inspected`] there is no value; the
-    /// zeros there say nothing.
+    /// sampled bilinearly at the centres of the original's pixels. Outside [`Frame::inspected`] there is no value: NaN.
     ///
     /// # Errors
     /// [`Error::Input`] if `map` has not size x size values.
     pub fn to_original(&self, map: &[f32]) -> Result<Vec<f32>> {
         let sampler = Sampler::new(self, map)?;
         let (width, height) = self.original();
-        let mut values = vec![0.0; width as usize * height as usize];
+        let mut values = vec![f32::NAN; width as usize * height as usize];
         let Rect { x, y, width: columns, height: rows } = self.inspected();
         for row in y..y + rows {
             let line = &mut values[row as usize * width as usize..][..width as usize];
@@ -368,7 +367,7 @@ mod tests {
                 // The outermost pixels' centres lie beyond the outermost samples, whose values they get.
                 let edge = |at: u32, first: u32, count: u32| at < first + 2 || at + 2 >= first + count;
                 if !inspected.contains(x, y) {
-                    assert_eq!(found, 0.0);
+                    assert!(found.is_nan(), "({x}, {y}) was not inspected");
                 } else if !edge(x, inspected.x, inspected.width) && !edge(y, inspected.y, inspected.height) {
                     assert!((found - (x as f32 + 1000.0 * y as f32)).abs() < 0.1, "({x}, {y}) got {found}");
                 }

@@ -5,6 +5,7 @@ use super::pipeline::{Inspected, Times};
 use crate::output;
 use anyhow::Result;
 use pcsnet::image::{Rect, Scale};
+use pcsnet::inspect::{Calibration, Verdict};
 use serde::Serialize;
 use std::fmt;
 use std::io::Write;
@@ -17,7 +18,7 @@ struct Row {
     path: String,
     score: Option<f32>,
     /// Where the model holds a threshold.
-    verdict: Option<&'static str>,
+    verdict: Option<Verdict>,
     lowest: Option<f32>,
     width: Option<u32>,
     height: Option<u32>,
@@ -32,13 +33,13 @@ struct Row {
 }
 
 impl Row {
-    fn of(image: &Image, result: &Result<Inspected>, threshold: Option<f32>) -> Self {
+    fn of(image: &Image, result: &Result<Inspected>, calibration: &Calibration) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let done = result.as_ref().ok();
         Self {
             path: text(&image.path),
             score: done.map(|done| done.score),
-            verdict: done.zip(threshold).map(|(done, threshold)| verdict(done, threshold)),
+            verdict: done.and_then(|done| calibration.verdict(done.score)),
             lowest: done.map(|done| done.lowest),
             width: done.map(|done| done.dimensions.0),
             height: done.map(|done| done.dimensions.1),
@@ -52,14 +53,15 @@ impl Row {
     }
 }
 
-/// A part passes if nothing in its map is above the model's threshold.
-fn verdict(done: &Inspected, threshold: f32) -> &'static str {
-    if done.score > threshold { "fail" } else { "pass" }
-}
-
 /// Writes `scores.csv` and `scores.jsonl`, a row for every image.
-pub fn write_tables(out: &Path, images: &[Image], results: &[Result<Inspected>], threshold: Option<f32>) -> Result<()> {
-    let rows: Vec<Row> = images.iter().zip(results).map(|(image, result)| Row::of(image, result, threshold)).collect();
+pub fn write_tables(
+    out: &Path,
+    images: &[Image],
+    results: &[Result<Inspected>],
+    calibration: &Calibration,
+) -> Result<()> {
+    let rows: Vec<Row> =
+        images.iter().zip(results).map(|(image, result)| Row::of(image, result, calibration)).collect();
     output::write(&out.join("scores.csv"), |file| write_csv(file, &rows))?;
     output::write(&out.join("scores.jsonl"), |file| write_jsonl(file, &rows))
 }
@@ -89,8 +91,7 @@ pub struct Summary<'a> {
     pub out: &'a Path,
     /// The range of the colours in all images, if there is one.
     pub scale: Option<Scale>,
-    /// The model's threshold.
-    pub threshold: Option<f32>,
+    pub calibration: &'a Calibration,
 }
 
 impl fmt::Display for Summary<'_> {
@@ -102,8 +103,8 @@ impl fmt::Display for Summary<'_> {
         if done.is_empty() {
             return Ok(());
         }
-        if let Some(threshold) = self.threshold {
-            let failed = done.iter().filter(|done| verdict(done, threshold) == "fail").count();
+        if let Some(threshold) = self.calibration.threshold {
+            let failed = done.iter().filter(|done| self.calibration.verdict(done.score) == Some(Verdict::Fail)).count();
             writeln!(f, "{} pass, {failed} fail: scores above {threshold}", done.len() - failed)?;
         }
         self.write_colours(f, &done)?;

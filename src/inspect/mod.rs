@@ -1,0 +1,45 @@
+//! From an anomaly map to a decision: the threshold, the verdict, and where the defects are.
+//!
+//! ```
+//! use pcsnet::inspect::{Calibration, Verdict, regions};
+//!
+//! # fn main() -> pcsnet::Result<()> {
+//! // What `pcsnet calibrate` stored in the model; see `Weights::metadata`.
+//! let metadata = [("pcsnet.threshold", "0.5"), ("pcsnet.scale", "0.1,0.9")].into();
+//! let calibration = Calibration::from_metadata(&metadata)?;
+//! assert_eq!(calibration.verdict(0.8), Some(Verdict::Fail));
+//!
+//! // A map in the original image's frame, three pixels wide; see `image::Frame::to_original`.
+//! let map = [0.1, 0.8, f32::NAN, 0.2, 0.7, 0.3];
+//! let found = regions(&map, 3, 0.5)?;
+//! assert_eq!((found[0].area, found[0].peak), (2, 0.8));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One threshold serves both questions: a part fails if its score, the largest value of its map, is above the
+//! threshold, and a region is where the map is above it. Nothing here touches files, threads or the GPU.
+
+mod calibration;
+mod components;
+mod outline;
+mod regions;
+
+pub use calibration::{Calibration, Verdict};
+pub use components::{Components, components};
+pub use outline::draw_outlines;
+pub use regions::{Region, regions};
+
+use crate::{Error, Result};
+
+/// Refuses values that are not whole rows of `width`.
+fn ensure_rows(what: &str, values: usize, width: usize) -> Result<()> {
+    if width > 0 && values.is_multiple_of(width) {
+        return Ok(());
+    }
+    Err(Error::Input {
+        what: what.to_owned(),
+        expected: format!("whole rows of {width} values"),
+        found: format!("{values} values"),
+    })
+}
