@@ -3,6 +3,7 @@
 //! Every variant says what was wrong, where, what was expected and found, and what would do, because its
 //! `Display` text is what the user of the command line reads.
 
+use crate::gpu::Shortfall;
 use std::path::PathBuf;
 
 /// The result of every fallible operation of this crate.
@@ -119,6 +120,15 @@ pub enum Error {
     #[error("no usable graphics adapter: {0}")]
     NoAdapter(String),
 
+    /// An adapter or device cannot run the kernels at all.
+    #[error("{device} offers less than the compute kernels need: {}", list(shortfalls))]
+    Requirements {
+        /// The adapter's name.
+        device: String,
+        /// Every limit that is too small.
+        shortfalls: Vec<Shortfall>,
+    },
+
     /// A device offers less than the work needs.
     #[error("{what} needs {limit} of at least {required}, this device was given {available}")]
     Limit {
@@ -176,4 +186,8 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
+}
+
+fn list(shortfalls: &[Shortfall]) -> String {
+    shortfalls.iter().map(Shortfall::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -44,6 +44,9 @@ pub mod reference;
 pub mod weights;
 
 pub use config::ModelConfig;
-pub use engine::{Detection, Engine, EngineOptions, Model, Precision, Session, SharedBackbone, TracedStage};
+pub use engine::{
+    BufferSource, Detection, Encoding, Engine, EngineOptions, HeatOutput, HeatStyle, HeatTarget, Job, Model, Paint,
+    PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
+};
 pub use error::{Error, Result};
 pub use wgpu;

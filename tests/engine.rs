@@ -47,15 +47,8 @@ fn recording_into_the_hosts_encoder_gives_what_run_gives() {
     let (device, queue) = (engine().device(), engine().queue());
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     session.record(&mut encoder);
-    let size = session.score_buffer().size();
-    let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
-    let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-    let scores = device.create_buffer(&descriptor);
-    encoder.copy_buffer_to_buffer(session.score_buffer(), 0, &scores, 0, size);
     queue.submit([encoder.finish()]);
-    scores.slice(..).map_async(wgpu::MapMode::Read, |outcome| outcome.expect("mapped"));
-    device.poll(wgpu::PollType::wait_indefinitely()).expect("waits");
-    let values: Vec<f32> = bytemuck::pod_collect_to_vec(&scores.slice(..).get_mapped_range().expect("mapped"));
+    let values = support::read(session.score_buffer());
     assert_eq!(values, expected.iter().map(|detection| detection.score).collect::<Vec<_>>());
 }
 
@@ -92,12 +85,105 @@ fn default_limits_are_enough() {
 }
 
 #[test]
-fn a_limit_that_is_too_small_is_named() {
-    let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 5, ..Default::default() };
-    let (device, queue) = device_with(limits);
-    let refusal = Engine::new(device, queue, EngineOptions::default()).err().expect("too few storage buffers");
+fn every_limit_that_is_too_small_is_named() {
+    let limits = wgpu::Limits {
+        max_storage_buffers_per_shader_stage: 5,
+        max_compute_workgroup_storage_size: 4096,
+        ..Default::default()
+    };
+    let (device, queue) = device_with(limits.clone());
+    let refusal = Engine::new(device, queue, EngineOptions::default()).err().expect("too small limits");
     let text = refusal.to_string();
-    assert!(text.contains("max_storage_buffers_per_shader_stage of at least 6") && text.contains("given 5"), "{text}");
+    let Error::Requirements { shortfalls, .. } = refusal else { panic!("{text}") };
+    assert_eq!(shortfalls, pcsnet::gpu::shortfalls(&limits));
+    assert!(text.contains("max_storage_buffers_per_shader_stage is 5, needs 6"), "{text}");
+    assert!(text.contains("max_compute_workgroup_storage_size is 4096, needs 8192"), "{text}");
+}
+
+#[test]
+fn what_is_required_is_enough() {
+    let descriptor = wgpu::DeviceDescriptor {
+        required_features: pcsnet::gpu::required_features(),
+        required_limits: pcsnet::gpu::required_limits(),
+        ..Default::default()
+    };
+    let (device, queue) = support::device(&descriptor);
+    let mut told = Vec::new();
+    let note = |progress: pcsnet::PipelineProgress<'_>| told.push((progress.done, progress.kernel.to_owned()));
+    let engine = block_on(Engine::with_progress(device, queue, EngineOptions::default(), note)).expect("enough");
+    assert!(told.len() > 20 && told.iter().any(|(_, kernel)| kernel.starts_with("nearest")), "{told:?}");
+    assert!(told.iter().map(|(done, _)| *done).eq(0..told.len()));
+    let config = &small_configs()[0];
+    let session = block_on(load(&engine, config, 1, Precision::F32).session(1)).expect("one image fits");
+    session.run_blocking(&[Random::new(1).image(config.input)]).expect("runs");
+}
+
+#[test]
+fn heads_in_one_session_give_what_each_gives_alone() {
+    let config = &small_configs()[0];
+    let files = [1, 2, 3].map(|seed| weights(config, seed));
+    let backbone = block_on(engine().load_backbone(&files[0], Precision::F32)).expect("a sound backbone");
+    let heads = files.map(|head| block_on(engine().load_head(&backbone, &head, Precision::F32)).expect("a head"));
+    let mut random = Random::new(7);
+    let images: Vec<_> = (0..3).map(|_| random.image(config.input)).collect();
+    let apart: Vec<_> = heads
+        .iter()
+        .flat_map(|head| block_on(head.session(3)).expect("fits").run_blocking(&images).expect("runs"))
+        .collect();
+    let session = block_on(pcsnet::Session::open(&heads.each_ref(), 3)).expect("fits");
+    assert_eq!(session.heads(), 3);
+    assert_eq!(session.run_blocking(&images).expect("runs"), apart);
+    // Fewer images than the batch: still those images for one head after another.
+    let two = session.run_blocking(&images[..2]).expect("runs");
+    let expected: Vec<_> = apart.chunks(3).flat_map(|head| head[..2].to_vec()).collect();
+    assert_eq!(two, expected);
+    // The backbone is half of this small network; three sessions' worth of work would be three times one's.
+    let one = block_on(heads[0].session(3)).expect("fits").work();
+    assert!(session.work() < 3 * one && session.work() > one);
+}
+
+#[test]
+fn models_that_cannot_share_a_session_are_told() {
+    let [first, second] = [0, 1].map(|index| load(engine(), &small_configs()[index], 1, Precision::F32));
+    let told = |models: &[&pcsnet::Model]| match block_on(pcsnet::Session::open(models, 1)).err() {
+        Some(Error::Config(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert!(told(&[]).contains("at least one model"));
+    assert!(told(&[&first, &second]).contains("model 1 of the session has another backbone"));
+}
+
+#[test]
+fn a_job_in_pieces_gives_what_one_run_gives() {
+    let config = &small_configs()[1];
+    let model = load(engine(), config, 1, Precision::F32);
+    let session = block_on(model.session(9)).expect("nine images fit");
+    let mut random = Random::new(8);
+    let images: Vec<_> = (0..9).map(|_| random.image(config.input)).collect();
+    let scores = |detections: Vec<pcsnet::Detection>| detections.iter().map(|d| d.score).collect::<Vec<_>>();
+    let expected = scores(session.run_blocking(&images).expect("runs"));
+    let (device, queue) = (engine().device(), engine().queue());
+    // A step each, a few pieces, and everything at once.
+    for (budget, pieces) in [(0, 100..10_000), (session.work() / 7, 7..30), (u64::MAX, 1..2)] {
+        // What another run left behind must not be taken for the job's results.
+        session.run_blocking(&[random.image(config.input)]).expect("runs");
+        session.write_images(&images).expect("nine images");
+        let mut job = pcsnet::Job::new();
+        let mut count = 0;
+        loop {
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let done = session.advance(&mut job, &mut encoder, budget);
+            queue.submit([encoder.finish()]);
+            count += 1;
+            if done {
+                break;
+            }
+        }
+        assert!(pieces.contains(&count), "{count} pieces for a budget of {budget}");
+        assert_eq!(support::read(session.score_buffer()), expected, "budget {budget}");
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        assert!(session.advance(&mut job, &mut encoder, budget), "a finished job stays finished");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A convenience for programs without a device of their own.
 
-use super::requirements::check_adapter;
+use super::requirements::{check_adapter, optional_features, required_features};
 use crate::{Error, Result};
 
 /// Every adapter of this machine that the compiled-in backends can see.
@@ -19,7 +19,8 @@ async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
 /// before integrated, virtual and software adapters, OpenGL after every other backend.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] when there is none, none of that name, or it cannot run the kernels; it says what to install.
+/// [`Error::NoAdapter`] when there is none or none of that name; it says what to install. [`Error::Requirements`] when it
+/// cannot run the kernels.
 pub async fn open_device(name: Option<&str>) -> Result<(wgpu::Device, wgpu::Queue)> {
     // OpenGL is only asked where nothing better answers: some of its drivers complain on stderr of a missing display.
     let mut found = adapters_of(wgpu::Backends::PRIMARY).await;
@@ -32,13 +33,12 @@ pub async fn open_device(name: Option<&str>) -> Result<(wgpu::Device, wgpu::Queu
 /// [`open_device`] for an adapter of one's own choice.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] when it cannot run the kernels.
+/// [`Error::Requirements`] when it cannot run the kernels, [`Error::NoAdapter`] when it gives no device.
 pub async fn open_adapter(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     check_adapter(adapter)?;
-    let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("pcsnet"),
-        required_features: adapter.features() & wanted,
+        required_features: required_features() | (adapter.features() & optional_features()),
         required_limits: adapter.limits(),
         ..Default::default()
     };

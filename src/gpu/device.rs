@@ -44,7 +44,7 @@ pub(crate) struct Gpu {
 impl Gpu {
     pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, matmul: MatmulKernel) -> Result<Self> {
         let limits = device.limits();
-        check_limits(&limits)?;
+        check_limits(&device.adapter_info().name, &limits)?;
         Ok(Self { device, queue, limits, matmul, pipelines: Mutex::default() })
     }
 

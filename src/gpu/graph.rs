@@ -65,6 +65,7 @@ pub(crate) enum Binding<'a> {
     Read(Tensor),
     Write(Tensor),
     Constant(&'a wgpu::Buffer),
+    Texture(&'a wgpu::TextureView),
 }
 
 struct TensorInfo {
@@ -79,6 +80,7 @@ struct TensorInfo {
 enum Operand {
     Tensor(usize),
     Constant(wgpu::Buffer),
+    Texture(wgpu::TextureView),
 }
 
 struct Dispatch {
@@ -87,6 +89,7 @@ struct Dispatch {
     params: Vec<u8>,
     operands: Vec<Operand>,
     workgroups: [u32; 3],
+    work: u64,
 }
 
 /// Distance between parameter blocks in the one uniform buffer: WebGPU's largest offset alignment.
@@ -156,6 +159,7 @@ impl<'a> Graph<'a> {
             .iter()
             .map(|binding| match binding {
                 Binding::Constant(buffer) => Operand::Constant((*buffer).clone()),
+                Binding::Texture(view) => Operand::Texture((*view).clone()),
                 Binding::Read(tensor) | Binding::Write(tensor) => {
                     let used = &mut self.tensors[tensor.id].used;
                     *used = Some(used.map_or((step, step), |(first, _)| (first, step)));
@@ -165,7 +169,19 @@ impl<'a> Graph<'a> {
             .collect();
         let params = bytemuck::bytes_of(params).to_vec();
         assert!(params.len() <= PARAMS_STRIDE, "{label}: parameters of {} bytes", params.len());
-        self.dispatches.push(Dispatch { label: label.to_owned(), kernel, params, operands, workgroups });
+        let touched = bindings.iter().map(|binding| match binding {
+            Binding::Read(tensor) | Binding::Write(tensor) => tensor.bytes() / 4,
+            Binding::Constant(_) | Binding::Texture(_) => 0,
+        });
+        let work = touched.sum();
+        self.dispatches.push(Dispatch { label: label.to_owned(), kernel, params, operands, workgroups, work });
+    }
+
+    /// States the arithmetic operations of the last dispatch, where they are more than one for each value it touches.
+    pub(crate) fn estimate(&mut self, operations: u64) {
+        if let Some(last) = self.dispatches.last_mut() {
+            last.work = last.work.max(operations);
+        }
     }
 
     /// Checks what has been written down against the device's limits.
@@ -213,7 +229,8 @@ impl<'a> Graph<'a> {
                 let create = |(index, dispatch): (usize, &Dispatch)| {
                     let pipeline = pipelines[index].clone();
                     let bind_group = self.bind(index, dispatch, &pipeline, &params, &places, &plan.place_of);
-                    Step { label: dispatch.label.clone(), pipeline, bind_group, workgroups: dispatch.workgroups }
+                    let (label, workgroups, work) = (dispatch.label.clone(), dispatch.workgroups, dispatch.work);
+                    Step { label, pipeline, bind_group, workgroups, work }
                 };
                 self.dispatches.iter().enumerate().map(create).collect()
             })
@@ -284,20 +301,20 @@ impl<'a> Graph<'a> {
         places: &[wgpu::Buffer],
         place_of: &[usize],
     ) -> wgpu::BindGroup {
-        let whole = |buffer, offset, size| wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) };
+        let whole = |buffer, offset, size| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) })
+        };
         let block = whole(params, (index * PARAMS_STRIDE) as u64, PARAMS_STRIDE as u64);
         let operands = dispatch.operands.iter().map(|operand| match operand {
-            Operand::Constant(buffer) => buffer.as_entire_buffer_binding(),
+            Operand::Constant(buffer) => buffer.as_entire_binding(),
+            Operand::Texture(view) => wgpu::BindingResource::TextureView(view),
             // A place may be larger than its present tenant, and then larger than a binding may be.
             Operand::Tensor(id) => whole(&places[place_of[*id]], 0, self.tensors[*id].bytes),
         });
         let entries: Vec<_> = std::iter::once(block)
             .chain(operands)
             .enumerate()
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding: binding as u32,
-                resource: wgpu::BindingResource::Buffer(buffer),
-            })
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
             .collect();
         self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&dispatch.label),

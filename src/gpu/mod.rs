@@ -5,6 +5,7 @@ mod adapter;
 mod arena;
 mod device;
 mod graph;
+mod heat;
 mod readback;
 mod requirements;
 mod schedule;
@@ -13,10 +14,11 @@ mod upload;
 
 pub use adapter::{adapters, open_adapter, open_device};
 pub use device::MatmulKernel;
-pub use requirements::{check_adapter, required_limits};
+pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
 
 pub(crate) use device::Gpu;
 pub(crate) use graph::{Binding, Graph, Slice, Tensor};
+pub(crate) use heat::{HeatParams, HeatPass};
 pub(crate) use readback::read_buffers;
 pub(crate) use schedule::Schedule;
 pub(crate) use shaders::Kernel;

@@ -1,6 +1,19 @@
 //! What the kernels need of a device: WebGPU's default limits, or less.
 
 use crate::{Error, Result};
+use std::fmt;
+
+/// The features any model needs: none.
+pub fn required_features() -> wgpu::Features {
+    wgpu::Features::empty()
+}
+
+/// The features that are used where a device was made with them: subgroups make products on CPU adapters faster, and
+/// timestamps let [`Session::profile`](crate::Session::profile) time single steps. A host may ask for
+/// `adapter.features() & optional_features()`.
+pub fn optional_features() -> wgpu::Features {
+    wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY
+}
 
 /// The least limits any model can run with. Everything larger a device offers is used for larger batches.
 pub fn required_limits() -> wgpu::Limits {
@@ -19,38 +32,38 @@ pub fn required_limits() -> wgpu::Limits {
     }
 }
 
-/// Checks that an adapter can run the kernels at all.
+/// A limit that is too small for the kernels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortfall {
+    /// WebGPU's name of the limit.
+    pub limit: &'static str,
+    /// What the kernels need.
+    pub required: u64,
+    /// What the adapter or device has.
+    pub available: u64,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}, needs {}", self.limit, self.available, self.required)
+    }
+}
+
+/// Every limit that is too small for the kernels; none where they can run. For an adapter's limits or a device's.
 ///
-/// # Errors
-/// [`Error::NoAdapter`] that names the adapter and every limit it falls short of.
-pub fn check_adapter(adapter: &wgpu::Adapter) -> Result<()> {
-    let shortfalls = shortfalls(&adapter.limits());
-    if shortfalls.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = shortfalls
-        .iter()
-        .map(|(limit, required, available)| format!("{limit} is {available}, needs {required}"))
-        .collect();
-    Err(Error::NoAdapter(format!("{}: {}", adapter.get_info().name, list.join("; "))))
-}
-
-/// The first limit a device falls short of, as an error.
-pub(crate) fn check_limits(limits: &wgpu::Limits) -> Result<()> {
-    match shortfalls(limits).first() {
-        None => Ok(()),
-        Some(&(limit, required, available)) => {
-            Err(Error::Limit { what: "the compute kernels".to_owned(), limit, required, available })
-        }
-    }
-}
-
-/// Each limit that is too small: its name, what is needed and what is offered.
-fn shortfalls(limits: &wgpu::Limits) -> Vec<(&'static str, u64, u64)> {
+/// ```
+/// use pcsnet::{gpu::shortfalls, wgpu::Limits};
+/// assert_eq!(shortfalls(&Limits::default()), []);
+/// ```
+pub fn shortfalls(limits: &wgpu::Limits) -> Vec<Shortfall> {
     let needed = required_limits();
     macro_rules! compare {
         ($($limit:ident),* $(,)?) => {
-            [$((stringify!($limit), u64::from(needed.$limit), u64::from(limits.$limit))),*]
+            [$(Shortfall {
+                limit: stringify!($limit),
+                required: u64::from(needed.$limit),
+                available: u64::from(limits.$limit),
+            }),*]
         };
     }
     compare![
@@ -65,6 +78,20 @@ fn shortfalls(limits: &wgpu::Limits) -> Vec<(&'static str, u64, u64)> {
         max_compute_workgroups_per_dimension,
     ]
     .into_iter()
-    .filter(|(_, required, available)| available < required)
+    .filter(|shortfall| shortfall.available < shortfall.required)
     .collect()
+}
+
+/// Checks that an adapter can run the kernels, before a device is made.
+///
+/// # Errors
+/// [`Error::Requirements`] that names the adapter and every limit it falls short of.
+pub fn check_adapter(adapter: &wgpu::Adapter) -> Result<()> {
+    check_limits(&adapter.get_info().name, &adapter.limits())
+}
+
+/// Checks the limits of an adapter or a device of this name.
+pub(crate) fn check_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
+    let shortfalls = shortfalls(limits);
+    if shortfalls.is_empty() { Ok(()) } else { Err(Error::Requirements { device: name.to_owned(), shortfalls }) }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Step {
     pub pipeline: wgpu::ComputePipeline,
     pub bind_group: wgpu::BindGroup,
     pub workgroups: [u32; 3],
+    /// Arithmetic operations, estimated.
+    pub work: u64,
 }
 
 /// A named intermediate result that kept its memory.
@@ -32,6 +34,11 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Estimated operations of some of the steps.
+    pub(crate) fn work(&self, steps: Range<usize>) -> u64 {
+        self.steps[steps].iter().map(|step| step.work).sum()
     }
 
     /// Records some of the steps as one compute pass.

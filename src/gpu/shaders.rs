@@ -3,6 +3,7 @@
 //! Three directives, each alone on its line: `#import name` puts `shaders/shared/name.wgsl` there, once; `#ifdef NAME`
 //! .. `#else` .. `#endif` keeps one of two parts.
 
+use super::MatmulKernel;
 use std::collections::BTreeSet;
 
 /// A shader, the names defined for its `#ifdef`s, and the values of its overridable constants: one compute pipeline.
@@ -36,16 +37,16 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adaptive_pool, avg_pool, blur, depthwise, distances, matmul_register, matmul_tiled, max_pool, max_score, nearest, normalize,
+    adaptive_pool, avg_pool, blur, depthwise, distances, heat, lanczos_columns, lanczos_rows, matmul_register, matmul_tiled, max_pool, max_score, nearest, normalize,
     pack_nchw, project, resize, resize_sum, resize_through, square_norm, upsample_map, winograd_input, winograd_output,
 ];
 
 /// What shaders import.
-const SHARED: &[(&str, &str)] = sources!["shared/": activation, bilinear, matmul];
+const SHARED: &[(&str, &str)] = sources!["shared/": activation, bilinear, lanczos, matmul];
 
 /// Every set of names a shader is ever compiled with.
-#[cfg(test)]
 const VARIANTS: &[(&str, &[&[&str]])] = &[
+    ("lanczos_columns", &[&[], &["TEXTURE"]]),
     ("matmul_tiled", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
     (
         "matmul_register",
@@ -61,6 +62,36 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
         ],
     ),
 ];
+
+/// Every shader with every set of names it is compiled with.
+fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    SHADERS.iter().flat_map(|(shader, _)| {
+        let listed = VARIANTS.iter().find(|(name, _)| name == shader).map(|(_, sets)| *sets);
+        listed.unwrap_or(&[&[]]).iter().map(move |defines| (*shader, *defines))
+    })
+}
+
+/// The kernels of sessions on a device with this shape of matrix product; constants as models of the standard sizes have
+/// them.
+pub(crate) fn kernels(matmul: MatmulKernel) -> Vec<Kernel> {
+    let products = match matmul {
+        MatmulKernel::Tiled => "matmul_tiled",
+        MatmulKernel::Register | MatmulKernel::RegisterSubgroup8 => "matmul_register",
+    };
+    let subgroups = matmul == MatmulKernel::RegisterSubgroup8;
+    variants()
+        .filter(|(shader, defines)| {
+            // Painting heat is no part of the network; its pipeline depends on the target.
+            *shader != "heat" && !shader.starts_with("matmul_")
+                || (*shader == products && defines.contains(&"SUBGROUP_8") == subgroups)
+        })
+        .map(|(shader, defines)| Kernel {
+            defines: defines.to_vec(),
+            constants: if shader == "nearest" { vec![("SORTED", 256.0)] } else { Vec::new() },
+            ..Kernel::new(shader)
+        })
+        .collect()
+}
 
 fn find(sources: &[(&'static str, &'static str)], name: &str) -> &'static str {
     sources.iter().find(|(known, _)| *known == name).map_or_else(
@@ -113,14 +144,6 @@ mod tests {
     use super::*;
     use naga::back::{hlsl, msl, spv};
     use naga::valid::{Capabilities, ValidationFlags, Validator};
-
-    /// Every shader with every set of names it is compiled with.
-    fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-        SHADERS.iter().flat_map(|(shader, _)| {
-            let listed = VARIANTS.iter().find(|(name, _)| name == shader).map(|(_, sets)| *sets);
-            listed.unwrap_or(&[&[]]).iter().map(move |defines| (*shader, *defines))
-        })
-    }
 
     #[test]
     fn directives() {

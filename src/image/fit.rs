@@ -1,6 +1,6 @@
 //! Which part of an image the network sees, and where its anomaly map lies in the image.
 
-use super::resize::{self, Axis};
+use super::resize::{self, Axis, Taps};
 use crate::{Error, Result};
 use ::image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ impl Rect {
 
 /// Where a network's square input lies in an image: the way in, [`Frame::input`], and the way back,
 /// [`Frame::to_original`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     columns: Span,
     rows: Span,
@@ -122,6 +122,17 @@ impl Frame {
     pub fn input(&self, image: &RgbImage) -> Result<RgbImage> {
         self.ensure_original(image)?;
         Ok(resize::lanczos(image, &self.columns.axis(), &self.rows.axis()))
+    }
+
+    /// The windows and weights of [`Frame::input`], for columns and rows.
+    pub(crate) fn taps(&self) -> [Vec<Taps>; 2] {
+        [self.columns, self.rows].map(|span| resize::taps(span.original, &span.axis()))
+    }
+
+    /// For columns and rows: pixels of the input for each pixel of the original, and the place in the input of the
+    /// original's edge, both as measures of length.
+    pub(crate) fn placement(&self) -> [[f64; 2]; 2] {
+        [self.columns, self.rows].map(|span| [span.resized as f64 / f64::from(span.original), -(span.offset as f64)])
     }
 
     /// Refuses an image the frame was not made for.

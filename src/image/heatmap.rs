@@ -29,6 +29,43 @@ impl Scale {
     }
 }
 
+/// From the position on a [`Scale`] to a colour, in 256 steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColourMap {
+    /// Dark blue through green to dark red: much contrast everywhere.
+    #[default]
+    Turbo,
+    /// Dark violet through green to yellow: even in lightness, legible to the colour-blind.
+    Viridis,
+    /// Black through red to pale yellow: even in lightness.
+    Inferno,
+    /// Black to white.
+    Grey,
+}
+
+impl ColourMap {
+    /// The sRGB colour of a position from 0 to 1; positions outside get the colour of the nearer end.
+    pub fn colour(&self, position: f32) -> [u8; 3] {
+        let step = (position.clamp(0.0, 1.0) * 255.0).round() as u8;
+        let gradient = match self {
+            Self::Turbo => colorous::TURBO,
+            Self::Viridis => colorous::VIRIDIS,
+            Self::Inferno => colorous::INFERNO,
+            Self::Grey => return [step; 3],
+        };
+        gradient.eval_rational(step.into(), 256).into_array()
+    }
+
+    /// All 256 colours, as 8-bit RGBA with red in the lowest byte.
+    pub(crate) fn table(&self) -> [u32; 256] {
+        std::array::from_fn(|step| {
+            let [red, green, blue] = self.colour(step as f32 / 255.0);
+            u32::from_le_bytes([red, green, blue, 255])
+        })
+    }
+}
+
 /// Paints a map (row-major, `width` x `height` values) in the Turbo colour map, dark blue through green to dark red.
 ///
 /// # Errors
@@ -67,7 +104,7 @@ pub fn overlay(photograph: &RgbImage, map: &[f32], frame: &Frame, scale: Scale, 
 }
 
 fn colour(position: f32) -> Rgb<u8> {
-    Rgb(colorous::TURBO.eval_continuous(position.into()).into_array())
+    Rgb(ColourMap::Turbo.colour(position))
 }
 
 fn blend(under: Rgb<u8>, over: Rgb<u8>, opacity: f32) -> Rgb<u8> {
@@ -101,13 +138,14 @@ mod tests {
     #[test]
     fn turbo_colours() {
         let image = heatmap(&[0.0, 0.5, 1.0], 3, 1, UNIT).expect("3 values");
-        // d3-scale-chromatic's interpolateTurbo at 0, 1/2 and 1; it rounds where colorous truncates.
-        let expected = [[35, 23, 27], [149, 251, 81], [144, 12, 0]];
+        // d3-scale-chromatic's interpolateTurbo at 0, 128/255 and 1; it rounds where colorous truncates.
+        let expected = [[35, 23, 27], [150, 250, 80], [144, 12, 0]];
         for (pixel, expected) in image.pixels().zip(expected) {
             assert!(pixel.0.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 1), "{pixel:?}");
         }
         assert!(heatmap(&[0.0; 3], 2, 1, UNIT).is_err());
         assert!(heatmap(&[0.0; 3], 2, 2, UNIT).is_err());
+        assert_eq!([-1.0, 0.5, 2.0].map(|position| ColourMap::Grey.colour(position)), [[0; 3], [128; 3], [255; 3]]);
     }
 
     #[test]

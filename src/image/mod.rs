@@ -22,9 +22,9 @@
 mod decode;
 mod fit;
 mod heatmap;
-mod resize;
+pub(crate) mod resize;
 
 pub use ::image::RgbImage;
 pub use decode::{MAX_BYTES, MAX_PIXELS, decode, open};
 pub use fit::{Fit, Frame, MAX_SIDE, Rect, preprocess, preprocess_mask};
-pub use heatmap::{Scale, heatmap, overlay};
+pub use heatmap::{ColourMap, Scale, heatmap, overlay};

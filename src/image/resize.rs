@@ -29,13 +29,14 @@ pub(super) struct Axis {
 }
 
 /// One output pixel: the first input pixel under its window, and the weights from there on.
-struct Taps {
-    first: usize,
-    weights: Vec<i32>,
+pub(crate) struct Taps {
+    pub(crate) first: usize,
+    /// Fixed point.
+    pub(crate) weights: Vec<i32>,
 }
 
 impl Taps {
-    fn range(&self) -> Range<usize> {
+    pub(crate) fn range(&self) -> Range<usize> {
         self.first..self.first + self.weights.len()
     }
 }
@@ -97,7 +98,7 @@ fn round_to_8_bits(sum: i32) -> u8 {
 }
 
 /// The taps of the wanted pixels of an axis that has `input` pixels before it is resized.
-fn taps(input: u32, axis: &Axis) -> Vec<Taps> {
+pub(super) fn taps(input: u32, axis: &Axis) -> Vec<Taps> {
     let scale = f64::from(input) / axis.length as f64;
     let stretch = scale.max(1.0);
     let support = LOBES * stretch;

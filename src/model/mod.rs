@@ -10,6 +10,7 @@ mod loader;
 mod prototypes;
 mod resnet;
 
+use crate::config::LEVELS;
 use crate::gpu::{Graph, Slice, Tensor};
 use crate::{ModelConfig, Result};
 
@@ -47,12 +48,17 @@ impl Head {
     }
 }
 
-/// Writes the whole network into a graph. `input` is normalised, `[batch][side][side][4]`.
-pub(crate) fn write(graph: &mut Graph<'_>, backbone: &Backbone, head: &Head, input: Tensor) -> Outputs {
+/// Writes the backbone into a graph. `input` is normalised, `[batch][side][side][4]`.
+pub(crate) fn write_backbone(graph: &mut Graph<'_>, backbone: &Backbone, input: Tensor) -> [Tensor; LEVELS] {
     let features = backbone.write(graph, input);
     for (name, feature) in ["feature1", "feature2", "feature3"].into_iter().zip(features) {
         graph.stage(name, feature.all());
     }
+    features
+}
+
+/// Writes everything behind the backbone into a graph.
+pub(crate) fn write_head(graph: &mut Graph<'_>, head: &Head, features: [Tensor; LEVELS]) -> Outputs {
     let descriptor = head.descriptor.write(graph, features);
     graph.stage("descriptor", descriptor.whole.all());
     let score = head.prototypes.write(graph, &descriptor);

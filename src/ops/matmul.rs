@@ -90,6 +90,7 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     ];
     let workgroups = [matrix.columns.div_ceil(tile_columns), params.rows.div_ceil(tile_rows), matrix.batch];
     graph.dispatch(label, kernel, &params, &bindings, workgroups);
+    graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
 
 fn params(product: &Product<'_>, gather: Gather) -> Params {

@@ -93,6 +93,20 @@ impl Weights {
         Self::from_file(TensorFile::from_bytes(name.into(), bytes.into())?)
     }
 
+    /// Reads a safetensors file from a stream to its end: a pipe, an archive's entry, a network connection. The whole
+    /// file stays in memory, because a stream gives its bytes only once; [`Weights::open`] reads tensor by tensor.
+    ///
+    /// `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Weights::open`]; [`Error::Io`] names the stream by `name`.
+    pub fn from_reader(name: impl Into<String>, mut stream: impl std::io::Read) -> Result<Self> {
+        let name = name.into();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).map_err(Error::io("read", &name))?;
+        Self::from_bytes(name, bytes)
+    }
+
     fn from_file(file: TensorFile) -> Result<Self> {
         let file = Arc::new(file);
         let mut tensors = BTreeMap::new();

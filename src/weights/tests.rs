@@ -291,3 +291,22 @@ fn a_single_tensor_of_any_name() {
     let error = read_tensor(&path, "output", &[1]).expect_err("no such tensor");
     assert!(matches!(error, Error::MissingTensor { .. }) && error.to_string().contains("`output`"), "{error:?}");
 }
+
+#[test]
+fn a_stream_is_read_to_its_end() {
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("the line is dead"))
+        }
+    }
+    let file = Builder::of(&schema::model(&tiny())).bytes();
+    // A pipe gives what it has, not what is asked for.
+    let pipe = std::io::Read::chain(&file[..9], &file[9..]);
+    let weights = Weights::from_reader("pipe", pipe).expect("a sound stream");
+    weights.check(&schema::model(&tiny())).expect("complete");
+    let cut = Weights::from_reader("pipe", &file[..file.len() - 1]).expect_err("cut short").to_string();
+    assert!(cut.starts_with("pipe: ") && cut.contains("cut short"), "{cut}");
+    let dead = Weights::from_reader("pipe", Broken).expect_err("dead").to_string();
+    assert_eq!(dead, "cannot read pipe: the line is dead");
+}

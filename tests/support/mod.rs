@@ -15,11 +15,15 @@ pub fn default_device() -> (pcsnet::wgpu::Device, pcsnet::wgpu::Queue) {
 
 /// A device with the given limits on the best adapter, without any feature.
 pub fn device_with(limits: pcsnet::wgpu::Limits) -> (pcsnet::wgpu::Device, pcsnet::wgpu::Queue) {
+    device(&pcsnet::wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() })
+}
+
+/// A device on the best adapter.
+pub fn device(descriptor: &pcsnet::wgpu::DeviceDescriptor<'_>) -> (pcsnet::wgpu::Device, pcsnet::wgpu::Queue) {
     let instance = pcsnet::wgpu::Instance::new(pcsnet::wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = block_on(instance.request_adapter(&Default::default()))
         .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
-    let descriptor = pcsnet::wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
-    block_on(adapter.request_device(&descriptor)).expect("the adapter has these limits")
+    block_on(adapter.request_device(descriptor)).expect("the adapter offers what is asked for")
 }
 
 /// The engine most tests share, with every feature the adapter has.
@@ -164,4 +168,19 @@ pub fn error_in_deviations(values: &[f32], truth: &[f32]) -> f64 {
     // NaN is larger than any tolerance.
     largest.fold(0.0, |largest: f64, error| if error.is_nan() { f64::INFINITY } else { largest.max(error) })
         / variance.sqrt()
+}
+
+/// All values of a buffer on the shared engine's device.
+pub fn read(buffer: &pcsnet::wgpu::Buffer) -> Vec<f32> {
+    use pcsnet::wgpu;
+    let (device, queue) = (engine().device(), engine().queue());
+    let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+    let descriptor = wgpu::BufferDescriptor { label: None, size: buffer.size(), usage, mapped_at_creation: false };
+    let staging = device.create_buffer(&descriptor);
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+    queue.submit([encoder.finish()]);
+    staging.slice(..).map_async(wgpu::MapMode::Read, |outcome| outcome.expect("mapped"));
+    device.poll(wgpu::PollType::wait_indefinitely()).expect("waits");
+    bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range().expect("mapped"))
 }

@@ -1,6 +1,7 @@
 //! Every operation on the GPU against its CPU twin, over random shapes. Tensors end in a fence of sentinels that must
 //! survive.
 
+mod lanczos;
 mod maps;
 mod pools;
 mod products;

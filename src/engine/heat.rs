@@ -1,0 +1,174 @@
+//! Anomaly maps as pictures in the host's textures.
+
+use super::input::check_plane;
+use super::{Encoding, Session};
+use crate::gpu::{Gpu, HeatParams, HeatPass};
+use crate::image::{ColourMap, Frame, Rect, Scale};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// Where a map is painted: a texture of the host's, such as a window's surface, with the usage `RENDER_ATTACHMENT` and a
+/// format that can be blended: `rgba8unorm(-srgb)`, `bgra8unorm(-srgb)`, `rgba16float` and others.
+#[derive(Clone, Copy, Debug)]
+pub struct HeatTarget<'a> {
+    /// The texture; its first mip level is painted.
+    pub texture: &'a wgpu::Texture,
+    /// What its numbers mean.
+    pub encoding: Encoding,
+    /// The part that is painted; the whole texture if `None`.
+    pub region: Option<Rect>,
+    /// The array layer.
+    pub layer: u32,
+}
+
+impl<'a> HeatTarget<'a> {
+    /// The whole of a texture's first layer.
+    pub fn new(texture: &'a wgpu::Texture, encoding: Encoding) -> Self {
+        Self { texture, encoding, region: None, layer: 0 }
+    }
+}
+
+/// What a painted map looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeatStyle {
+    /// The range of anomaly values that the colours span.
+    pub scale: Scale,
+    /// The colours.
+    pub colours: ColourMap,
+    /// What is painted.
+    pub paint: Paint,
+}
+
+/// What of a map is painted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Paint {
+    /// The map alone, stretched over the region: the picture of [`image::heatmap`](crate::image::heatmap()).
+    Map,
+    /// The map as heat over the photograph that the region already shows, as
+    /// [`image::overlay`](crate::image::overlay()) does: a value at the top of the scale covers it with `opacity` (0 to
+    /// 1), lower ones in proportion less, and what the frame leaves out gets half its brightness. Targets of `-srgb`
+    /// formats are blended in linear light, which looks a little different.
+    Overlay {
+        /// Where the map lies in the photograph; [`PhotographInput::frame`](crate::PhotographInput::frame) tells.
+        frame: Frame,
+        /// From 0 to 1.
+        opacity: f32,
+    },
+}
+
+/// The way of a map into the host's texture, prepared.
+pub struct HeatOutput {
+    gpu: Arc<Gpu>,
+    pass: HeatPass,
+    region: Rect,
+    /// Whether shaders write linear light to the target.
+    linear: bool,
+    side: u32,
+    map_offset: u32,
+}
+
+impl HeatOutput {
+    /// Records the painting into the host's encoder, after [`Session::record`] or a job's end. Nothing is allocated or
+    /// submitted.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.pass.record(encoder, self.region);
+    }
+
+    /// Changes the look. The queue writes it before the next submission, so it holds for all that is recorded in it.
+    pub fn set_style(&self, style: &HeatStyle) {
+        self.pass.write(&self.gpu, &self.params(style), &style.colours.table());
+    }
+
+    fn params(&self, style: &HeatStyle) -> HeatParams {
+        let origin = [self.region.x, self.region.y].map(f64::from);
+        let extent = [self.region.width, self.region.height].map(f64::from);
+        // Pixels of the map for each of the region, and the map's place of the region's edge.
+        let (along, start, covered, opacity) = match style.paint {
+            Paint::Map => {
+                let along = extent.map(|pixels| f64::from(self.side) / pixels);
+                (along, [0.0; 2], [[f64::MIN, f64::MAX]; 2], 1.0)
+            }
+            Paint::Overlay { frame, opacity } => {
+                let original = [frame.original().0, frame.original().1].map(f64::from);
+                let inspected = frame.inspected();
+                let [columns, rows] = frame.placement();
+                let shown = [original[0] / extent[0], original[1] / extent[1]];
+                // In the map's own pixels, whatever the size of the input the frame was made for.
+                let scale = f64::from(self.side) / f64::from(frame.size());
+                let covered = [
+                    [inspected.x, inspected.x + inspected.width].map(|edge| f64::from(edge) / shown[0] + origin[0]),
+                    [inspected.y, inspected.y + inspected.height].map(|edge| f64::from(edge) / shown[1] + origin[1]),
+                ];
+                let along = [columns[0] * shown[0] * scale, rows[0] * shown[1] * scale];
+                (along, [columns[1] * scale, rows[1] * scale], covered, opacity.clamp(0.0, 1.0))
+            }
+        };
+        let pair = |values: [f64; 2]| values.map(|value| value as f32);
+        HeatParams {
+            step: pair(along),
+            // The centre of the map's first pixel is 0.
+            start: pair([0, 1].map(|axis: usize| start[axis] - origin[axis] * along[axis] - 0.5)),
+            covered_from: pair([covered[0][0], covered[1][0]]),
+            covered_to: pair([covered[0][1], covered[1][1]]),
+            low: style.scale.low,
+            high: style.scale.high,
+            opacity,
+            overlay: matches!(style.paint, Paint::Overlay { .. }).into(),
+            linear: self.linear.into(),
+            size: self.side,
+            map_offset: self.map_offset,
+            padding: 0,
+        }
+    }
+}
+
+impl Session {
+    /// Prepares to paint the map of image `index` of the batch, as head `head` sees it (0 where there is one), into a
+    /// texture. All memory, the pipeline and the bindings are made here.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an index or head outside the session, or a texture of another kind than [`HeatTarget`] names;
+    /// [`Error::OutOfMemory`]. wgpu itself finds a texture of another device when the host finishes its encoder.
+    pub async fn heat_output(
+        &self,
+        head: u32,
+        index: u32,
+        target: &HeatTarget<'_>,
+        style: &HeatStyle,
+    ) -> Result<HeatOutput> {
+        self.check_index(index)?;
+        if head >= self.heads() {
+            let expected = format!("less than the session's {}", self.heads());
+            return Err(Error::Input { what: "index of a head".to_owned(), expected, found: head.to_string() });
+        }
+        let region = check_target(target, self.gpu.device.features())?;
+        let pass = HeatPass::new(&self.gpu, target.texture, target.layer, &self.buffers.map).await?;
+        let output = HeatOutput {
+            gpu: Arc::clone(&self.gpu),
+            pass,
+            region,
+            linear: target.texture.format().is_srgb() || target.encoding == Encoding::Linear,
+            side: self.side,
+            map_offset: (head * self.batch + index) * self.side * self.side,
+        };
+        self.gpu.guarded("the heat's style", || output.set_style(style)).await?;
+        Ok(output)
+    }
+}
+
+/// Checks all of a texture but its device, and gives the region that is painted.
+fn check_target(target: &HeatTarget<'_>, features: wgpu::Features) -> Result<Rect> {
+    let format = target.texture.format();
+    let needs = |expected: &str, found: String| {
+        Err(Error::Input { what: "the heat's texture".to_owned(), expected: expected.to_owned(), found })
+    };
+    let blendable =
+        format.guaranteed_format_features(features).flags.contains(wgpu::TextureFormatFeatureFlags::BLENDABLE);
+    if !blendable || format.components() < 3 {
+        return needs("a format of 3 or 4 channels that can be blended", format!("{format:?}"));
+    }
+    if format.is_srgb() && target.encoding == Encoding::Linear {
+        return needs("Encoding::Srgb, what -srgb formats hold", "Encoding::Linear".to_owned());
+    }
+    check_plane(target.texture, target.layer, target.region, wgpu::TextureUsages::RENDER_ATTACHMENT, needs)
+}

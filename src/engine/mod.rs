@@ -1,0 +1,164 @@
+//! The public face: [`Engine`] (a device and its pipelines) loads a [`Model`] (weights on the GPU), which opens a
+//! [`Session`] (the memory and the recorded dispatches for a batch of images).
+
+mod heat;
+mod input;
+mod job;
+mod model;
+mod session;
+
+pub use heat::{HeatOutput, HeatStyle, HeatTarget, Paint};
+pub use input::{BufferSource, Encoding, PhotographInput, TextureSource};
+pub use job::Job;
+pub use model::{Model, TracedStage};
+pub use session::{Detection, Session};
+
+use crate::config::BackboneConfig;
+use crate::gpu::{Gpu, MatmulKernel, shaders};
+use crate::image::Fit;
+use crate::model::{Backbone, Head, Loader};
+use crate::weights::{Weights, schema};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// A device with the compute pipelines made on it; the start of everything.
+#[derive(Clone)]
+pub struct Engine {
+    gpu: Arc<Gpu>,
+}
+
+/// How an [`Engine`] uses its device.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// The shape of the matrix products; by default the one that suits the kind of device.
+    pub matmul: Option<MatmulKernel>,
+}
+
+/// How far [`Engine::with_progress`] is.
+#[derive(Clone, Copy, Debug)]
+pub struct PipelineProgress<'a> {
+    /// Pipelines made.
+    pub done: usize,
+    /// Pipelines there will be.
+    pub total: usize,
+    /// The kernel being compiled; empty when all are.
+    pub kernel: &'a str,
+}
+
+/// How a model's weights are kept on the GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As 32-bit floats: equal to PyTorch's float32 results up to rounding.
+    #[default]
+    F32,
+    /// Packed as 16-bit floats, half the memory. Arithmetic stays 32-bit, and no device feature is needed.
+    F16,
+}
+
+/// A backbone on the GPU, shared by the models of all its heads.
+#[derive(Clone)]
+pub struct SharedBackbone {
+    weights: Arc<Backbone>,
+    config: BackboneConfig,
+    bytes: u64,
+}
+
+impl Engine {
+    /// Takes the caller's device. It needs no feature and no more than WebGPU's default limits; before a device is made,
+    /// [`required_features`](crate::gpu::required_features) and [`required_limits`](crate::gpu::required_limits) say what
+    /// to ask for, and [`check_adapter`](crate::gpu::check_adapter) whether an adapter has it.
+    ///
+    /// Returns at once: pipelines are made when a session first needs them. [`Engine::with_progress`] makes them here.
+    ///
+    /// # Errors
+    /// [`Error::Requirements`] names every limit of the device that is too small.
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, options: EngineOptions) -> Result<Self> {
+        let matmul = options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
+        Ok(Self { gpu: Arc::new(Gpu::new(device, queue, matmul)?) })
+    }
+
+    /// [`Engine::new`], and every pipeline a session can need, so that the first one opens without compiling anything.
+    /// `on_progress` is told before each pipeline, and once at the end.
+    ///
+    /// # Errors
+    /// As [`Engine::new`], and [`Error::Gpu`] or [`Error::DeviceLost`] that names the kernel the driver refuses.
+    pub async fn with_progress(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: EngineOptions,
+        mut on_progress: impl FnMut(PipelineProgress<'_>),
+    ) -> Result<Self> {
+        let engine = Self::new(device, queue, options)?;
+        let kernels = shaders::kernels(engine.gpu.matmul);
+        let total = kernels.len();
+        for (done, kernel) in kernels.iter().enumerate() {
+            on_progress(PipelineProgress { done, total, kernel: &kernel.label() });
+            engine.gpu.pipeline(kernel).await?;
+        }
+        on_progress(PipelineProgress { done: total, total, kernel: "" });
+        Ok(engine)
+    }
+
+    /// The device the engine was made with.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.gpu.device
+    }
+
+    /// The queue the engine was made with.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.gpu.queue
+    }
+
+    /// Loads a whole model: one bundle, or a backbone's file and a head's.
+    ///
+    /// # Errors
+    /// What is missing, superfluous or malformed in the files, or more than the device can hold.
+    pub async fn load(&self, weights: &Weights, precision: Precision) -> Result<Model> {
+        // All names and shapes are checked before the first byte is uploaded.
+        weights.check(&schema::model(&weights.config()?))?;
+        let backbone = self.load_backbone(weights, precision).await?;
+        self.load_head(&backbone, weights, precision).await
+    }
+
+    /// Loads the backbone alone, for several heads to share.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub async fn load_backbone(&self, weights: &Weights, precision: Precision) -> Result<SharedBackbone> {
+        let config = weights.config()?;
+        weights.check(&schema::backbone(&config))?;
+        let mut loader = Loader::new(&self.gpu, weights, precision == Precision::F16);
+        let backbone = Backbone::load(&mut loader, &config).await?;
+        Ok(SharedBackbone { weights: Arc::new(backbone), config: config.backbone, bytes: loader.finish() })
+    }
+
+    /// Loads the head of a category onto a backbone loaded before. The weights may hold a backbone too; it is not read.
+    ///
+    /// # Errors
+    /// As [`Engine::load`], and [`Error::Config`] when the head was trained on another backbone.
+    pub async fn load_head(&self, backbone: &SharedBackbone, weights: &Weights, precision: Precision) -> Result<Model> {
+        let config = weights.config()?;
+        if config.backbone != backbone.config {
+            return Err(Error::Config(format!(
+                "the head was made for another backbone: {:?}, loaded is {:?}",
+                config.backbone, backbone.config
+            )));
+        }
+        let fit = match weights.metadata().get("pcsnet.fit") {
+            Some(name) => Fit::by_name(name)?,
+            None => Fit::default(),
+        };
+        weights.check(&schema::head(&config))?;
+        let mut loader = Loader::new(&self.gpu, weights, precision == Precision::F16);
+        let head = Head::load(&mut loader, &config).await?;
+        Ok(Model {
+            gpu: Arc::clone(&self.gpu),
+            backbone: backbone.clone(),
+            head: Arc::new(head),
+            config: Arc::new(config),
+            fit,
+            head_bytes: loader.finish(),
+        })
+    }
+}

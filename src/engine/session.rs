@@ -1,0 +1,295 @@
+//! The memory and the recorded dispatches for a batch of images.
+
+use super::{Job, Model};
+use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
+use crate::image::{Fit, RgbImage};
+use crate::model::{self, Outputs};
+use crate::ops;
+use crate::{Error, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the network found in one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// The image score: the largest value of the map.
+    pub score: f32,
+    /// The blurred anomaly map, side x side of the model's input, row-major. Larger is more anomalous.
+    pub map: Vec<f32>,
+}
+
+/// Everything allocated to run batches of images through a model, or through several heads of one backbone.
+///
+/// Inputs stand in [`Session::pixel_buffer`], results in [`Session::map_buffer`] and [`Session::score_buffer`]. A host
+/// records the network into encoders of its own ([`Session::record`], or [`Session::advance`] piece by piece); after the
+/// session is open nothing is allocated and nothing submitted. [`Session::run`] does all of it for programs without
+/// frames of their own.
+pub struct Session {
+    pub(super) gpu: Arc<Gpu>,
+    pub(super) schedule: Schedule,
+    /// Side of the models' input.
+    pub(super) side: u32,
+    pub(super) fit: Fit,
+    pub(super) batch: u32,
+    /// Images that run at once; divides the batch.
+    pub(super) images: u32,
+    pixels: Tensor,
+    /// One for each head.
+    outputs: Vec<Outputs>,
+    pub(super) buffers: Buffers,
+}
+
+/// A session's inputs and outputs for the whole batch.
+pub(super) struct Buffers {
+    pub(super) pixels: wgpu::Buffer,
+    pub(super) map: wgpu::Buffer,
+    score: wgpu::Buffer,
+}
+
+/// A network written down for some images at once.
+struct Written<'a> {
+    graph: Graph<'a>,
+    images: u32,
+    pixels: Tensor,
+    outputs: Vec<Outputs>,
+}
+
+impl Session {
+    /// Allocates everything needed to run up to `batch` images at once through several heads of one backbone
+    /// ([`Model::session`] is for one). The backbone runs once an image, each head after it; results are the same bit for
+    /// bit as those of the models' own sessions.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is no model, or one has another backbone, input size or fit than the first;
+    /// [`Engine::load_backbone`](crate::Engine::load_backbone) loads a backbone to share. Else as [`Model::session`].
+    pub async fn open(models: &[&Model], batch: u32) -> Result<Self> {
+        let first = common(models)?;
+        let (gpu, side) = (Arc::clone(&first.gpu), first.config.input);
+        let heads = models.len() as u64;
+        let bytes_per_image = 4 * u64::from(side) * u64::from(side);
+        let largest =
+            gpu.limits.max_buffer_size.min(gpu.limits.max_storage_buffer_binding_size) / (heads * bytes_per_image);
+        if batch == 0 || u64::from(batch) > largest {
+            return Err(Error::Batch { requested: batch, largest: largest as u32 });
+        }
+        let Written { graph, images, pixels, outputs } = write_largest(models, batch)?;
+        let schedule = graph.finish().await?;
+        let size = u64::from(batch) * bytes_per_image;
+        let create = |label, size| {
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+            let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+            gpu.device.create_buffer(&descriptor)
+        };
+        let buffers = gpu
+            .guarded("input and output buffers", || {
+                let pixels = create("pixels", size);
+                // A lost device creates buffers without any error; their first use fails, and should do so here.
+                gpu.queue.write_buffer(&pixels, 0, &[0; 4]);
+                let score = create("score", 4 * heads * u64::from(batch));
+                Buffers { pixels, map: create("map", heads * size), score }
+            })
+            .await?;
+        Ok(Self { gpu, schedule, side, fit: first.fit, batch, images, pixels, outputs, buffers })
+    }
+
+    /// The largest number of images a run takes.
+    pub fn batch(&self) -> u32 {
+        self.batch
+    }
+
+    /// The number of heads every image goes through: as many as [`Session::open`] was given models.
+    pub fn heads(&self) -> u32 {
+        self.outputs.len() as u32
+    }
+
+    /// GPU memory of activations, inputs and outputs, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let Buffers { pixels, map, score } = &self.buffers;
+        self.schedule.bytes + pixels.size() + map.size() + score.size()
+    }
+
+    /// The input: `[batch][side][side]` pixels of 8-bit RGBA, red in the lowest byte; alpha is not looked at. Hosts
+    /// that use neither [`Session::write_images`] nor a [`PhotographInput`](crate::PhotographInput) fill it themselves, with
+    /// a copy or a shader of their own (`STORAGE | COPY_DST | COPY_SRC`).
+    pub fn pixel_buffer(&self) -> &wgpu::Buffer {
+        &self.buffers.pixels
+    }
+
+    /// The blurred anomaly maps, `[heads][batch][side][side]` f32, after the recorded commands have run (`STORAGE |
+    /// COPY_DST | COPY_SRC`).
+    pub fn map_buffer(&self) -> &wgpu::Buffer {
+        &self.buffers.map
+    }
+
+    /// The image scores, `[heads][batch]` f32, after the recorded commands have run (`STORAGE | COPY_DST | COPY_SRC`).
+    pub fn score_buffer(&self) -> &wgpu::Buffer {
+        &self.buffers.score
+    }
+
+    /// Hands preprocessed images (see [`image::preprocess`](crate::image::preprocess)) to the queue, which copies them
+    /// before the next submission.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for more images than the batch, or an image that is not of the model's input size.
+    pub fn write_images(&self, images: &[RgbImage]) -> Result<()> {
+        let side = self.side;
+        if images.len() > self.batch as usize {
+            return Err(Error::Input {
+                what: "images".to_owned(),
+                expected: format!("at most {}", self.batch),
+                found: images.len().to_string(),
+            });
+        }
+        for (index, image) in images.iter().enumerate() {
+            if image.dimensions() != (side, side) {
+                return Err(Error::Input {
+                    what: format!("image {index}"),
+                    expected: format!("{side} x {side} pixels"),
+                    found: format!("{} x {}", image.width(), image.height()),
+                });
+            }
+            let rgba: Vec<u8> = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+            let offset = index as u64 * rgba.len() as u64;
+            self.gpu.queue.write_buffer(&self.buffers.pixels, offset, &rgba);
+        }
+        Ok(())
+    }
+
+    /// Records the network for the whole batch into the host's encoder, from [`Session::pixel_buffer`] to
+    /// [`Session::map_buffer`] and [`Session::score_buffer`]. Nothing is allocated or submitted.
+    ///
+    /// The encoder must be of the engine's device: wgpu finds a foreign one when the host finishes it.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.advance(&mut Job::new(), encoder, u64::MAX);
+    }
+
+    /// Finds anomalies in up to `batch` preprocessed images: a detection for each image, in order. With several heads,
+    /// those of all images for one head after another, `[heads][images]`.
+    ///
+    /// An image's result is the same, bit for bit, whichever others it is run with.
+    ///
+    /// # Errors
+    /// As [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
+    pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
+        self.write_images(images)?;
+        let count = images.len() as u32;
+        for first in (0..count).step_by(self.images as usize) {
+            submit(&self.gpu, "pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
+            submit_in_pieces(&self.gpu, &self.schedule).await?;
+            submit(&self.gpu, "pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
+        }
+        let Buffers { map, score, .. } = &self.buffers;
+        let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
+        let (scores, maps) = (values.pop().unwrap_or_default(), values.pop().unwrap_or_default());
+        let (batch, pixels) = (self.batch as usize, (self.side * self.side) as usize);
+        let heads = scores.chunks_exact(batch).zip(maps.chunks_exact(batch * pixels));
+        let detections =
+            heads.flat_map(|(scores, maps)| scores.iter().zip(maps.chunks_exact(pixels)).take(images.len()));
+        Ok(detections.map(|(&score, map)| Detection { score, map: map.to_vec() }).collect())
+    }
+
+    /// [`Session::run`], waiting for the result.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_blocking(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
+        pollster::block_on(self.run(images))
+    }
+
+    /// Runs the network once on whatever the input holds and gives the label and the device time of every step, as many
+    /// images at once as [`Session::run`] takes.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] when the device was made without `TIMESTAMP_QUERY`.
+    pub async fn profile(&self) -> Result<Vec<(String, Duration)>> {
+        self.schedule.profile(&self.gpu).await
+    }
+
+    /// Copies the pixels of the images from `first` on to where the schedule reads them.
+    pub(super) fn copy_in(&self, encoder: &mut wgpu::CommandEncoder, first: u32) {
+        let size = self.pixels.bytes();
+        let from = u64::from(first / self.images) * size;
+        encoder.copy_buffer_to_buffer(&self.buffers.pixels, from, self.schedule.buffer(self.pixels), 0, size);
+    }
+
+    /// Copies what the schedule computed for the images from `first` on to the session's outputs.
+    pub(super) fn copy_out(&self, encoder: &mut wgpu::CommandEncoder, first: u32) {
+        for (head, outputs) in (0..).zip(&self.outputs) {
+            let before = u64::from(head * self.batch + first);
+            for (tensor, target) in [(outputs.blurred, &self.buffers.map), (outputs.score, &self.buffers.score)] {
+                let size = tensor.bytes();
+                let to = before * (size / u64::from(self.images));
+                encoder.copy_buffer_to_buffer(self.schedule.buffer(tensor), 0, target, to, size);
+            }
+        }
+    }
+}
+
+/// The first of some models that can run together.
+fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
+    let Some((first, others)) = models.split_first() else {
+        return Err(Error::Config("a session needs at least one model".to_owned()));
+    };
+    for (index, other) in (1..).zip(others) {
+        let refuse =
+            |what| Err(Error::Config(format!("model {index} of the session has another {what} than the first")));
+        if !Arc::ptr_eq(&first.backbone.weights, &other.backbone.weights) {
+            return refuse("backbone; load it once with load_backbone and the heads onto it with load_head");
+        }
+        if first.config.input != other.config.input {
+            return refuse("input size");
+        }
+        if first.fit != other.fit {
+            return refuse("fit");
+        }
+    }
+    Ok(first)
+}
+
+/// The network for as many images at once as fit the device's limits and divide the batch.
+fn write_largest<'a>(models: &[&'a Model], batch: u32) -> Result<Written<'a>> {
+    // Beyond a few images even the smallest layers fill a GPU.
+    const AT_MOST: u32 = 8;
+    let mut refusal = None;
+    for images in (1..=batch.min(AT_MOST)).rev().filter(|images| batch.is_multiple_of(*images)) {
+        let written = write(models, images);
+        match written.graph.check() {
+            Ok(()) => return Ok(written),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    Err(refusal.unwrap_or(Error::Batch { requested: batch, largest: 0 }))
+}
+
+fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
+    let Model { gpu, backbone, config, .. } = models[0];
+    let mut graph = Graph::new(gpu, false);
+    let pixels = graph.external("pixels", [images, config.input, config.input, 1]);
+    let input = ops::normalize(&mut graph, pixels, config.backbone.normalization());
+    let features = model::write_backbone(&mut graph, &backbone.weights, input);
+    let outputs = models.iter().map(|model| model::write_head(&mut graph, &model.head, features)).collect();
+    Written { graph, images, pixels, outputs }
+}
+
+/// Submits a schedule as several command buffers, so that no single one runs long enough for an operating system to
+/// think the device hung.
+pub(super) async fn submit_in_pieces(gpu: &Gpu, schedule: &Schedule) -> Result<()> {
+    const STEPS: usize = 16;
+    for first in (0..schedule.len()).step_by(STEPS) {
+        let steps = first..(first + STEPS).min(schedule.len());
+        submit(gpu, "pcsnet network", |encoder| schedule.record(encoder, steps)).await?;
+    }
+    Ok(())
+}
+
+/// Submits one command buffer.
+async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
+    gpu.guarded(label, || {
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
+        let mut encoder = gpu.device.create_command_encoder(&descriptor);
+        record(&mut encoder);
+        gpu.queue.submit([encoder.finish()]);
+    })
+    .await
+}

@@ -1,0 +1,131 @@
+//! Pillow's Lanczos resize from a host's texture or buffer: `lanczos_columns`, `lanczos_rows`.
+
+use super::groups_of_64;
+use crate::Result;
+use crate::gpu::{Binding, Gpu, Graph, Kernel};
+use crate::image::resize::Taps;
+
+/// Where the photograph's pixels stand.
+pub(crate) enum Photograph<'a> {
+    Texture {
+        view: &'a wgpu::TextureView,
+        /// The texel at the photograph's upper left corner.
+        origin: [u32; 2],
+        /// Whether loaded texels are linear light.
+        linear: bool,
+        /// Whether the first channel is all there is.
+        grey: bool,
+    },
+    /// 8-bit RGBA, from pixel `first` on, `stride` pixels from row to row.
+    Buffer { buffer: &'a wgpu::Buffer, first: u32, stride: u32 },
+}
+
+/// The pixels of an axis and their weights, on the GPU.
+pub(crate) struct Axis {
+    windows: wgpu::Buffer,
+    weights: wgpu::Buffer,
+    /// Pixels of the input that any window touches: the first, and how many.
+    first: u32,
+    touched: u32,
+    /// Pixels of the output.
+    length: u32,
+}
+
+impl Axis {
+    pub(crate) async fn new(gpu: &Gpu, taps: &[Taps]) -> Result<Self> {
+        let first = taps.iter().map(|pixel| pixel.first).min().unwrap_or(0);
+        let end = taps.iter().map(|pixel| pixel.range().end).max().unwrap_or(0);
+        let mut windows = Vec::with_capacity(taps.len() + 1);
+        let mut weights: Vec<i32> = Vec::new();
+        for pixel in taps {
+            windows.push([(pixel.first - first) as u32, weights.len() as u32]);
+            weights.extend(&pixel.weights);
+        }
+        windows.push([0, weights.len() as u32]);
+        let create = |label, contents: &[u8]| {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: contents.len() as u64,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        for (what, bytes) in [("resize windows", 8 * windows.len()), ("resize weights", 4 * weights.len())] {
+            gpu.check_buffer(what, bytes as u64)?;
+        }
+        gpu.guarded("resize weights", || {
+            let [window_bytes, weight_bytes] = [bytemuck::cast_slice(&windows), bytemuck::cast_slice(&weights)];
+            let axis = Self {
+                windows: create("resize windows", window_bytes),
+                weights: create("resize weights", weight_bytes),
+                first: first as u32,
+                touched: (end - first) as u32,
+                length: taps.len() as u32,
+            };
+            gpu.queue.write_buffer(&axis.windows, 0, window_bytes);
+            gpu.queue.write_buffer(&axis.weights, 0, weight_bytes);
+            axis
+        })
+        .await
+    }
+}
+
+/// Resizes a photograph to `columns` x `rows` pixels of 8-bit RGBA in `out`, from its pixel `out_offset` on.
+pub(crate) fn lanczos(
+    graph: &mut Graph<'_>,
+    label: &str,
+    photograph: &Photograph<'_>,
+    [columns, rows]: [&Axis; 2],
+    out: &wgpu::Buffer,
+    out_offset: u32,
+) {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Columns {
+        left: u32,
+        top: u32,
+        rows: u32,
+        width: u32,
+        stride: u32,
+        linear: u32,
+        grey: u32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::NoUninit)]
+    struct Rows {
+        width: u32,
+        height: u32,
+        out_offset: u32,
+    }
+    let (width, height) = (columns.length, rows.length);
+    let shared = Columns { left: 0, top: 0, rows: rows.touched, width, stride: 0, linear: 0, grey: 0 };
+    let (defines, source, params) = match *photograph {
+        Photograph::Texture { view, origin: [left, top], linear, grey } => {
+            let (left, top) = (left + columns.first, top + rows.first);
+            (
+                vec!["TEXTURE"],
+                Binding::Texture(view),
+                Columns { left, top, linear: linear.into(), grey: grey.into(), ..shared },
+            )
+        }
+        Photograph::Buffer { buffer, first, stride } => {
+            let params = Columns { left: first + columns.first, top: rows.first, stride, ..shared };
+            (Vec::new(), Binding::Constant(buffer), params)
+        }
+    };
+    let half = graph.tensor(&format!("{label}.columns"), [1, rows.touched, width, 1]);
+    let kernel = Kernel { defines, ..Kernel::new("lanczos_columns") };
+    let bindings =
+        [source, Binding::Constant(&columns.windows), Binding::Constant(&columns.weights), Binding::Write(half)];
+    let workgroups = [groups_of_64(width), rows.touched, 1];
+    graph.dispatch(&format!("{label}.columns"), kernel, &params, &bindings, workgroups);
+    let bindings = [
+        Binding::Read(half),
+        Binding::Constant(&rows.windows),
+        Binding::Constant(&rows.weights),
+        Binding::Constant(out),
+    ];
+    let workgroups = [groups_of_64(width), height, 1];
+    let params = Rows { width, height, out_offset };
+    graph.dispatch(&format!("{label}.rows"), Kernel::new("lanczos_rows"), &params, &bindings, workgroups);
+}

@@ -1,0 +1,279 @@
+//! Inside a host: photographs from its textures and buffers, heat into its textures, and what it may do wrong.
+
+mod support;
+
+use pcsnet::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, heatmap, overlay, preprocess};
+use pcsnet::{BufferSource, Encoding, HeatStyle, HeatTarget, Paint, Precision, Session, TextureSource, wgpu};
+use pollster::block_on;
+use support::{Random, engine, load, read, small_configs};
+use wgpu::{TextureFormat, TextureUsages};
+
+fn session(batch: u32) -> Session {
+    let model = load(engine(), &small_configs()[0], 1, Precision::F32);
+    block_on(model.session(batch)).expect("a few images fit")
+}
+
+fn photograph(width: u32, height: u32, seed: u64) -> RgbImage {
+    let bytes = Random::new(seed).values((3 * width * height) as usize);
+    let bytes = bytes.into_iter().map(|value| (128.0 + 60.0 * value) as u8).collect();
+    RgbImage::from_raw(width, height, bytes).expect("as many values")
+}
+
+fn texture_of(
+    device: &wgpu::Device,
+    [width, height]: [u32; 2],
+    format: TextureFormat,
+    usage: TextureUsages,
+) -> wgpu::Texture {
+    device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: usage | TextureUsages::COPY_DST | TextureUsages::COPY_SRC,
+        view_formats: &[],
+    })
+}
+
+/// A texture of texels given as bytes, row after row.
+fn texture(size: [u32; 2], format: TextureFormat, texels: &[u8]) -> wgpu::Texture {
+    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::RENDER_ATTACHMENT;
+    let texture = texture_of(engine().device(), size, format, usage);
+    let bytes_per_row = format.block_copy_size(None).expect("plain texels") * size[0];
+    let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), ..Default::default() };
+    engine().queue().write_texture(texture.as_image_copy(), texels, layout, texture.size());
+    texture
+}
+
+/// All texels of a texture of 8-bit RGBA.
+fn read_texture(texture: &wgpu::Texture) -> Vec<[u8; 4]> {
+    let (device, queue) = (engine().device(), engine().queue());
+    let bytes_per_row = (4 * texture.width()).next_multiple_of(256);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: u64::from(bytes_per_row * texture.height()),
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), rows_per_image: None, offset: 0 };
+    let target = wgpu::TexelCopyBufferInfo { buffer: &buffer, layout };
+    encoder.copy_texture_to_buffer(texture.as_image_copy(), target, texture.size());
+    queue.submit([encoder.finish()]);
+    let words: Vec<[u8; 4]> = read(&buffer).into_iter().map(|word| word.to_bits().to_le_bytes()).collect();
+    let rows = words.chunks_exact(bytes_per_row as usize / 4);
+    rows.flat_map(|row| row[..texture.width() as usize].to_vec()).collect()
+}
+
+fn submit(record: impl FnOnce(&mut wgpu::CommandEncoder)) {
+    let mut encoder = engine().device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    record(&mut encoder);
+    engine().queue().submit([encoder.finish()]);
+}
+
+/// The network's input as it stands in the session, for one image.
+fn pixels(session: &Session, index: usize) -> Vec<[u8; 3]> {
+    let side = small_configs()[0].input as usize;
+    let words = read(session.pixel_buffer());
+    words[index * side * side..][..side * side]
+        .iter()
+        .map(|word| word.to_bits().to_le_bytes())
+        .map(|[r, g, b, _]| [r, g, b])
+        .collect()
+}
+
+fn levels(image: &RgbImage) -> Vec<[u8; 3]> {
+    image.pixels().map(|pixel| pixel.0).collect()
+}
+
+/// The largest difference between any two levels.
+fn worst(found: &[[u8; 3]], truth: &[[u8; 3]]) -> u8 {
+    assert_eq!(found.len(), truth.len());
+    let differences = found.iter().flatten().zip(truth.iter().flatten()).map(|(a, b)| a.abs_diff(*b));
+    differences.max().expect("some pixels")
+}
+
+fn linear_light(byte: u8) -> f32 {
+    let encoded = f32::from(byte) / 255.0;
+    if encoded <= 0.04045 { encoded / 12.92 } else { ((encoded + 0.055) / 1.055).powf(2.4) }
+}
+
+#[test]
+fn every_common_format_gives_the_pixels_of_the_cpu() {
+    let session = session(2);
+    let image = photograph(150, 97, 1);
+    let bytes =
+        |texel: &dyn Fn([u8; 3]) -> Vec<u8>| image.pixels().flat_map(|pixel| texel(pixel.0)).collect::<Vec<u8>>();
+    let halves = |values: [f32; 4]| values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes()).collect();
+    let rgba = bytes(&|[r, g, b]| vec![r, g, b, 9]);
+    let bgra = bytes(&|[r, g, b]| vec![b, g, r, 9]);
+    let floats = bytes(&|rgb| {
+        [rgb[0], rgb[1], rgb[2], 0].map(|byte| f32::from(byte) / 255.0).iter().flat_map(|v| v.to_le_bytes()).collect()
+    });
+    let linear = bytes(&|[r, g, b]| halves([linear_light(r), linear_light(g), linear_light(b), 1.0]));
+    let encoded = bytes(&|rgb| halves([rgb[0], rgb[1], rgb[2], 255].map(|byte| f32::from(byte) / 255.0)));
+    use Encoding::{Linear, Srgb};
+    // How far a level may be off: not at all from exact numbers, by rounding through the sRGB curve or 11 bits.
+    let cases = [
+        (TextureFormat::Rgba8Unorm, Srgb, &rgba, 0),
+        (TextureFormat::Bgra8Unorm, Srgb, &bgra, 0),
+        (TextureFormat::Rgba32Float, Srgb, &floats, 0),
+        (TextureFormat::Rgba8UnormSrgb, Srgb, &rgba, 0),
+        (TextureFormat::Bgra8UnormSrgb, Srgb, &bgra, 0),
+        (TextureFormat::Rgba16Float, Srgb, &encoded, 0),
+        (TextureFormat::Rgba16Float, Linear, &linear, 1),
+    ];
+    let truth = levels(&preprocess(&image, Fit::Crop, 64).expect("fits"));
+    for (format, encoding, texels, tolerance) in cases {
+        let texture = texture([150, 97], format, texels);
+        let input = block_on(session.texture_input(1, &TextureSource::new(&texture, encoding))).expect("readable");
+        submit(|encoder| input.record(encoder));
+        let difference = worst(&pixels(&session, 1), &truth);
+        assert!(difference <= tolerance, "{format:?} {encoding:?}: {difference} levels");
+    }
+    // A wrong word about the encoding does not go unnoticed.
+    let wrong = texture([150, 97], TextureFormat::Rgba8Unorm, &rgba);
+    let input = block_on(session.texture_input(1, &TextureSource::new(&wrong, Linear))).expect("readable");
+    submit(|encoder| input.record(encoder));
+    assert!(worst(&pixels(&session, 1), &truth) > 20);
+}
+
+#[test]
+fn grey_textures_are_grey_photographs() {
+    let session = session(1);
+    let grey: Vec<u8> = photograph(80, 70, 3).pixels().map(|pixel| pixel[0]).collect();
+    let image = RgbImage::from_fn(80, 70, |x, y| image::Rgb([grey[(y * 80 + x) as usize]; 3]));
+    let texture = texture([80, 70], TextureFormat::R8Unorm, &grey);
+    let input = block_on(session.texture_input(0, &TextureSource::new(&texture, Encoding::Srgb))).expect("readable");
+    submit(|encoder| input.record(encoder));
+    assert_eq!(pixels(&session, 0), levels(&preprocess(&image, Fit::Crop, 64).expect("fits")));
+}
+
+#[test]
+fn regions_and_buffers_give_the_pixels_of_the_cpu() {
+    let session = session(3);
+    let image = photograph(200, 160, 4);
+    let rgba: Vec<u8> = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 0]).collect();
+    let region = Rect { x: 17, y: 30, width: 120, height: 90 };
+    let part = image::imageops::crop_imm(&image, 17, 30, 120, 90).to_image();
+    let truth = levels(&preprocess(&part, Fit::Crop, 64).expect("fits"));
+    let texture = texture([200, 160], TextureFormat::Rgba8Unorm, &rgba);
+    let source = TextureSource { region: Some(region), ..TextureSource::new(&texture, Encoding::Srgb) };
+    let input = block_on(session.texture_input(0, &source)).expect("readable");
+    assert_eq!(*input.frame(), Frame::new(Fit::Crop, (120, 90), 64).expect("usable sizes"));
+    let buffer = engine().device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: rgba.len() as u64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    engine().queue().write_buffer(&buffer, 0, &rgba);
+    let offset = 4 * (30 * 200 + 17);
+    let source = BufferSource { buffer: &buffer, offset, bytes_per_row: 800, width: 120, height: 90 };
+    let from_buffer = block_on(session.buffer_input(2, &source)).expect("readable");
+    submit(|encoder| {
+        input.record(encoder);
+        from_buffer.record(encoder);
+    });
+    assert_eq!(pixels(&session, 0), truth);
+    assert_eq!(pixels(&session, 2), truth);
+}
+
+/// A map that the network did not make, so that its values are known.
+fn known_map(session: &Session) -> Vec<f32> {
+    let side = small_configs()[0].input;
+    let map: Vec<f32> = Random::new(9).values((side * side) as usize).iter().map(|value| 0.3 + 0.2 * value).collect();
+    engine().queue().write_buffer(session.map_buffer(), 0, bytemuck::cast_slice(&map));
+    map
+}
+
+/// All but a few pixels within `tolerance` levels; those few, where rounding falls on the other side of a colour's edge,
+/// by no more than a colour's step.
+fn assert_same_picture(found: &[[u8; 4]], truth: &RgbImage, tolerance: u8) {
+    let found: Vec<[u8; 3]> = found.iter().map(|[r, g, b, _]| [*r, *g, *b]).collect();
+    let truth = levels(truth);
+    let off = found.iter().zip(&truth).filter(|(a, b)| worst(&[**a], &[**b]) > tolerance).count();
+    assert!(off * 500 <= truth.len(), "{off} of {} pixels", truth.len());
+    assert!(worst(&found, &truth) <= 8, "{} levels", worst(&found, &truth));
+}
+
+const SCALE: Scale = Scale { low: 0.0, high: 0.8 };
+
+#[test]
+fn heat_is_painted_as_on_the_cpu() {
+    let session = session(1);
+    let map = known_map(&session);
+    let truth = heatmap(&map, 64, 64, SCALE).expect("64 x 64 values");
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
+    for format in [TextureFormat::Rgba8Unorm, TextureFormat::Rgba8UnormSrgb] {
+        let target = texture([64, 64], format, &[77; 4 * 64 * 64]);
+        let output =
+            block_on(session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb), &style)).expect("paintable");
+        submit(|encoder| output.record(encoder));
+        assert_same_picture(&read_texture(&target), &truth, 1);
+        // Another look, without making anything anew.
+        output.set_style(&HeatStyle { colours: ColourMap::Grey, ..style });
+        submit(|encoder| output.record(encoder));
+        assert!(read_texture(&target).iter().all(|[r, g, b, a]| r == g && g == b && *a == 255));
+    }
+}
+
+#[test]
+fn heat_lies_over_the_photograph_as_on_the_cpu() {
+    let session = session(1);
+    let map = known_map(&session);
+    for (fit, width, height) in [(Fit::Crop, 111, 80), (Fit::Crop, 40, 75), (Fit::Stretch, 90, 33)] {
+        let photograph = photograph(width, height, 6);
+        let frame = Frame::new(fit, (width, height), 64).expect("usable sizes");
+        let truth = overlay(&photograph, &map, &frame, SCALE, 0.6).expect("sizes agree");
+        // The photograph stands in a part of the target.
+        let whole = RgbImage::from_fn(width + 9, height + 5, |x, y| match (x.checked_sub(4), y.checked_sub(3)) {
+            (Some(x), Some(y)) if x < width && y < height => *photograph.get_pixel(x, y),
+            _ => image::Rgb([1, 2, 3]),
+        });
+        let rgba: Vec<u8> = whole.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+        let target = texture([width + 9, height + 5], TextureFormat::Rgba8Unorm, &rgba);
+        let region = Some(Rect { x: 4, y: 3, width, height });
+        let style =
+            HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Overlay { frame, opacity: 0.6 } };
+        let target_region = HeatTarget { region, ..HeatTarget::new(&target, Encoding::Srgb) };
+        let output = block_on(session.heat_output(0, 0, &target_region, &style)).expect("paintable");
+        submit(|encoder| output.record(encoder));
+        let painted = read_texture(&target);
+        let inside = |index: usize| {
+            let (x, y) = (index as u32 % (width + 9), index as u32 / (width + 9));
+            (4..4 + width).contains(&x) && (3..3 + height).contains(&y)
+        };
+        let (inner, outer): (Vec<_>, Vec<_>) = painted.into_iter().enumerate().partition(|(index, _)| inside(*index));
+        assert!(outer.iter().all(|(_, texel)| *texel == [1, 2, 3, 255]), "painted outside the region");
+        let inner: Vec<[u8; 4]> = inner.into_iter().map(|(_, texel)| texel).collect();
+        assert_same_picture(&inner, &truth, 1);
+    }
+}
+
+#[test]
+fn texture_to_heat_gives_what_run_gives() {
+    let model = load(engine(), &small_configs()[0], 1, Precision::F32);
+    let session = block_on(model.session(1)).expect("fits");
+    let image = photograph(130, 100, 11);
+    let expected = session.run_blocking(&[preprocess(&image, model.fit(), 64).expect("fits")]).expect("runs").remove(0);
+    let rgba: Vec<u8> = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+    let source = texture([130, 100], TextureFormat::Rgba8Unorm, &rgba);
+    let target = texture([64, 64], TextureFormat::Rgba8Unorm, &[0; 4 * 64 * 64]);
+    let lowest = expected.map.iter().copied().fold(f32::INFINITY, f32::min);
+    let scale = Scale { low: lowest, high: expected.score };
+    let style = HeatStyle { scale, colours: ColourMap::Turbo, paint: Paint::Map };
+    let input = block_on(session.texture_input(0, &TextureSource::new(&source, Encoding::Srgb))).expect("readable");
+    let output =
+        block_on(session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb), &style)).expect("paintable");
+    session.run_blocking(&[photograph(64, 64, 1)]).expect("runs");
+    submit(|encoder| {
+        input.record(encoder);
+        session.record(encoder);
+        output.record(encoder);
+    });
+    assert_eq!(read(session.map_buffer()), expected.map);
+    assert_same_picture(&read_texture(&target), &heatmap(&expected.map, 64, 64, scale).expect("64 x 64"), 1);
+}
