@@ -116,6 +116,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A folder is not the test set it should be.
+    #[error("{}: {reason}", path.display())]
+    Dataset {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// No graphics adapter can be used.
     #[error("no usable graphics adapter: {0}")]
     NoAdapter(String),

@@ -33,11 +33,14 @@
 //!   in plain Rust, to check against.
 
 pub mod config;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod data;
 mod engine;
 mod error;
 pub mod gpu;
 pub mod image;
 pub mod inspect;
+pub mod metrics;
 mod model;
 mod ops;
 pub mod reference;
