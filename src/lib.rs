@@ -28,6 +28,9 @@
 //!
 //! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a host's
 //!   own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and [`Session::score_buffer`].
+//! * Nothing that a host hands over panics: wrong formats and sizes, things of another device, a lost device come back as
+//!   [`Error`]. Only what belongs to another [`wgpu::Instance`] cannot be told apart; there wgpu itself panics. Error scopes
+//!   and callbacks of the host's are not touched.
 //! * [`weights`] reads safetensors files written by PyTorch, [`image`](mod@image) does with photographs what Pillow and
 //!   torchvision did in training, [`inspect`] decides on maps and scores, and [`mod@reference`] is the whole network again
 //!   in plain Rust, to check against.
@@ -43,6 +46,7 @@ pub mod inspect;
 pub mod metrics;
 mod model;
 mod ops;
+mod probe;
 pub mod reference;
 pub mod weights;
 
@@ -52,4 +56,5 @@ pub use engine::{
     PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
 };
 pub use error::{Error, Result};
+pub use probe::KernelCheck;
 pub use wgpu;

@@ -3,7 +3,7 @@
 mod support;
 
 use pcsnet::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, heatmap, overlay, preprocess};
-use pcsnet::{BufferSource, Encoding, HeatStyle, HeatTarget, Paint, Precision, Session, TextureSource, wgpu};
+use pcsnet::{BufferSource, Encoding, Error, HeatStyle, HeatTarget, Paint, Precision, Session, TextureSource, wgpu};
 use pollster::block_on;
 use support::{Random, engine, load, read, small_configs};
 use wgpu::{TextureFormat, TextureUsages};
@@ -276,4 +276,211 @@ fn texture_to_heat_gives_what_run_gives() {
     });
     assert_eq!(read(session.map_buffer()), expected.map);
     assert_same_picture(&read_texture(&target), &heatmap(&expected.map, 64, 64, scale).expect("64 x 64"), 1);
+}
+
+fn input_error(outcome: pcsnet::Result<impl Sized>, words: &str) {
+    match outcome.err().expect("refused") {
+        error @ Error::Input { .. } => assert!(error.to_string().contains(words), "{error}"),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn textures_that_cannot_be_read_are_told() {
+    let session = session(2);
+    let device = engine().device();
+    let readable = TextureUsages::TEXTURE_BINDING;
+    let refused = |texture: &wgpu::Texture, encoding, words: &str| {
+        input_error(block_on(session.texture_input(0, &TextureSource::new(texture, encoding))), words);
+    };
+    let of = |format, usage| texture_of(device, [20, 10], format, usage);
+    refused(
+        &of(TextureFormat::Rgba8Uint, readable),
+        Encoding::Srgb,
+        "normalised or floating-point channels, found Rgba8Uint",
+    );
+    refused(&of(TextureFormat::Rg8Unorm, readable), Encoding::Srgb, "1, 3 or 4");
+    refused(&of(TextureFormat::Depth16Unorm, readable), Encoding::Srgb, "Depth16Unorm");
+    refused(&of(TextureFormat::Rgba8Unorm, TextureUsages::RENDER_ATTACHMENT), Encoding::Srgb, "TEXTURE_BINDING");
+    refused(&of(TextureFormat::Rgba8UnormSrgb, readable), Encoding::Linear, "Encoding::Srgb");
+
+    let good = of(TextureFormat::Rgba8Unorm, readable);
+    let source = TextureSource::new(&good, Encoding::Srgb);
+    let region = |x, y, width, height| TextureSource { region: Some(Rect { x, y, width, height }), ..source };
+    for source in [region(0, 0, 0, 5), region(15, 0, 6, 5), region(0, u32::MAX, 1, 2), region(3, 3, u32::MAX, 1)] {
+        input_error(block_on(session.texture_input(0, &source)), "a region inside its 20 x 10 pixels");
+    }
+    input_error(block_on(session.texture_input(0, &TextureSource { layer: 1, ..source })), "a layer below 1");
+    input_error(block_on(session.texture_input(2, &source)), "less than the session's batch of 2, found 2");
+
+    let many = wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: 8, height: 8, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 4,
+        dimension: wgpu::TextureDimension::D2,
+        format: TextureFormat::Rgba8Unorm,
+        usage: readable | TextureUsages::RENDER_ATTACHMENT,
+        view_formats: &[],
+    };
+    refused(&device.create_texture(&many), Encoding::Srgb, "one sample");
+    let deep =
+        wgpu::TextureDescriptor { sample_count: 1, dimension: wgpu::TextureDimension::D3, usage: readable, ..many };
+    refused(&device.create_texture(&deep), Encoding::Srgb, "two dimensions");
+    // A destroyed texture is found by wgpu, when it is bound or when the commands are submitted.
+    good.destroy();
+}
+
+#[test]
+fn buffers_that_cannot_be_read_are_told() {
+    let session = session(1);
+    let create = |size, usage| {
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        engine().device().create_buffer(&descriptor)
+    };
+    let good = create(4 * 30 * 20, wgpu::BufferUsages::STORAGE);
+    let source = BufferSource { buffer: &good, offset: 0, bytes_per_row: 120, width: 30, height: 20 };
+    assert!(block_on(session.buffer_input(0, &source)).is_ok());
+    let refused =
+        |source: BufferSource<'_>, words: &str| input_error(block_on(session.buffer_input(0, &source)), words);
+    refused(BufferSource { offset: 4, ..source }, "20 rows of 120 bytes from byte 4 on, found 2400 bytes");
+    refused(BufferSource { height: 21, ..source }, "21 rows");
+    refused(BufferSource { height: u32::MAX, bytes_per_row: u32::MAX - 3, ..source }, "rows of");
+    refused(BufferSource { offset: u64::MAX - 3, ..source }, "rows of");
+    refused(BufferSource { offset: 2, ..source }, "multiples of 4");
+    refused(BufferSource { bytes_per_row: 116, ..source }, "at least 120 bytes per row");
+    refused(BufferSource { width: 0, ..source }, "1 to");
+    refused(BufferSource { height: 0, ..source }, "1 to");
+    let wrong = create(2400, wgpu::BufferUsages::COPY_DST);
+    refused(BufferSource { buffer: &wrong, ..source }, "usage STORAGE");
+}
+
+#[test]
+fn targets_that_cannot_be_painted_are_told() {
+    let session = session(2);
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
+    let paintable = TextureUsages::RENDER_ATTACHMENT;
+    let of = |format, usage| texture_of(engine().device(), [20, 10], format, usage);
+    let refused = |head, index, target: &HeatTarget<'_>, words: &str| {
+        input_error(block_on(session.heat_output(head, index, target, &style)), words);
+    };
+    for format in [TextureFormat::Rgba8Uint, TextureFormat::Rgba32Float, TextureFormat::R8Unorm] {
+        refused(0, 0, &HeatTarget::new(&of(format, paintable), Encoding::Srgb), "3 or 4 channels that can be blended");
+    }
+    let readable = of(TextureFormat::Rgba8Unorm, TextureUsages::TEXTURE_BINDING);
+    refused(0, 0, &HeatTarget::new(&readable, Encoding::Srgb), "RENDER_ATTACHMENT");
+    let good = of(TextureFormat::Rgba8Unorm, paintable);
+    let target = HeatTarget::new(&good, Encoding::Srgb);
+    refused(1, 0, &target, "index of a head: expected less than the session's 1");
+    refused(0, 2, &target, "index of an image");
+    let region = Some(Rect { x: 10, y: 0, width: 11, height: 1 });
+    refused(0, 0, &HeatTarget { region, ..target }, "a region inside");
+    refused(0, 0, &HeatTarget { layer: 3, ..target }, "a layer below 1");
+    let linear = of(TextureFormat::Rgba8UnormSrgb, paintable);
+    refused(0, 0, &HeatTarget::new(&linear, Encoding::Linear), "Encoding::Srgb");
+}
+
+/// Things of another device reach the caller as errors where they are handed over, and the host's own error scope where
+/// the host finishes a foreign encoder. Nothing panics.
+#[test]
+fn foreign_devices_are_told() {
+    let [(own_device, own_queue), (device, queue)] = support::two_devices();
+    let engine = pcsnet::Engine::new(own_device, own_queue, pcsnet::EngineOptions::default()).expect("default limits");
+    let model = load(&engine, &small_configs()[0], 1, Precision::F32);
+    let session = block_on(model.session(1)).expect("fits");
+    let foreign = texture_of(
+        &device,
+        [20, 20],
+        TextureFormat::Rgba8Unorm,
+        TextureUsages::TEXTURE_BINDING | TextureUsages::RENDER_ATTACHMENT,
+    );
+    let gpu_error = |outcome: Option<Error>| assert!(matches!(outcome, Some(Error::Gpu { .. })), "{outcome:?}");
+    gpu_error(block_on(session.texture_input(0, &TextureSource::new(&foreign, Encoding::Srgb))).err());
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 1600,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let source = BufferSource { buffer: &buffer, offset: 0, bytes_per_row: 80, width: 20, height: 20 };
+    gpu_error(block_on(session.buffer_input(0, &source)).err());
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
+    let target = HeatTarget::new(&foreign, Encoding::Srgb);
+    gpu_error(block_on(session.heat_output(0, 0, &target, &style)).err());
+
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    session.record(&mut encoder);
+    let commands = encoder.finish();
+    queue.submit([commands]);
+    assert!(block_on(scope.pop()).is_some(), "a session recorded into a foreign encoder");
+}
+
+/// What the library provokes never shows in a scope or callback of the host's, and what the host provokes never in the
+/// library's results.
+#[test]
+fn the_hosts_error_scopes_are_left_alone() {
+    let [(device, queue), (foreign_device, _foreign_queue)] = support::two_devices();
+    let heard = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&heard);
+    device.on_uncaptured_error(std::sync::Arc::new(move |_| {
+        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }));
+    let wrong = wgpu::BufferDescriptor {
+        label: None,
+        size: 16,
+        // No device maps a buffer for reading and binds it.
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    };
+    let outer = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let engine = pcsnet::Engine::new(device.clone(), queue, pcsnet::EngineOptions::default()).expect("default limits");
+    let config = &small_configs()[0];
+    let model = load(&engine, config, 1, Precision::F32);
+    let session = block_on(model.session(1)).expect("fits");
+    session.run_blocking(&[Random::new(1).image(config.input)]).expect("runs");
+    // Refused by validation, inside the library's scopes.
+    let foreign = texture_of(&foreign_device, [9, 9], TextureFormat::Rgba8Unorm, TextureUsages::TEXTURE_BINDING);
+    assert!(block_on(session.texture_input(0, &TextureSource::new(&foreign, Encoding::Srgb))).is_err());
+    assert!(block_on(memory.pop()).is_none());
+    assert!(block_on(outer.pop()).is_none(), "the library's error reached the host's scope");
+    assert_eq!(heard.load(std::sync::atomic::Ordering::SeqCst), 0, "the library's error reached the host's callback");
+    // The host's scope still hears of the host's own, around library calls, and so does its callback.
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let _ = device.create_buffer(&wrong);
+    session.run_blocking(&[Random::new(2).image(config.input)]).expect("runs");
+    assert!(block_on(scope.pop()).is_some(), "the host's error was swallowed");
+    let _ = device.create_buffer(&wrong);
+    assert_eq!(heard.load(std::sync::atomic::Ordering::SeqCst), 1, "the host's callback was replaced");
+}
+
+#[test]
+fn a_lost_device_is_told_everywhere() {
+    let (device, queue) = support::default_device();
+    let engine = pcsnet::Engine::new(device.clone(), queue, pcsnet::EngineOptions::default()).expect("default limits");
+    let model = load(&engine, &small_configs()[0], 1, Precision::F32);
+    let session = block_on(model.session(1)).expect("fits");
+    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::RENDER_ATTACHMENT;
+    let texture = texture_of(&device, [20, 20], TextureFormat::Rgba8Unorm, usage);
+    device.destroy();
+    let told = |error: Option<Error>| {
+        let error = error.expect("the device is gone");
+        assert!(matches!(error, Error::DeviceLost(_) | Error::Gpu { .. } | Error::OutOfMemory(_)), "{error}");
+    };
+    told(block_on(session.texture_input(0, &TextureSource::new(&texture, Encoding::Srgb))).err());
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
+    told(block_on(session.heat_output(0, 0, &HeatTarget::new(&texture, Encoding::Srgb), &style)).err());
+    told(block_on(engine.load_backbone(&support::weights(&small_configs()[0], 2), Precision::F32)).err());
+    match block_on(engine.probe()) {
+        Err(error) => told(Some(error)),
+        Ok(checks) => assert!(checks.iter().any(|check| !check.passed())),
+    }
+}
+
+#[test]
+fn every_kernel_answers_right_here() {
+    let checks = block_on(engine().probe()).expect("the device stays");
+    assert!(checks.len() > 20);
+    assert!(checks.iter().all(pcsnet::KernelCheck::passed), "{checks:#?}");
 }

@@ -105,7 +105,8 @@ fn parameters(config: &ModelConfig) -> String {
     format!("{:.2} million: backbone {backbone:.2}, head {head:.2}", backbone + head)
 }
 
-fn describe_adapter(report: &mut String, adapter: &wgpu::Adapter) -> Result<()> {
+/// What an adapter is and offers, and whether the network can run on it.
+pub fn describe_adapter(report: &mut String, adapter: &wgpu::Adapter) -> Result<()> {
     let info = adapter.get_info();
     let (features, limits) = (adapter.features(), adapter.limits());
     let has = |feature| if features.contains(feature) { "yes" } else { "no" };
@@ -179,7 +180,8 @@ fn memory(adapter: &wgpu::Adapter, weights: &Weights, precision: Precision) -> R
     Ok((model.weight_bytes(), session.bytes()))
 }
 
-fn line(report: &mut String, name: &str, value: impl AsRef<str>) -> Result<()> {
+/// One line of a report.
+pub fn line(report: &mut String, name: &str, value: impl AsRef<str>) -> Result<()> {
     Ok(writeln!(report, "  {name:<11} {}", value.as_ref())?)
 }
 

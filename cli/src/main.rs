@@ -3,6 +3,7 @@
 mod bench;
 mod detect;
 mod device;
+mod doctor;
 mod info;
 mod output;
 mod trace;
@@ -40,6 +41,7 @@ struct Cli {
 enum Command {
     Detect(detect::Arguments),
     Bench(bench::Arguments),
+    Doctor(doctor::Arguments),
     Info(info::Arguments),
     Trace(trace::Arguments),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Bench(arguments) => bench::run(arguments).map(|()| DONE),
         Command::Detect(arguments) => detect::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
     };

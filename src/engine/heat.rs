@@ -2,8 +2,9 @@
 
 use super::input::check_plane;
 use super::{Encoding, Session};
-use crate::gpu::{Gpu, HeatParams, HeatPass};
+use crate::gpu::Gpu;
 use crate::image::{ColourMap, Frame, Rect, Scale};
+use crate::ops::{HeatParams, HeatPass};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -80,45 +81,13 @@ impl HeatOutput {
     }
 
     fn params(&self, style: &HeatStyle) -> HeatParams {
-        let origin = [self.region.x, self.region.y].map(f64::from);
-        let extent = [self.region.width, self.region.height].map(f64::from);
-        // Pixels of the map for each of the region, and the map's place of the region's edge.
-        let (along, start, covered, opacity) = match style.paint {
-            Paint::Map => {
-                let along = extent.map(|pixels| f64::from(self.side) / pixels);
-                (along, [0.0; 2], [[f64::MIN, f64::MAX]; 2], 1.0)
-            }
+        let params = match &style.paint {
+            Paint::Map => HeatParams::map(self.region, self.side, style.scale),
             Paint::Overlay { frame, opacity } => {
-                let original = [frame.original().0, frame.original().1].map(f64::from);
-                let inspected = frame.inspected();
-                let [columns, rows] = frame.placement();
-                let shown = [original[0] / extent[0], original[1] / extent[1]];
-                // In the map's own pixels, whatever the size of the input the frame was made for.
-                let scale = f64::from(self.side) / f64::from(frame.size());
-                let covered = [
-                    [inspected.x, inspected.x + inspected.width].map(|edge| f64::from(edge) / shown[0] + origin[0]),
-                    [inspected.y, inspected.y + inspected.height].map(|edge| f64::from(edge) / shown[1] + origin[1]),
-                ];
-                let along = [columns[0] * shown[0] * scale, rows[0] * shown[1] * scale];
-                (along, [columns[1] * scale, rows[1] * scale], covered, opacity.clamp(0.0, 1.0))
+                HeatParams::overlay(frame, self.region, self.side, style.scale, *opacity)
             }
         };
-        let pair = |values: [f64; 2]| values.map(|value| value as f32);
-        HeatParams {
-            step: pair(along),
-            // The centre of the map's first pixel is 0.
-            start: pair([0, 1].map(|axis: usize| start[axis] - origin[axis] * along[axis] - 0.5)),
-            covered_from: pair([covered[0][0], covered[1][0]]),
-            covered_to: pair([covered[0][1], covered[1][1]]),
-            low: style.scale.low,
-            high: style.scale.high,
-            opacity,
-            overlay: matches!(style.paint, Paint::Overlay { .. }).into(),
-            linear: self.linear.into(),
-            size: self.side,
-            map_offset: self.map_offset,
-            padding: 0,
-        }
+        HeatParams { linear: self.linear.into(), map_offset: self.map_offset, ..params }
     }
 }
 
@@ -128,7 +97,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Input`] for an index or head outside the session, or a texture of another kind than [`HeatTarget`] names;
-    /// [`Error::OutOfMemory`]. wgpu itself finds a texture of another device when the host finishes its encoder.
+    /// [`Error::Gpu`] for a texture of another device; [`Error::OutOfMemory`].
     pub async fn heat_output(
         &self,
         head: u32,
@@ -151,7 +120,15 @@ impl Session {
             side: self.side,
             map_offset: (head * self.batch + index) * self.side * self.side,
         };
-        self.gpu.guarded("the heat's style", || output.set_style(style)).await?;
+        self.gpu
+            .guarded("the heat's texture", || {
+                output.set_style(style);
+                // A texture of another device shows where commands that use it are finished; these are never submitted.
+                let mut trial = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                output.record(&mut trial);
+                drop(trial.finish());
+            })
+            .await?;
         Ok(output)
     }
 }

@@ -17,6 +17,7 @@ use crate::config::BackboneConfig;
 use crate::gpu::{Gpu, MatmulKernel, shaders};
 use crate::image::Fit;
 use crate::model::{Backbone, Head, Loader};
+use crate::probe::{self, KernelCheck};
 use crate::weights::{Weights, schema};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -108,6 +109,15 @@ impl Engine {
     /// The queue the engine was made with.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.gpu.queue
+    }
+
+    /// Tests every kernel on small cases with known answers: whether this device, driver and shader compiler compute what
+    /// they should. Takes seconds at most. What fails is told by name in the checks.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub async fn probe(&self) -> Result<Vec<KernelCheck>> {
+        probe::run(&self.gpu).await
     }
 
     /// Loads a whole model: one bundle, or a backbone's file and a head's.

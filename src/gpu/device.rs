@@ -94,6 +94,18 @@ impl Gpu {
 
     fn create_pipeline(&self, kernel: &Kernel, label: &str) -> wgpu::ComputePipeline {
         let source = shaders::source(kernel.shader, &kernel.defines);
+        self.compile(kernel, label, source)
+    }
+
+    /// Lets another program stand for a kernel without variants, as a driver would that miscompiles it.
+    #[cfg(test)]
+    pub(crate) fn replace_pipeline(&self, shader: &'static str, source: &str) {
+        let kernel = Kernel::new(shader);
+        let pipeline = self.compile(&kernel, shader, source.to_owned());
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(kernel.label(), pipeline);
+    }
+
+    fn compile(&self, kernel: &Kernel, label: &str, source: String) -> wgpu::ComputePipeline {
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(label),
             source: wgpu::ShaderSource::Wgsl(source.into()),

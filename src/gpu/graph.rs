@@ -100,7 +100,7 @@ pub(crate) struct Graph<'a> {
     gpu: &'a Gpu,
     /// Whether stages keep their memory so that they can be read afterwards.
     keep_stages: bool,
-    /// Bytes bound behind every tensor that nothing may touch; only tests have any.
+    /// Bytes bound behind every tensor that nothing may touch; only known-answer tests have any.
     fence: u64,
     tensors: Vec<TensorInfo>,
     dispatches: Vec<Dispatch>,
@@ -113,13 +113,17 @@ impl<'a> Graph<'a> {
     }
 
     /// A graph that keeps its stages and has room behind each tensor, to see whether a kernel writes there.
-    #[cfg(test)]
     pub(crate) fn fenced(gpu: &'a Gpu, fence: u64) -> Self {
         Self { fence, ..Self::new(gpu, true) }
     }
 
     pub(crate) fn gpu(&self) -> &'a Gpu {
         self.gpu
+    }
+
+    /// The labels of all kernels.
+    pub(crate) fn kernels(&self) -> Vec<String> {
+        self.dispatches.iter().map(|dispatch| dispatch.kernel.label()).collect()
     }
 
     /// A tensor whose memory is shared with others that live at other times.

@@ -5,7 +5,6 @@ mod adapter;
 mod arena;
 mod device;
 mod graph;
-mod heat;
 mod readback;
 mod requirements;
 mod schedule;
@@ -18,7 +17,6 @@ pub use requirements::{Shortfall, check_adapter, optional_features, required_fea
 
 pub(crate) use device::Gpu;
 pub(crate) use graph::{Binding, Graph, Slice, Tensor};
-pub(crate) use heat::{HeatParams, HeatPass};
 pub(crate) use readback::read_buffers;
 pub(crate) use schedule::Schedule;
 pub(crate) use shaders::Kernel;

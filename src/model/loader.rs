@@ -95,7 +95,8 @@ impl<'a> Loader<'a> {
         })
     }
 
-    async fn laid_out(
+    /// A convolution of these values.
+    pub(crate) async fn laid_out(
         &mut self,
         name: &str,
         weight: Vec<f32>,

@@ -18,6 +18,15 @@ pub fn device_with(limits: pcsnet::wgpu::Limits) -> (pcsnet::wgpu::Device, pcsne
     device(&pcsnet::wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() })
 }
 
+/// Two devices, with nothing more than the defaults, that know of one another's resources: of one instance.
+pub fn two_devices() -> [(pcsnet::wgpu::Device, pcsnet::wgpu::Queue); 2] {
+    let instance = pcsnet::wgpu::Instance::new(pcsnet::wgpu::InstanceDescriptor::new_without_display_handle());
+    [(), ()].map(|()| {
+        let adapter = block_on(instance.request_adapter(&Default::default())).expect("an adapter");
+        block_on(adapter.request_device(&Default::default())).expect("the adapter has default limits")
+    })
+}
+
 /// A device on the best adapter.
 pub fn device(descriptor: &pcsnet::wgpu::DeviceDescriptor<'_>) -> (pcsnet::wgpu::Device, pcsnet::wgpu::Queue) {
     let instance = pcsnet::wgpu::Instance::new(pcsnet::wgpu::InstanceDescriptor::new_without_display_handle());

@@ -1,0 +1,7 @@
+//! Each operation with its CPU twin, for any shape.
+
+pub(crate) mod maps;
+pub(crate) mod photographs;
+pub(crate) mod pools;
+pub(crate) mod products;
+pub(crate) mod selection;

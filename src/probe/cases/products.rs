@@ -1,0 +1,51 @@
+//! Convolutions, laid out as a model's are.
+
+use crate::Result;
+use crate::gpu::{Gpu, Graph};
+use crate::model::Loader;
+use crate::ops::{self, Activation, Depthwise, Geometry, Padding, Residual};
+use crate::probe::harness::{Case, FENCE, input, random_maps, run, values, vector};
+use crate::reference::{self, Window};
+use crate::weights::{Weights, layout};
+
+/// A convolution with bias and relu by the algorithm its geometry runs as.
+pub(crate) async fn convolution(gpu: &Gpu, kernel: u32, stride: u32, f16: bool) -> Result<Case> {
+    let [batch, height, width, inputs, outputs] = [2, 13, 10, 12, 72];
+    let geometry = Geometry { kernel, stride, padding: Padding::Even(kernel / 2) };
+    let x = random_maps([batch, height, width, inputs], 1);
+    let shape = [outputs, inputs, kernel, kernel].map(|size| size as usize);
+    // Multiples of 1/64 below 1 stay exact in f16, through Winograd's transform, too.
+    let weight: Vec<f32> = values(shape.iter().product(), 2).iter().map(|w| (w * 64.0).round() / 64.0).collect();
+    let bias = values(outputs as usize, 3);
+    // The loader lays out the values it is given; it reads nothing from this file.
+    let none = Weights::from_bytes("none", b"\x02\0\0\0\0\0\0\0{}".as_slice())?;
+    let conv =
+        Loader::new(gpu, &none, f16).laid_out("conv", weight.clone(), Some(bias.clone()), shape, geometry).await?;
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let tensor = input(&mut graph, &x);
+    let out = ops::conv2d(&mut graph, "conv", tensor, f32::MIN, &conv, Activation::RELU, Residual::None);
+    let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
+    let size = [height as usize, width as usize];
+    let window = Window::even(kernel as usize, stride as usize, kernel as usize / 2, size);
+    Ok(answer.against(reference::conv2d(&x, &weight, Some(&bias), window).relu().values, 1e-5))
+}
+
+pub(crate) async fn depthwise(gpu: &Gpu) -> Result<Case> {
+    let [kernel, stride, side, channels] = [5, 2, 13, 12];
+    let x = random_maps([2, side, side, channels], 1);
+    let shape = [channels, 1, kernel, kernel].map(|size| size as usize);
+    let weight = values(shape.iter().product(), 2);
+    let bias = values(channels as usize, 3);
+    let conv = Depthwise {
+        geometry: Geometry { kernel, stride, padding: Padding::Same },
+        weight: vector(gpu, &layout::rows_of_inputs(&weight, shape, 1)).await?,
+        bias: vector(gpu, &bias).await?,
+    };
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let tensor = input(&mut graph, &x);
+    let out = ops::depthwise(&mut graph, "conv", tensor, &conv, Activation::RELU6);
+    let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
+    let window = Window::same(kernel as usize, stride as usize, side as usize);
+    let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));
+    Ok(answer.against(truth.values, 1e-5))
+}

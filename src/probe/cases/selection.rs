@@ -1,0 +1,65 @@
+//! Distances and the nearest of them.
+
+use crate::Result;
+use crate::gpu::{Gpu, Graph};
+use crate::ops::{self, Band};
+use crate::probe::harness::{Case, FENCE, input, random_maps, run, values, vector};
+use crate::reference::{self, Corners, Maps};
+
+pub(crate) async fn square_norm(gpu: &Gpu) -> Result<Case> {
+    let x = random_maps([1, 150, 1, 36], 1);
+    let center = values(36, 2);
+    let buffer = vector(gpu, &center).await?;
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let tensor = input(&mut graph, &x);
+    let out = ops::square_norm(&mut graph, "out", tensor, &buffer);
+    let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
+    Ok(answer.against(reference::square_norm(&x, &center), 1e-5))
+}
+
+/// The second half of a grid's rows: products at each level's resolution, interpolated, against distances of the
+/// interpolated descriptors.
+pub(crate) async fn distances(gpu: &Gpu) -> Result<Case> {
+    const GRID: u32 = 14;
+    const PROTOTYPES: usize = 76;
+    let (sides, channels) = ([9, 5, 3], [8, 4, 12]);
+    let levels = [0, 1, 2].map(|i| random_maps([1, sides[i], sides[i], channels[i]], 1 + i as u64));
+    let on_grid = levels.each_ref().map(|level| reference::resize(level, [GRID as usize; 2], Corners::Edges));
+    let whole = Maps::concat(&on_grid);
+    let constants = values(whole.shape[3] * PROTOTYPES, 9);
+    let truth = reference::distances(&whole, &constants);
+    let norms = reference::square_norm(&whole, &vec![0.0; whole.shape[3]]);
+    let squares = |column: usize| constants[column..].iter().step_by(PROTOTYPES).map(|value| value * value).sum();
+    let prototype_norms: Vec<f32> = (0..PROTOTYPES).map(squares).collect();
+    let prototype_norms = vector(gpu, &prototype_norms).await?;
+
+    let first_row = GRID / 2;
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let position_norms = graph.external("norms", [1, GRID, GRID, 1]);
+    let products = sides.map(|side| graph.external("products", [1, side, side, PROTOTYPES as u32]));
+    let band =
+        Band { grid: GRID, first_row, rows: GRID - first_row, first_position: 0, products, first_product_rows: [0; 3] };
+    let out = ops::distances(&mut graph, "out", &band, position_norms, &prototype_norms);
+    let mut first_channel = 0;
+    let values = levels.map(|level| {
+        let [_, height, width, channels] = level.shape;
+        let rows = &constants[first_channel * PROTOTYPES..][..channels * PROTOTYPES];
+        first_channel += channels;
+        reference::matmul(&level.values, rows, [height * width, channels, PROTOTYPES])
+    });
+    let mut inputs = vec![(position_norms, norms.as_slice())];
+    inputs.extend(products.into_iter().zip(values.iter().map(Vec::as_slice)));
+    let answer = run(graph, &inputs, out.all()).await?;
+    Ok(answer.against(truth.values[(first_row * GRID) as usize * PROTOTYPES..].to_vec(), 1e-5))
+}
+
+pub(crate) async fn nearest(gpu: &Gpu) -> Result<Case> {
+    let squared = random_maps([1, 6, 1, 1000], 1).map(|value| (value + 1.0) * 500.0);
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let tensor = input(&mut graph, &squared);
+    let out = graph.tensor("out", [1, 6, 1, 200]);
+    ops::nearest(&mut graph, "out", tensor, out.all());
+    let answer = run(graph, &[(tensor, &squared.values)], out.all()).await?;
+    // Exact, but for a square root's last bit.
+    Ok(answer.against(reference::nearest(&squared, 200).values, 1.2e-7))
+}

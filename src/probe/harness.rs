@@ -1,0 +1,121 @@
+//! What the cases are made of: reproducible values, graphs with fences behind their tensors, comparisons.
+
+use crate::Result;
+use crate::gpu::{Gpu, Graph, Slice, Tensor, Uploader, read_buffers};
+use crate::reference::Maps;
+
+/// No operation gives this value for the inputs of these cases.
+pub(crate) const SENTINEL: f32 = -12345.678;
+/// Bytes behind every tensor that nothing may touch.
+pub(crate) const FENCE: u64 = 256;
+
+/// What came out of a graph.
+pub(crate) struct Answer {
+    /// All values of the tensor that was asked for; what the graph did not write is the sentinel.
+    pub values: Vec<f32>,
+    pub kernels: Vec<String>,
+    /// Whether nothing was written where nothing belongs.
+    pub intact: bool,
+}
+
+impl Answer {
+    /// The values of some channels, where the others must be untouched.
+    pub(crate) fn inside(self, slice: Slice) -> Self {
+        let part = slice.first as usize..(slice.first + slice.channels) as usize;
+        let mut intact = self.intact;
+        let mut values = Vec::new();
+        for pixel in self.values.chunks_exact(slice.tensor.channels as usize) {
+            values.extend(&pixel[part.clone()]);
+            intact &= pixel[..part.start].iter().chain(&pixel[part.end..]).all(|&value| value == SENTINEL);
+        }
+        Self { values, intact, ..self }
+    }
+
+    pub(crate) fn against(self, truth: Vec<f32>, tolerance: f32) -> Case {
+        let Self { values, kernels, intact } = self;
+        Case { values, truth, tolerance, kernels, intact }
+    }
+}
+
+/// What a kernel answered, and what is right.
+pub(crate) struct Case {
+    pub values: Vec<f32>,
+    pub truth: Vec<f32>,
+    /// Relative to the truth's largest magnitude.
+    pub tolerance: f32,
+    pub kernels: Vec<String>,
+    pub intact: bool,
+}
+
+impl Case {
+    /// What is wrong, if anything is.
+    pub(crate) fn failure(&self) -> Option<String> {
+        if !self.intact {
+            return Some("it wrote outside its output".to_owned());
+        }
+        if is_close(&self.values, &self.truth, self.tolerance) {
+            return None;
+        }
+        if self.values.len() != self.truth.len() {
+            return Some(format!("{} values instead of {}", self.values.len(), self.truth.len()));
+        }
+        let error = |index: &usize| (self.values[*index] - self.truth[*index]).abs();
+        // NaN, too, sorts above every number.
+        let worst = (0..self.values.len()).max_by(|a, b| error(a).total_cmp(&error(b))).unwrap_or(0);
+        Some(format!("value {worst} is {}, should be {}", self.values[worst], self.truth[worst]))
+    }
+}
+
+/// Random but reproducible values between -1 and 1, never equal to one another by accident of a short period.
+pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
+    let mix = |index: u64| {
+        let z = (index.wrapping_add(seed << 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (z ^ (z >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 40
+    };
+    (0..count as u64).map(|index| mix(index) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+pub(crate) fn random_maps(shape: [u32; 4], seed: u64) -> Maps {
+    let shape = shape.map(|size| size as usize);
+    Maps { shape, values: values(shape.iter().product(), seed) }
+}
+
+/// A tensor that will hold these values.
+pub(crate) fn input(graph: &mut Graph<'_>, maps: &Maps) -> Tensor {
+    graph.external("input", maps.shape.map(|size| size as u32))
+}
+
+/// A constant.
+pub(crate) async fn vector(gpu: &Gpu, values: &[f32]) -> Result<wgpu::Buffer> {
+    Uploader::new(gpu).buffer("vector", bytemuck::cast_slice(values)).await
+}
+
+/// Runs the graph on the given inputs and reads the tensor that `out` lies in.
+pub(crate) async fn run(mut graph: Graph<'_>, inputs: &[(Tensor, &[f32])], out: Slice) -> Result<Answer> {
+    let (gpu, kernels) = (graph.gpu(), graph.kernels());
+    graph.stage("out", out);
+    let schedule = graph.finish().await?;
+    let size = out.tensor.bytes() + FENCE;
+    let buffer = schedule.buffer(out.tensor);
+    gpu.guarded("a kernel's case", || {
+        gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&vec![SENTINEL; size as usize / 4]));
+        for (tensor, values) in inputs {
+            debug_assert_eq!(tensor.bytes(), 4 * values.len() as u64);
+            gpu.queue.write_buffer(schedule.buffer(*tensor), 0, bytemuck::cast_slice(values));
+        }
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        schedule.record(&mut encoder, 0..schedule.len());
+        gpu.queue.submit([encoder.finish()]);
+    })
+    .await?;
+    let mut values: Vec<f32> = read_buffers(gpu, &[(buffer, size)]).await?.remove(0);
+    let fence = values.split_off(out.tensor.bytes() as usize / 4);
+    let intact = fence.iter().all(|&value| value == SENTINEL);
+    Ok(Answer { values, kernels, intact })
+}
+
+/// Whether each value is within `tolerance` of the truth, relative to the truth's largest magnitude.
+pub(crate) fn is_close(values: &[f32], truth: &[f32], tolerance: f32) -> bool {
+    let scale = truth.iter().fold(1e-3_f32, |scale, value| scale.max(value.abs()));
+    values.len() == truth.len() && values.iter().zip(truth).all(|(a, b)| (a - b).abs() <= tolerance * scale)
+}
