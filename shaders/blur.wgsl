@@ -16,12 +16,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
-// d c b a | a b c d | d c b a, for any distance from the map.
-fn mirror(position: i32) -> u32 {
-    let size = i32(params.size);
-    let period = 2 * size;
-    let wrapped = ((position % period) + period) % period;
-    return u32(min(wrapped, period - 1 - wrapped));
+// d c b a | a b c d | d c b a, for any distance from the map. `position` is the distance from `radius` before it.
+fn mirror(position: u32) -> u32 {
+    let period = 2u * params.size;
+    // Not negative, because OpenGL leaves remainders of negative numbers undefined.
+    let shifted = position + period * (params.radius / period + 1u) - params.radius;
+    let wrapped = shifted % period;
+    return min(wrapped, period - 1u - wrapped);
 }
 
 @compute @workgroup_size(64)
@@ -30,11 +31,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let image = id.y / params.size;
-    let position = i32(id.y % params.size);
+    let position = id.y % params.size;
     let line = image * params.size * params.size + id.x * params.across;
     var sum = 0.0;
     for (var i = 0u; i <= 2u * params.radius; i++) {
-        sum += weights[i] * x[line + mirror(position + i32(i) - i32(params.radius)) * params.along];
+        sum += weights[i] * x[line + mirror(position + i) * params.along];
     }
-    out[line + u32(position) * params.along] = sum;
+    out[line + position * params.along] = sum;
 }
