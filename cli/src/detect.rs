@@ -1,49 +1,63 @@
 //! `pcsnet detect`: an anomaly score, map and overlay for every photograph.
 
 mod images;
-mod pipeline;
+mod outputs;
 mod report;
+mod stdin;
+mod watch;
 
 use crate::device::{self, DeviceArguments};
 use crate::output;
+use crate::pipeline::{Pipeline, Source};
+use crate::view::{Seen, ViewArguments, Viewing};
 use anyhow::{Context, Result};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use images::Image;
 use indicatif::{ProgressBar, ProgressStyle};
-use pcsnet::image::{Fit, Scale};
+use outputs::{Inspected, Outputs};
+use pcsnet::Session;
+use pcsnet::image::Scale;
 use pcsnet::inspect::Calibration;
-use pipeline::{Pipeline, Run};
 use pollster::block_on;
-use report::Summary;
+use report::{Row, Summary, Tally};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use stdin::Input;
+use watch::{Record, Watch};
 
 const NOTES: &str = "\
-Written for an image `good/000.png`:
-  good/000.png.heatmap.png  anomaly map in colours, as large as the network's input
-  good/000.png.overlay.png  the same over the photograph, as large as that
-  good/000.png.map.npy      the map's float32 values (--raw)
+Written for an image `good/000.png`, each as large as the image:
+  good/000.png.heatmap.png  anomaly map in colours; what the fit leaves out is grey, not inspected
+  good/000.png.overlay.png  the same over the photograph, what was not inspected darkened; outlines where the map is \
+above the model's threshold
+  good/000.png.map.npy      the map's float32 values, NaN where not inspected (--raw)
 and for all images together:
   scores.csv    path, score, verdict, lowest, width, height, error
-  scores.jsonl  the same and more, a JSON object for each image
+  scores.jsonl  the same and more, a JSON object for each image: the regions above the threshold with box, area, peak \
+and mean, in the image's pixels
 
-The score is the map's largest value, `lowest` its least. The verdict, `pass` or `fail`, is there where the model holds a \
-threshold. What the fit leaves out of a photograph is not inspected: \
-overlays show it darkened, scores.jsonl tells the part that was `inspected`. Outputs mirror the images' folders, below \
-the deepest folder common to all arguments. An image that fails is reported on stderr and in both tables, and the \
-others are still done.
+The score is the map's largest value, `lowest` its least, before the map is brought to the image's size. The verdict, \
+`pass` or `fail`, is there where the model holds a threshold; `pcsnet calibrate` gives it one. Outputs mirror the images' \
+folders, below the deepest folder common to all arguments. An image that cannot be inspected is reported on stderr and in \
+both tables, and the others are still done.
 
 Folders are searched, with those below, for png, jpg, jpeg, bmp, tif, tiff, webp, gif, pgm, ppm and pnm files; an \
 output folder inside them is passed over.
 
-Without --scale, and where the model holds no range of its own, the colours of each image span its own map: every image shows its own most suspicious place in red, be \
-it defective or not, and images do not compare. The summary at the end names the range of the whole run, for a second \
-run with --scale.
+Without --scale, and where the model holds no range of its own, the colours of each image span its own map: every image \
+shows its own most suspicious place in red, be it defective or not, and images do not compare.
+
+On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
+program. Both print a JSON line for each image, in order. --watch also appends them to scores.jsonl, and where it is \
+stopped or killed, the next run goes on with what is not in there.
 
 Examples:
   pcsnet detect --model bottle.safetensors photographs/
   pcsnet detect --model backbone.safetensors head.safetensors --raw a/ b/ c.jpg
-  pcsnet detect --model bottle.safetensors --batch 8 --scale 0.02,0.9 photographs/";
+  pcsnet detect --model bottle.safetensors --tiles 512 board.tif
+  pcsnet detect --model bottle.safetensors --watch camera/ --out inspected/
+  ls *.png | pcsnet detect --model bottle.safetensors --stdin paths --no-pictures";
 
 /// Find defects in photographs: a score, an anomaly map and an overlay for each.
 #[derive(Args)]
@@ -55,8 +69,25 @@ pub struct Arguments {
     model: Vec<PathBuf>,
 
     /// Photographs, and folders to search for them
-    #[arg(value_name = "IMAGE|FOLDER", required = true)]
+    #[arg(value_name = "IMAGE|FOLDER", required_unless_present_any = ["watch", "stdin"])]
     inputs: Vec<PathBuf>,
+
+    /// Inspect the images in DIR and those that are still to come, until stopped
+    #[arg(long, value_name = "DIR", conflicts_with = "stdin")]
+    watch: Option<PathBuf>,
+
+    /// How long a watched file must not change to count as written
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds, requires = "watch")]
+    settle: Duration,
+
+    /// End when nothing new has come into the watched folder for so long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "watch")]
+    until_idle: Option<Duration>,
+
+    /// Take from the standard input `paths`, one a line, or `images`, each image file after its length as 4 bytes, the
+    /// lowest first
+    #[arg(long, value_name = "paths|images", hide_possible_values = true)]
+    stdin: Option<Input>,
 
     /// The folder for everything that is written; it is made if missing
     #[arg(long, value_name = "FOLDER", default_value = "pcsnet-out")]
@@ -66,24 +97,19 @@ pub struct Arguments {
     #[arg(long)]
     raw: bool,
 
-    /// Images that are handed to the GPU at once; scores do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    batch: u32,
-
-    /// How a photograph becomes square: `crop` its middle or `stretch` it whole. By default as the model was trained
-    #[arg(long, value_name = "crop|stretch", hide_possible_values = true, value_parser = fit())]
-    fit: Option<Fit>,
+    /// Write no heatmaps and overlays
+    #[arg(long)]
+    no_pictures: bool,
 
     /// The values that get the first and the last colour; by default the model's, or else each image's own least and largest
     #[arg(long, value_name = "MIN,MAX", allow_hyphen_values = true, value_parser = scale)]
     scale: Option<Scale>,
 
     #[command(flatten)]
-    device: DeviceArguments,
-}
+    view: ViewArguments,
 
-fn fit() -> impl TypedValueParser<Value = Fit> {
-    PossibleValuesParser::new(["crop", "stretch"]).try_map(|name| Fit::by_name(&name))
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 fn scale(text: &str) -> Result<Scale, String> {
@@ -96,45 +122,129 @@ fn scale(text: &str) -> Result<Scale, String> {
     }
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a number of seconds is expected, such as 0.5".to_owned())
+}
+
 /// Runs `pcsnet detect` and gives the exit code.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     // What can fail at once does so before minutes of work.
     let (model_files, inputs) = split_models(arguments);
-    let images = images::find(&inputs, &arguments.out)?;
+    let is_stream = arguments.watch.is_some() || arguments.stdin.is_some();
+    let images = if is_stream { Vec::new() } else { images::find(&inputs, &arguments.out)? };
     output::ensure_writable(&arguments.out)?;
 
     let weights = device::open_weights(&model_files)?;
-    let model = device::load(&weights, &arguments.device)?;
     let calibration = Calibration::from_metadata(&weights.metadata())?;
+    let model = device::load(&weights, &arguments.device)?;
+    let session = block_on(model.session(arguments.view.batch)).context("cannot prepare the network")?;
     let scale = arguments.scale.or(calibration.scale);
-    let batch = arguments.batch.min(u32::try_from(images.len())?);
-    let session = block_on(model.session(batch)).context("cannot prepare the network")?;
-
-    let progress = progress_bar(images.len());
-    let pipeline = Pipeline {
-        images: &images,
-        out: &arguments.out,
+    let detect = Detect {
+        arguments,
         session: &session,
-        side: model.config().input,
-        fit: arguments.fit.unwrap_or(model.fit()),
-        scale,
-        raw: arguments.raw,
-        progress: &progress,
+        viewing: arguments.view.viewing(&model, &calibration),
+        calibration: &calibration,
+        outputs: Outputs {
+            out: &arguments.out,
+            calibration: &calibration,
+            scale,
+            pictures: !arguments.no_pictures,
+            raw: arguments.raw,
+        },
+        stop: AtomicBool::new(false),
     };
-    let start = Instant::now();
-    let Run { results, stopped } = pipeline.run();
-    let wall = start.elapsed();
-    progress.finish_and_clear();
-
-    // Also where the run was stopped: what was done by then is not lost.
-    report::write_tables(&arguments.out, &images, &results, &calibration)?;
-    if let Some(error) = stopped {
-        return Err(error.context("stopped before all images were done"));
+    match (&arguments.watch, arguments.stdin) {
+        (Some(folder), _) => detect.watch(folder),
+        (None, Some(input)) => {
+            let images = stdin::images(input, std::io::BufReader::new(std::io::stdin()));
+            detect.stream(images, |image, result| Row::of(image, result, &calibration).line())
+        }
+        (None, None) => detect.all(&images),
     }
-    let summary = Summary { results: &results, wall, out: &arguments.out, scale, calibration: &calibration };
-    output::print(&summary.to_string())?;
-    let all_done = results.iter().all(|result| result.is_ok());
-    Ok(if all_done { crate::DONE } else { crate::SOME_FAILED })
+}
+
+/// What every way of coming by images shares.
+struct Detect<'a> {
+    arguments: &'a Arguments,
+    session: &'a Session,
+    viewing: Viewing,
+    calibration: &'a Calibration,
+    outputs: Outputs<'a>,
+    stop: AtomicBool,
+}
+
+impl Detect<'_> {
+    fn pipeline(&self) -> Pipeline<'_> {
+        let jobs = self.arguments.view.jobs();
+        Pipeline { session: self.session, viewing: self.viewing, jobs, stop: &self.stop }
+    }
+
+    /// Images that are all there.
+    fn all(&self, images: &[Image]) -> Result<u8> {
+        let progress = progress_bar(images.len());
+        let start = Instant::now();
+        let not_reached = || Err(anyhow::anyhow!("not inspected, because the run was stopped"));
+        let mut results: Vec<_> = images.iter().map(|_| not_reached()).collect();
+        let items = images.iter().enumerate().map(|item| Ok((item, Source::File(item.1.path.clone()))));
+        let work = |(_, image): &(usize, &Image), seen: Seen| self.outputs.write(&image.name, &seen);
+        let stopped = self.pipeline().run(items, work, |(index, image), result| {
+            if let Err(error) = &result {
+                progress.suspend(|| eprintln!("{}", failure(image, error)));
+            }
+            progress.inc(1);
+            results[index] = result;
+            Ok(())
+        });
+        let wall = start.elapsed();
+        progress.finish_and_clear();
+
+        // Also where the run was stopped: what was done by then is not lost.
+        report::write_tables(&self.arguments.out, images, &results, self.calibration)?;
+        stopped.context("stopped before all images were done")?;
+        let mut tally = Tally::default();
+        results.iter().for_each(|result| tally.count(result, self.calibration));
+        let Outputs { out, scale, pictures, .. } = self.outputs;
+        let summary = Summary { results: &results, wall, out, pictures, scale, calibration: self.calibration, tally };
+        output::print(&summary.to_string())?;
+        Ok(tally.code())
+    }
+
+    /// Images of a folder, as they come.
+    fn watch(&self, folder: &Path) -> Result<u8> {
+        let (mut record, done) = Record::open(&self.arguments.out.join("scores.jsonl"))?;
+        let Arguments { out, settle, until_idle, .. } = self.arguments;
+        let images = Watch::new(folder, out, done, *settle, *until_idle, &self.stop)?;
+        self.stream(images, |image, result| {
+            let line = Row::of(image, result, self.calibration).line()?;
+            record.append(&line)?;
+            Ok(line)
+        })
+    }
+
+    /// Images one after another, each with its line on stdout as soon as it is done.
+    fn stream(
+        &self,
+        images: impl Iterator<Item = Result<(Image, Source)>> + Send,
+        mut line: impl FnMut(&Image, &Result<Inspected>) -> Result<String> + Send,
+    ) -> Result<u8> {
+        let mut tally = Tally::default();
+        let work = |image: &Image, seen: Seen| self.outputs.write(&image.name, &seen);
+        self.pipeline().run(images, work, |image, result| {
+            if let Err(error) = &result {
+                eprintln!("{}", failure(&image, error));
+            }
+            tally.count(&result, self.calibration);
+            output::print(&line(&image, &result)?)
+        })?;
+        Ok(tally.code())
+    }
+}
+
+/// The line that reports an image that could not be done; most reasons name the file already.
+fn failure(image: &Image, error: &anyhow::Error) -> String {
+    let (path, reason) = (image.path.display().to_string(), crate::one_line(error));
+    if reason.contains(&path) { format!("failed: {reason}") } else { format!("failed: {path}: {reason}") }
 }
 
 /// `--model A B IMAGES` reads naturally, but only A is the option's value; no image is a .safetensors file.

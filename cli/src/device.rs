@@ -38,13 +38,17 @@ pub fn open_weights(files: &[PathBuf]) -> Result<Weights> {
 
 /// Loads a model onto the adapter the arguments name.
 pub fn load(weights: &Weights, arguments: &DeviceArguments) -> Result<Model> {
-    let engine = engine(block_on(open_device(arguments.adapter.as_deref()))?)?;
-    Ok(block_on(engine.load(weights, arguments.precision))?)
+    Ok(block_on(engine(arguments)?.load(weights, arguments.precision))?)
+}
+
+/// Opens the adapter the arguments name.
+pub fn engine(arguments: &DeviceArguments) -> Result<Engine> {
+    engine_on(block_on(open_device(arguments.adapter.as_deref()))?)
 }
 
 /// Opens an adapter.
 pub fn open(adapter: &wgpu::Adapter) -> Result<Engine> {
-    engine(block_on(open_adapter(adapter))?)
+    engine_on(block_on(open_adapter(adapter))?)
 }
 
 /// All adapters; where there are none, the library's error, which says what to install.
@@ -56,7 +60,7 @@ pub fn all_adapters() -> Result<Vec<wgpu::Adapter>> {
     Ok(adapters)
 }
 
-fn engine((device, queue): (wgpu::Device, wgpu::Queue)) -> Result<Engine> {
+fn engine_on((device, queue): (wgpu::Device, wgpu::Queue)) -> Result<Engine> {
     // The library catches what its own calls provoke. Should the driver report something else, no result can be
     // trusted, and wgpu would panic.
     device.on_uncaptured_error(Arc::new(|error| {

@@ -4,9 +4,12 @@ mod bench;
 mod detect;
 mod device;
 mod doctor;
+mod evaluate;
 mod info;
 mod output;
+mod pipeline;
 mod trace;
+mod view;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -16,15 +19,19 @@ use tracing_subscriber::EnvFilter;
 const DONE: u8 = 0;
 /// Nothing, or not all, could be done; `error:` on stderr says why.
 const FATAL: u8 = 1;
-/// `pcsnet detect` went through, but some images failed. (2 is clap's, for arguments it does not understand.)
-const SOME_FAILED: u8 = 3;
+/// `pcsnet detect` went through, but some images could not be inspected. (2 is clap's, for arguments it does not
+/// understand.)
+const SOME_UNDONE: u8 = 3;
+/// `pcsnet detect` inspected all images, and some parts do not pass.
+const SOME_FAIL: u8 = 4;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  all was done
+  0  all was done; where the model holds a threshold, all parts pass (detect)
   1  an error ended the command; a line on stderr says which
   2  the arguments were not understood
-  3  some images failed, the others were done (detect)
+  3  some images could not be inspected, the others were (detect)
+  4  all images were inspected, some parts fail (detect)
 
 Environment:
   RUST_LOG  what is logged to stderr, such as `pcsnet=debug` or `wgpu=info`";
@@ -40,6 +47,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Detect(detect::Arguments),
+    Evaluate(evaluate::Arguments),
     Bench(bench::Arguments),
     Doctor(doctor::Arguments),
     Info(info::Arguments),
@@ -53,6 +61,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(arguments).map(|()| DONE),
         Command::Detect(arguments) => detect::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments).map(|()| DONE),
+        Command::Evaluate(arguments) => evaluate::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
     };

@@ -37,10 +37,10 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
     write(path, |file| Ok(picture.write_with_encoder(PngEncoder::new(file))?))
 }
 
-/// Writes a square map of `side` x `side` values, row-major, as NumPy's `.npy` (version 1.0, float32).
-pub fn write_npy(path: &Path, map: &[f32], side: u32) -> Result<()> {
+/// Writes a map of `[height, width]`, row-major, as NumPy's `.npy` (version 1.0, float32).
+pub fn write_npy(path: &Path, map: &[f32], shape: [u32; 2]) -> Result<()> {
     write(path, |file| {
-        file.write_all(&npy_header(side))?;
+        file.write_all(&npy_header(shape))?;
         map.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
         Ok(())
     })
@@ -72,9 +72,9 @@ fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Magic, version, length of the description, and the description, padded so that the values start at a multiple of 64.
-fn npy_header(side: u32) -> Vec<u8> {
+fn npy_header([height, width]: [u32; 2]) -> Vec<u8> {
     const BEFORE: usize = 10;
-    let mut description = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({side}, {side}), }}");
+    let mut description = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}");
     let padded = (BEFORE + description.len() + 1).next_multiple_of(64) - BEFORE;
     description = format!("{description:<width$}\n", width = padded - 1);
     [b"\x93NUMPY\x01\x00".as_slice(), &(padded as u16).to_le_bytes(), description.as_bytes()].concat()
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn npy_values_are_aligned() {
         for side in [1, 64, 224, 4096] {
-            let header = npy_header(side);
+            let header = npy_header([side, 3 * side]);
             assert_eq!(header.len() % 64, 0);
             assert_eq!(header.len(), 10 + usize::from(u16::from_le_bytes([header[8], header[9]])));
             assert!(header.ends_with(b"\n"));

@@ -46,9 +46,13 @@ fn a_folder_with_a_corrupt_image() {
     for name in done {
         let row = rows.iter().find(|row| row.path == format!("photographs/{name}")).expect("a row");
         let (description, map) = read_npy(&out.join(format!("{name}.map.npy")));
-        assert!(description.contains("'shape': (64, 64)"), "{description}");
-        assert_eq!(map.len(), 64 * 64);
-        assert_eq!(row.score, map.into_iter().reduce(f32::max), "{name}: the score is the map's largest value");
+        let shape = format!("'shape': ({}, {})", row.height.expect("done"), row.width.expect("done"));
+        assert!(description.contains(&shape), "{description}: a map is as large as its photograph");
+        // Resampled, the map keeps about its largest value, which is the score; a crop leaves out a part.
+        let peak = map.iter().copied().fold(f32::MIN, f32::max);
+        let score = row.score.expect("done");
+        assert!(peak <= score && score - peak < 0.05 * score.abs(), "{name}: peak {peak}, score {score}");
+        assert!(map.iter().any(|value| value.is_nan()), "{name}: what was cropped away was not inspected");
         let overlay = image::open(out.join(format!("{name}.overlay.png"))).expect("a picture");
         assert_eq!(Some(overlay.width()), row.width, "an overlay is as large as its photograph");
     }
@@ -96,6 +100,12 @@ fn scores_do_not_depend_on_the_batch() {
     let alone = table("1");
     assert_eq!(table("3"), alone);
     assert_eq!(table("100"), alone);
+    // Nor on the folder: each image by itself.
+    for row in read_scores(&folder.path().join("1")).iter().filter(|row| row.error.is_empty()) {
+        let arguments = ["detect", "--model", "model.safetensors", "--out", "single", &row.path];
+        pcsnet(folder.path()).args(arguments).assert().success();
+        assert_eq!(read_scores(&folder.path().join("single"))[0].score, row.score, "{row:?}");
+    }
 }
 
 #[test]
@@ -305,6 +315,123 @@ fn a_model_with_a_threshold_gives_verdicts() {
         let expected = row.score.map_or("", |score| if score > threshold { "fail" } else { "pass" });
         assert_eq!(row.verdict, expected, "{row:?}");
     }
+    detect_whole(folder.path(), threshold);
     write_model_with(folder.path(), &tensors(), &[("pcsnet.threshold", "high")]);
     detect().assert().code(1).stderr(predicate::str::contains("`pcsnet.threshold` is `high`"));
+}
+
+/// Where all images can be read, the exit code tells whether all parts pass, and the JSON lines where they do not.
+fn detect_whole(folder: &Path, threshold: f32) {
+    let detect = |input: &str| {
+        pcsnet(folder)
+            .args(["detect", "--raw", "--model", "model.safetensors", input])
+            .assert()
+            .get_output()
+            .status
+            .code()
+    };
+    for row in read_scores(&folder.join("pcsnet-out")).iter().filter(|row| row.error.is_empty()) {
+        assert_eq!(detect(&row.path), Some(if row.verdict == "fail" { 4 } else { 0 }), "{row:?}");
+        let out = folder.join("pcsnet-out");
+        let line: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(out.join("scores.jsonl")).expect("a table")).expect("one line");
+        let regions = line["regions"].as_array().expect("a threshold gives regions");
+        let (_, map) = read_npy(&out.join(line["map"].as_str().expect("--raw")));
+        let above = map.iter().filter(|value| **value > threshold).count() as u64;
+        assert_eq!(regions.iter().map(|region| region["area"].as_u64().expect("pixels")).sum::<u64>(), above);
+    }
+}
+
+/// The JSON lines of a text.
+fn json_lines(text: &[u8]) -> Vec<serde_json::Value> {
+    let text = std::str::from_utf8(text).expect("UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn paths_and_images_from_the_standard_input() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    let names = ["photographs/bad/000.png", "photographs/good/broken.png", "photographs/003.tif"];
+    let detect = |kind: &str, input: Vec<u8>| {
+        let arguments = ["detect", "--no-pictures", "--batch", "2", "--model", "model.safetensors", "--stdin", kind];
+        let assert = pcsnet(folder.path()).args(arguments).write_stdin(input).assert().code(3);
+        json_lines(&assert.get_output().stdout)
+    };
+    let by_path = detect("paths", names.join("\n").into_bytes());
+    assert_eq!(by_path.iter().map(|line| line["path"].as_str().expect("a path")).collect::<Vec<_>>(), names);
+    let framed = |name: &str| {
+        let bytes = fs::read(folder.path().join(name)).expect("a file");
+        [&(bytes.len() as u32).to_le_bytes()[..], &bytes].concat()
+    };
+    let by_bytes = detect("images", names.iter().flat_map(|name| framed(name)).collect());
+    assert_eq!(
+        by_bytes.iter().map(|line| line["path"].as_str().expect("a name")).collect::<Vec<_>>(),
+        ["000001", "000002", "000003"]
+    );
+    for (path, bytes) in by_path.iter().zip(&by_bytes) {
+        assert_eq!(path["score"], bytes["score"]);
+    }
+    assert!(by_path[1]["error"].as_str().expect("a reason").contains("not a usable PNG"));
+    assert_eq!(files_below(&folder.path().join("pcsnet-out")), Vec::<String>::new());
+}
+
+#[test]
+fn a_watched_folder_resumes_after_a_kill() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    let out = folder.path().join("pcsnet-out");
+    let watch = ["detect", "--model", "model.safetensors", "--no-pictures", "--watch", "photographs"];
+    // Killed behind its first line, which is then as good as cut short.
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pcsnet"))
+        .args(watch)
+        .current_dir(folder.path())
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut first = String::new();
+    let mut reader = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut reader, &mut first).expect("a line");
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let record = out.join("scores.jsonl");
+    let mut text = fs::read_to_string(&record).expect("a record");
+    text.truncate(text.trim_end().rfind('\n').map_or(0, |end| end + 1).max(first.len()));
+    let done = json_lines(text.as_bytes()).len();
+    fs::write(&record, text + "{\"path\":\"photogr").expect("writable");
+
+    let resumed = pcsnet(folder.path()).args(watch).args(["--until-idle", "0.5"]).assert().code(3);
+    assert_eq!(json_lines(&resumed.get_output().stdout).len() + done, 6, "five pictures and a broken one");
+    let mut names: Vec<_> = json_lines(&fs::read(&record).expect("a record"))
+        .iter()
+        .map(|line| line["path"].as_str().expect("a path").to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 6, "each once: {names:?}");
+    let again = pcsnet(folder.path()).args(watch).args(["--until-idle", "0"]).assert().success();
+    assert_eq!(json_lines(&again.get_output().stdout).len(), 0);
+}
+
+#[test]
+fn tiles_see_a_large_image_in_detail() {
+    let folder = folder_with_model();
+    write_picture(&folder.path().join("a.png"), &picture(300, 200, 1));
+    write_picture(&folder.path().join("small.png"), &picture(64, 64, 1));
+    let detect = |input: &str, options: &[&str]| {
+        let arguments = ["detect", "--raw", "--model", "model.safetensors", input];
+        pcsnet(folder.path()).args(arguments).args(options).assert().success();
+        let row = read_scores(&folder.path().join("pcsnet-out")).remove(0);
+        let (_, map) = read_npy(&folder.path().join(format!("pcsnet-out/{input}.map.npy")));
+        (row.score.expect("a score"), map)
+    };
+    let (score, map) = detect("a.png", &["--tiles", "64"]);
+    assert_eq!(map.len(), 300 * 200);
+    assert_eq!(map.iter().copied().fold(f32::MIN, f32::max), score, "every pixel was inspected");
+    assert_eq!(detect("a.png", &["--tiles", "64", "--batch", "7"]), (score, map), "whatever the batch");
+    // One tile of the network's size is what the network sees anyway.
+    let (tile, _) = detect("small.png", &["--tiles", "64"]);
+    let (whole, _) = detect("small.png", &["--fit", "stretch"]);
+    assert!((tile - whole).abs() < 1e-5 * whole.abs(), "{tile}, {whole}");
 }

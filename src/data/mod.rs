@@ -27,7 +27,7 @@ mod listing;
 
 pub use listing::{IMAGE_EXTENSIONS, is_image};
 
-use crate::image::{Fit, RgbImage, open, preprocess_mask};
+use crate::image::{Fit, RgbImage, mask_pixels, open, preprocess_mask};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -115,6 +115,18 @@ impl MaskFile {
     /// # Errors
     /// Those of [`open`], and [`Error::Image`] for a mask of another size than its image.
     pub fn read_fitted(&self, dimensions: (u32, u32), fit: Fit, size: u32) -> Result<Vec<bool>> {
+        preprocess_mask(&self.read_for(dimensions)?, fit, size)
+    }
+
+    /// Reads the mask of an image of `dimensions`, pixel by pixel: height x width, row-major, true in the foreground.
+    ///
+    /// # Errors
+    /// As [`MaskFile::read_fitted`].
+    pub fn read_whole(&self, dimensions: (u32, u32)) -> Result<Vec<bool>> {
+        Ok(mask_pixels(&self.read_for(dimensions)?))
+    }
+
+    fn read_for(&self, dimensions: (u32, u32)) -> Result<RgbImage> {
         let mask = self.read()?;
         if mask.dimensions() != dimensions {
             let ((width, height), (found_width, found_height)) = (dimensions, mask.dimensions());
@@ -123,7 +135,7 @@ impl MaskFile {
                 reason: format!("the mask has {found_width} x {found_height} pixels, its image {width} x {height}"),
             });
         }
-        preprocess_mask(&mask, fit, size)
+        Ok(mask)
     }
 }
 

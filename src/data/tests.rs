@@ -119,6 +119,8 @@ fn masks_are_read_by_their_layouts_rule() {
         |any_value, dimensions| MaskFile { path: path.clone(), any_value }.read_fitted(dimensions, Fit::Stretch, 4);
     assert_eq!(read(false, (4, 4)).expect("fits")[..4], [false, false, false, true]);
     assert_eq!(read(true, (4, 4)).expect("fits")[..4], [false, true, true, true]);
+    let whole = MaskFile { path: path.clone(), any_value: true }.read_whole((4, 4)).expect("readable");
+    assert_eq!((whole.len(), &whole[4..8]), (16, &[false, true, true, true][..]));
     let text = read(false, (5, 4)).expect_err("another size").to_string();
     assert!(text.contains("mask.png: the mask has 4 x 4 pixels, its image 5 x 4"), "{text}");
 }

@@ -237,7 +237,7 @@ impl Between {
 }
 
 /// An anomaly map, read at the inspected pixels of the original.
-pub(super) struct Sampler<'a> {
+struct Sampler<'a> {
     map: &'a [f32],
     size: usize,
     inspected: Rect,
@@ -246,7 +246,7 @@ pub(super) struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(frame: &Frame, map: &'a [f32]) -> Result<Self> {
+    fn new(frame: &Frame, map: &'a [f32]) -> Result<Self> {
         let size = frame.size() as usize;
         if map.len() != size * size {
             return Err(Error::Input {
@@ -260,7 +260,7 @@ impl<'a> Sampler<'a> {
     }
 
     /// The map's value at an inspected pixel of the original.
-    pub(super) fn at(&self, x: u32, y: u32) -> f32 {
+    fn at(&self, x: u32, y: u32) -> f32 {
         let column = &self.columns[(x - self.inspected.x) as usize];
         let row = &self.rows[(y - self.inspected.y) as usize];
         let along = |line: usize| {
@@ -296,9 +296,18 @@ pub fn preprocess(image: &RgbImage, fit: Fit, size: u32) -> Result<RgbImage> {
 pub fn preprocess_mask(mask: &RgbImage, fit: Fit, size: u32) -> Result<Vec<bool>> {
     let frame = Frame::new(fit, mask.dimensions(), size)?;
     let columns = frame.columns.nearest();
-    let foreground = |x: u32, y: u32| luminance(mask.get_pixel(x, y).0) >= 128;
-    let row = |y: u32| columns.iter().map(move |&x| foreground(x, y)).collect::<Vec<_>>();
+    let row = |y: u32| columns.iter().map(move |&x| is_foreground(mask.get_pixel(x, y))).collect::<Vec<_>>();
     Ok(frame.rows.nearest().into_iter().flat_map(row).collect())
+}
+
+/// A ground-truth mask in its own frame, row-major, true in the foreground; the same pixels count as in
+/// [`preprocess_mask`].
+pub fn mask_pixels(mask: &RgbImage) -> Vec<bool> {
+    mask.pixels().map(is_foreground).collect()
+}
+
+fn is_foreground(pixel: &::image::Rgb<u8>) -> bool {
+    luminance(pixel.0) >= 128
 }
 
 /// ITU-R 601 luma with Pillow's fixed-point weights; a grey pixel keeps its value.

@@ -1,6 +1,6 @@
 //! Anomaly maps as pictures.
 
-use super::fit::{Frame, Sampler};
+use super::fit::Frame;
 use crate::{Error, Result};
 use ::image::{Rgb, RgbImage};
 
@@ -66,41 +66,62 @@ impl ColourMap {
     }
 }
 
-/// Paints a map (row-major, `width` x `height` values) in the Turbo colour map, dark blue through green to dark red.
+/// What was not inspected.
+const UNSEEN: Rgb<u8> = Rgb([96; 3]);
+
+/// Paints a map (row-major, `width` x `height` values) in the Turbo colour map, dark blue through green to dark red; NaN,
+/// not inspected, is grey.
 ///
 /// # Errors
 /// [`Error::Input`] if `map` has not `width` x `height` values.
 pub fn heatmap(map: &[f32], width: u32, height: u32, scale: Scale) -> Result<RgbImage> {
-    let pixels = map.iter().flat_map(|&value| colour(scale.position(value)).0).collect();
-    RgbImage::from_raw(width, height, pixels).filter(|image| image.pixels().len() == map.len()).ok_or_else(|| {
-        Error::Input {
-            what: "map".to_owned(),
-            expected: format!("{width} x {height} values"),
-            found: format!("{} values", map.len()),
-        }
-    })
+    ensure_size(map, width, height)?;
+    let mut picture = RgbImage::new(width, height);
+    for (pixel, &value) in picture.pixels_mut().zip(map) {
+        *pixel = if value.is_nan() { UNSEEN } else { colour(scale.position(value)) };
+    }
+    Ok(picture)
 }
 
 /// Lays an anomaly map (size x size, row-major) as heat over the photograph it was computed from, at the photograph's
-/// size. A value at the top of the scale covers the photograph with `opacity` (0 to 1), lower ones in proportion less.
-/// What the frame left out gets no heat and half its brightness: not inspected.
+/// size; see [`paint_over`].
 ///
 /// # Errors
 /// [`Error::Input`] if `photograph` or `map` has another size than `frame` says.
 pub fn overlay(photograph: &RgbImage, map: &[f32], frame: &Frame, scale: Scale, opacity: f32) -> Result<RgbImage> {
     frame.ensure_original(photograph)?;
-    let sampler = Sampler::new(frame, map)?;
-    let inspected = frame.inspected();
+    paint_over(photograph, &frame.to_original(map)?, scale, opacity)
+}
+
+/// Lays an anomaly map of the photograph's own size as heat over it. A value at the top of the scale covers the
+/// photograph with `opacity` (0 to 1), lower ones in proportion less. Where the map is NaN, not inspected, the photograph
+/// gets no heat and half its brightness.
+///
+/// # Errors
+/// [`Error::Input`] if `map` has not a value for each of the photograph's pixels.
+pub fn paint_over(photograph: &RgbImage, map: &[f32], scale: Scale, opacity: f32) -> Result<RgbImage> {
+    ensure_size(map, photograph.width(), photograph.height())?;
     let mut picture = photograph.clone();
-    for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        if inspected.contains(x, y) {
-            let position = scale.position(sampler.at(x, y));
-            *pixel = blend(*pixel, colour(position), position * opacity.clamp(0.0, 1.0));
-        } else {
+    for (pixel, &value) in picture.pixels_mut().zip(map) {
+        if value.is_nan() {
             pixel.0 = pixel.0.map(|value| value / 2);
+        } else {
+            let position = scale.position(value);
+            *pixel = blend(*pixel, colour(position), position * opacity.clamp(0.0, 1.0));
         }
     }
     Ok(picture)
+}
+
+fn ensure_size(map: &[f32], width: u32, height: u32) -> Result<()> {
+    if u64::from(width) * u64::from(height) == map.len() as u64 {
+        return Ok(());
+    }
+    Err(Error::Input {
+        what: "map".to_owned(),
+        expected: format!("{width} x {height} values"),
+        found: format!("{} values", map.len()),
+    })
 }
 
 fn colour(position: f32) -> Rgb<u8> {
@@ -143,6 +164,7 @@ mod tests {
         for (pixel, expected) in image.pixels().zip(expected) {
             assert!(pixel.0.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 1), "{pixel:?}");
         }
+        assert_eq!(heatmap(&[f32::NAN], 1, 1, UNIT).expect("1 value").get_pixel(0, 0), &UNSEEN);
         assert!(heatmap(&[0.0; 3], 2, 1, UNIT).is_err());
         assert!(heatmap(&[0.0; 3], 2, 2, UNIT).is_err());
         assert_eq!([-1.0, 0.5, 2.0].map(|position| ColourMap::Grey.colour(position)), [[0; 3], [128; 3], [255; 3]]);

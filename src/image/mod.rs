@@ -23,8 +23,10 @@ mod decode;
 mod fit;
 mod heatmap;
 pub(crate) mod resize;
+mod tiles;
 
 pub use ::image::RgbImage;
 pub use decode::{MAX_BYTES, MAX_PIXELS, decode, open};
-pub use fit::{Fit, Frame, MAX_SIDE, Rect, preprocess, preprocess_mask};
-pub use heatmap::{ColourMap, Scale, heatmap, overlay};
+pub use fit::{Fit, Frame, MAX_SIDE, Rect, mask_pixels, preprocess, preprocess_mask};
+pub use heatmap::{ColourMap, Scale, heatmap, overlay, paint_over};
+pub use tiles::Tiles;

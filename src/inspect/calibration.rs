@@ -8,6 +8,7 @@ use std::fmt;
 
 const THRESHOLD: &str = "pcsnet.threshold";
 const SCALE: &str = "pcsnet.scale";
+const TILES: &str = "pcsnet.tiles";
 
 /// Whether a part is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,13 +36,17 @@ pub struct Calibration {
     pub threshold: Option<f32>,
     /// `pcsnet.scale`, as `low,high`: the values that get the first and the last colour, the same for every image.
     pub scale: Option<Scale>,
+    /// `pcsnet.tiles`: the side, in pixels of the photograph, of the tiles in which photographs were inspected when the
+    /// threshold was made; `None` where they were inspected whole. The threshold holds for the same way only.
+    pub tiles: Option<u32>,
 }
 
 impl Calibration {
     /// Reads a model's metadata, see [`Weights::metadata`](crate::weights::Weights::metadata).
     ///
     /// # Errors
-    /// [`Error::Config`] for values that are no finite numbers, or a scale whose ends are not in order.
+    /// [`Error::Config`] for values that are no finite numbers, a scale whose ends are not in order, or tiles that
+    /// are no whole number.
     pub fn from_metadata(metadata: &BTreeMap<&str, &str>) -> Result<Self> {
         let threshold = metadata
             .get(THRESHOLD)
@@ -53,14 +58,18 @@ impl Calibration {
                 .filter(|scale| scale.low < scale.high)
                 .ok_or_else(|| unusable(SCALE, text, "two rising numbers are expected, such as 0.1,0.9"))
         });
-        Ok(Self { threshold: threshold.transpose()?, scale: scale.transpose()? })
+        let tiles = metadata.get(TILES).map(|text| {
+            text.trim().parse().map_err(|_| unusable(TILES, text, "a whole number of pixels is expected, such as 512"))
+        });
+        Ok(Self { threshold: threshold.transpose()?, scale: scale.transpose()?, tiles: tiles.transpose()? })
     }
 
     /// The metadata that say the same.
     pub fn to_metadata(&self) -> BTreeMap<String, String> {
         let threshold = self.threshold.map(|threshold| (THRESHOLD.to_owned(), threshold.to_string()));
         let scale = self.scale.map(|Scale { low, high }| (SCALE.to_owned(), format!("{low},{high}")));
-        threshold.into_iter().chain(scale).collect()
+        let tiles = self.tiles.map(|tiles| (TILES.to_owned(), tiles.to_string()));
+        threshold.into_iter().chain(scale).chain(tiles).collect()
     }
 
     /// What becomes of a part with this score; `None` without a threshold.
@@ -86,8 +95,8 @@ mod tests {
         let scale = Some(Scale { low: -0.25, high: 1e-7 });
         for calibration in [
             Calibration::default(),
-            Calibration { threshold: Some(0.030_486_6), scale: None },
-            Calibration { threshold: Some(-1.5), scale },
+            Calibration { threshold: Some(0.030_486_6), ..Calibration::default() },
+            Calibration { threshold: Some(-1.5), scale, tiles: Some(512) },
         ] {
             let metadata = calibration.to_metadata();
             let metadata = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -104,6 +113,7 @@ mod tests {
             ("pcsnet.scale", "2,1"),
             ("pcsnet.scale", "1,1"),
             ("pcsnet.scale", "0,NaN"),
+            ("pcsnet.tiles", "-1"),
         ] {
             let refusal = Calibration::from_metadata(&[(key, text)].into()).expect_err("nonsense").to_string();
             assert!(refusal.contains(&format!("`{key}` is `{text}`: ")), "{refusal}");
@@ -112,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_threshold_itself_passes() {
-        let calibration = Calibration { threshold: Some(0.5), scale: None };
+        let calibration = Calibration { threshold: Some(0.5), ..Calibration::default() };
         let verdicts = [0.4, 0.5, 0.6].map(|score| calibration.verdict(score));
         assert_eq!(verdicts, [Verdict::Pass, Verdict::Pass, Verdict::Fail].map(Some));
         assert_eq!(Calibration::default().verdict(9.0), None);

@@ -26,7 +26,9 @@ pub(crate) fn run() -> Result<()> {
     cargo(&["build", "--release", "--package", "pcsnet-cli"]).run()?;
     let program = project_root().join("target/release/pcsnet");
     let photographs = format!("{SAMPLES}/test");
-    command(&program.display().to_string(), &["detect", "--model", MODEL, "--out", OUT, &photographs]).run()?;
+    let detect = command(&program.display().to_string(), &["detect", "--model", MODEL, "--out", OUT, &photographs]);
+    // With 4 all images were inspected and some parts fail, as some of the samples should.
+    detect.run_to(&[0, 4])?;
 
     let out = project_root().join(OUT);
     let table = out.join("scores.jsonl");

@@ -25,12 +25,17 @@ impl Run {
         self
     }
 
-    pub(crate) fn run(mut self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
+        self.run_to(&[0])
+    }
+
+    /// Runs to one of the exit codes that are no failure.
+    pub(crate) fn run_to(mut self, codes: &[i32]) -> Result<()> {
         let arguments: Vec<_> = self.0.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
         let line = format!("{} {}", self.0.get_program().to_string_lossy(), arguments.join(" "));
         eprintln!("$ {line}");
         let status = self.0.status().with_context(|| format!("`{line}` could not be started"))?;
-        ensure!(status.success(), "`{line}` failed: {status}");
+        ensure!(status.code().is_some_and(|code| codes.contains(&code)), "`{line}` failed: {status}");
         Ok(())
     }
 }

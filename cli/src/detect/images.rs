@@ -1,20 +1,21 @@
 //! Which images there are, and what their outputs are called.
 
+use super::watch::Stamp;
 use anyhow::{Context, Result, bail, ensure};
+use pcsnet::data::{IMAGE_EXTENSIONS, is_image};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
-/// What is taken for an image in a folder. Files named by themselves are tried whatever their name.
-const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "pgm", "ppm", "pnm"];
-
 /// An image to inspect.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Image {
     /// Where it is, as the user would say it.
     pub path: PathBuf,
     /// Its place below the folder common to all arguments, so that no two images have the same.
     pub name: PathBuf,
+    /// Which version of the file it is, in a watched folder.
+    pub version: Option<Stamp>,
 }
 
 /// The images among and inside the arguments, each once, sorted. The output folder is not searched.
@@ -41,11 +42,14 @@ pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
     }
     if paths.is_empty() {
         let searched = arguments.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        bail!("no images found in {searched}; files ending in {} are taken", EXTENSIONS.join(", "));
+        bail!("no images found in {searched}; files ending in {} are taken", IMAGE_EXTENSIONS.join(", "));
     }
     let common = common_components(&folders);
-    let image =
-        |(absolute, path): (PathBuf, PathBuf)| Image { path, name: absolute.components().skip(common).collect() };
+    let image = |(absolute, path): (PathBuf, PathBuf)| Image {
+        path,
+        name: absolute.components().skip(common).collect(),
+        version: None,
+    };
     Ok(paths.into_iter().map(image).collect())
 }
 
@@ -81,11 +85,6 @@ fn unreadable(error: walkdir::Error) -> Result<PathBuf> {
         Some(path) => Ok(path.to_owned()),
         None => Err(error.into()),
     }
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }
 
 /// How many leading components all folders share.

@@ -1,11 +1,13 @@
 //! What a run leaves to read: the tables of scores, and the summary.
 
 use super::images::Image;
-use super::pipeline::{Inspected, Times};
+use super::outputs::Inspected;
+use super::watch::Stamp;
 use crate::output;
+use crate::pipeline::Times;
 use anyhow::Result;
 use pcsnet::image::{Rect, Scale};
-use pcsnet::inspect::{Calibration, Verdict};
+use pcsnet::inspect::{Calibration, Region, Verdict};
 use serde::Serialize;
 use std::fmt;
 use std::io::Write;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 /// A line of `scores.jsonl`, of which `scores.csv` holds the simple part.
 #[derive(Serialize)]
-struct Row {
+pub struct Row {
     path: String,
     score: Option<f32>,
     /// Where the model holds a threshold.
@@ -25,17 +27,25 @@ struct Row {
     error: Option<String>,
     /// The part of the photograph that the network saw, in the photograph's pixels.
     inspected: Option<Rect>,
+    /// Where the map is above the model's threshold, in the photograph's pixels, the highest peak first.
+    regions: Option<Vec<Region>>,
     /// The values of the first and the last colour.
     colours: Option<[f32; 2]>,
     heatmap: Option<String>,
     overlay: Option<String>,
     map: Option<String>,
+    /// The image's place below the watched folder, and the version that was inspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<Stamp>,
 }
 
 impl Row {
-    fn of(image: &Image, result: &Result<Inspected>, calibration: &Calibration) -> Self {
+    pub fn of(image: &Image, result: &Result<Inspected>, calibration: &Calibration) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let done = result.as_ref().ok();
+        let file = |path: Option<&std::path::PathBuf>| path.map(|path| text(path));
         Self {
             path: text(&image.path),
             score: done.map(|done| done.score),
@@ -45,11 +55,19 @@ impl Row {
             height: done.map(|done| done.dimensions.1),
             error: result.as_ref().err().map(crate::one_line),
             inspected: done.map(|done| done.inspected),
+            regions: done.and_then(|done| done.regions.clone()),
             colours: done.map(|done| [done.colours.low, done.colours.high]),
-            heatmap: done.map(|done| text(&done.files.heatmap)),
-            overlay: done.map(|done| text(&done.files.overlay)),
-            map: done.and_then(|done| done.files.map.as_deref()).map(text),
+            heatmap: file(done.and_then(|done| done.files.heatmap.as_ref())),
+            overlay: file(done.and_then(|done| done.files.overlay.as_ref())),
+            map: file(done.and_then(|done| done.files.map.as_ref())),
+            name: image.version.map(|_| text(&image.name)),
+            file: image.version,
         }
+    }
+
+    /// The row as a line of JSON.
+    pub fn line(&self) -> Result<String> {
+        Ok(serde_json::to_string(self)? + "\n")
     }
 }
 
@@ -63,7 +81,9 @@ pub fn write_tables(
     let rows: Vec<Row> =
         images.iter().zip(results).map(|(image, result)| Row::of(image, result, calibration)).collect();
     output::write(&out.join("scores.csv"), |file| write_csv(file, &rows))?;
-    output::write(&out.join("scores.jsonl"), |file| write_jsonl(file, &rows))
+    output::write(&out.join("scores.jsonl"), |file| {
+        rows.iter().try_for_each(|row| Ok(file.write_all(row.line()?.as_bytes())?))
+    })
 }
 
 fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
@@ -75,12 +95,32 @@ fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
     Ok(table.flush()?)
 }
 
-fn write_jsonl(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
-    for row in rows {
-        serde_json::to_writer(&mut *file, row)?;
-        writeln!(file)?;
+/// How many images came to which end.
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    /// Without a threshold, all that were done.
+    passed: usize,
+    failed: usize,
+    errors: usize,
+}
+
+impl Tally {
+    pub fn count(&mut self, result: &Result<Inspected>, calibration: &Calibration) {
+        match result.as_ref().map(|done| calibration.verdict(done.score)) {
+            Err(_) => self.errors += 1,
+            Ok(Some(Verdict::Fail)) => self.failed += 1,
+            Ok(_) => self.passed += 1,
+        }
     }
-    Ok(())
+
+    /// The exit code that tells it.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self { errors: 1.., .. } => crate::SOME_UNDONE,
+            Self { failed: 1.., .. } => crate::SOME_FAIL,
+            _ => crate::DONE,
+        }
+    }
 }
 
 /// What is printed at the end.
@@ -89,9 +129,11 @@ pub struct Summary<'a> {
     /// From the first image's reading to the last one's writing.
     pub wall: Duration,
     pub out: &'a Path,
+    pub pictures: bool,
     /// The range of the colours in all images, if there is one.
     pub scale: Option<Scale>,
     pub calibration: &'a Calibration,
+    pub tally: Tally,
 }
 
 impl fmt::Display for Summary<'_> {
@@ -99,13 +141,14 @@ impl fmt::Display for Summary<'_> {
         let done: Vec<&Inspected> = self.results.iter().flatten().collect();
         let all = self.results.len();
         writeln!(f, "{} of {all} images done, {} failed", done.len(), all - done.len())?;
-        writeln!(f, "Written to {}: scores.csv, scores.jsonl, heatmaps and overlays", self.out.display())?;
+        let pictures = if self.pictures { ", heatmaps and overlays" } else { "" };
+        writeln!(f, "Written to {}: scores.csv, scores.jsonl{pictures}", self.out.display())?;
         if done.is_empty() {
             return Ok(());
         }
         if let Some(threshold) = self.calibration.threshold {
-            let failed = done.iter().filter(|done| self.calibration.verdict(done.score) == Some(Verdict::Fail)).count();
-            writeln!(f, "{} pass, {failed} fail: scores above {threshold}", done.len() - failed)?;
+            let Tally { passed, failed, .. } = self.tally;
+            writeln!(f, "{passed} pass, {failed} fail: scores above {threshold}")?;
         }
         self.write_colours(f, &done)?;
         write_times(f, &done)?;

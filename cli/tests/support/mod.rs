@@ -151,6 +151,7 @@ pub struct Row {
     pub score: Option<f32>,
     pub verdict: String,
     pub width: Option<u32>,
+    pub height: Option<u32>,
     pub error: String,
 }
 
@@ -164,6 +165,7 @@ pub fn read_scores(out: &Path) -> Vec<Row> {
         score: record[1].parse().ok(),
         verdict: record[2].to_owned(),
         width: record[4].parse().ok(),
+        height: record[5].parse().ok(),
         error: record[6].to_owned(),
     };
     table.records().map(|record| row(record.expect("a row"))).collect()

@@ -1,0 +1,120 @@
+//! Images named on, or read from, the standard input.
+
+use super::images::Image;
+use crate::pipeline::Source;
+use anyhow::{Context, Result, ensure};
+use pcsnet::image::MAX_BYTES;
+use std::io::{BufRead, ErrorKind, Read};
+use std::path::{Component, Path, PathBuf};
+
+/// What the standard input holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Input {
+    /// A path on each line.
+    Paths,
+    /// Image files' bytes, each file after its length as 4 bytes, the lowest first.
+    Images,
+}
+
+/// The images that come in, until the input ends.
+pub fn images(input: Input, mut reader: impl BufRead + Send) -> impl Iterator<Item = Result<(Image, Source)>> + Send {
+    let mut count = 0;
+    std::iter::from_fn(move || match input {
+        Input::Paths => next_path(&mut reader).transpose(),
+        Input::Images => {
+            count += 1;
+            next_image(&mut reader, count).transpose()
+        }
+    })
+}
+
+fn next_path(reader: &mut impl BufRead) -> Result<Option<(Image, Source)>> {
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).context("cannot read paths from the standard input")? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end_matches(['\n', '\r']);
+        if !line.is_empty() {
+            let path = PathBuf::from(line);
+            return Ok(Some((Image { name: below(&path), path: path.clone(), version: None }, Source::File(path))));
+        }
+    }
+}
+
+/// A path's place below the output folder.
+fn below(path: &Path) -> PathBuf {
+    let part = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(PathBuf::from(name)),
+        Component::ParentDir => Some(PathBuf::from("__")),
+        _ => None,
+    };
+    path.components().filter_map(part).collect()
+}
+
+fn next_image(reader: &mut impl BufRead, count: u64) -> Result<Option<(Image, Source)>> {
+    let cannot = || format!("cannot read image {count} from the standard input");
+    if reader.fill_buf().with_context(cannot)?.is_empty() {
+        return Ok(None);
+    }
+    let mut length = [0; 4];
+    reader.read_exact(&mut length).map_err(cut_short).with_context(cannot)?;
+    let length = u64::from(u32::from_le_bytes(length));
+    ensure!(
+        length <= MAX_BYTES,
+        "image {count} on the standard input should have {length} bytes, at most {MAX_BYTES} are read; each image must \
+         follow its length as 4 bytes, the lowest first"
+    );
+    let mut bytes = Vec::new();
+    let found = reader.take(length).read_to_end(&mut bytes).with_context(cannot)?;
+    ensure!(
+        found as u64 == length,
+        "the standard input ended inside image {count}, which has {length} bytes, after {found}"
+    );
+    let name = format!("{count:06}");
+    Ok(Some((Image { name: (&name).into(), path: (&name).into(), version: None }, Source::Bytes(name, bytes))))
+}
+
+fn cut_short(error: std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => anyhow::anyhow!("the input ended inside its length"),
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(input: Input, bytes: &[u8]) -> Vec<Result<(Image, Source)>> {
+        images(input, bytes).take(10).collect()
+    }
+
+    #[test]
+    fn paths() {
+        let found = all(Input::Paths, b"a.png\r\n\n/b/../c d.png");
+        let names: Vec<_> =
+            found.iter().map(|item| item.as_ref().expect("a path").0.name.display().to_string()).collect();
+        assert_eq!(names, ["a.png", "b/__/c d.png"]);
+        assert!(matches!(&found[1], Ok((_, Source::File(path))) if path == Path::new("/b/../c d.png")));
+    }
+
+    #[test]
+    fn framed_images() {
+        let found = all(Input::Images, b"\x03\0\0\0abc\0\0\0\0\x01\0\0\0x");
+        let bytes = |item: &Result<(Image, Source)>| match &item.as_ref().expect("an image").1 {
+            Source::Bytes(_, bytes) => bytes.clone(),
+            Source::File(path) => panic!("{}", path.display()),
+        };
+        assert_eq!(found.iter().map(bytes).collect::<Vec<_>>(), [b"abc".to_vec(), b"".to_vec(), b"x".to_vec()]);
+        assert_eq!(found[2].as_ref().expect("an image").0.name, Path::new("000003"));
+    }
+
+    #[test]
+    fn broken_frames_are_told() {
+        let reason = |bytes: &[u8]| format!("{:#}", all(Input::Images, bytes).remove(0).expect_err("broken"));
+        assert!(reason(b"\x05\0\0\0abc").contains("ended inside image 1, which has 5 bytes, after 3"));
+        assert!(reason(b"\x05\0").contains("the input ended inside its length"));
+        assert!(reason(b"\x89PNG").contains("at most 1073741824 are read"));
+    }
+}

@@ -1,0 +1,140 @@
+//! One model on one test set.
+
+use crate::pipeline::{Pipeline, Source};
+use crate::view::Seen;
+use anyhow::Result;
+use indicatif::ProgressBar;
+use pcsnet::data::{Dataset, Item};
+use pcsnet::metrics::{CurvePoint, Metric, PixelMetrics, PixelScores, Ranking, ranking};
+use std::collections::BTreeMap;
+
+/// The metrics' names, in the order of [`Row::metrics`].
+pub const METRICS: [&str; 8] = [
+    "image_auroc",
+    "image_average_precision",
+    "image_best_f1",
+    "pixel_auroc",
+    "pixel_average_precision",
+    "pixel_best_f1",
+    "aupro",
+    "aupro_200_steps",
+];
+
+/// How many of [`METRICS`] are of images.
+const OF_IMAGES: usize = 3;
+
+/// What stands for all kinds of defects together.
+const ALL: &str = "all";
+
+/// A metric, or why it has no value.
+pub type Value = Result<f64, String>;
+
+/// What was measured.
+pub struct Measured {
+    /// All together, then each kind of defect against the good images.
+    pub rows: Vec<Row>,
+    /// In the order of the test set.
+    pub images: Vec<(Item, f32)>,
+    /// Over all images' scores.
+    pub image_curve: Vec<CurvePoint>,
+    /// Over all maps; empty without masks.
+    pub pixel_curve: Vec<CurvePoint>,
+}
+
+/// The metrics of one kind of defect, or of all.
+pub struct Row {
+    pub kind: String,
+    /// Good images.
+    pub normal: u64,
+    pub anomalous: u64,
+    /// True regions; `None` without masks.
+    pub regions: Option<u64>,
+    pub metrics: [Value; METRICS.len()],
+    /// The score from which on F1 is best.
+    pub image_threshold: Option<f32>,
+    pub pixel_threshold: Option<f32>,
+}
+
+/// What an image adds.
+struct Contribution {
+    score: f32,
+    map: Vec<f32>,
+    width: usize,
+    /// `None` for good images, and where there are no masks.
+    mask: Option<Vec<bool>>,
+}
+
+/// Takes a test set through the network. An image that cannot be read ends it: without it the figures would be others.
+pub fn measure(pipeline: &Pipeline<'_>, set: &Dataset, progress: &ProgressBar) -> Result<Measured> {
+    let mut images = Vec::new();
+    let mut pixels = PixelScores::new();
+    let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
+    pipeline.run(items, contribution, |item, result| {
+        let Contribution { score, map, width, mask } = result?;
+        match (&item.kind, mask) {
+            (None, _) if set.has_masks => pixels.add_normal(&map)?,
+            (Some(kind), Some(mask)) => pixels.add_anomalous(kind, &map, &mask, width)?,
+            _ => {}
+        }
+        images.push((item.clone(), score));
+        progress.inc(1);
+        Ok(())
+    })?;
+    let (all_pixels, pixels_by_kind) = pixels.finish()?;
+    let all = image_ranking(&images, None)?;
+    let pixels_of = |kind: &str| set.has_masks.then(|| pixels_by_kind.get(kind)).flatten();
+    let mut rows = vec![Row::new(ALL, &all, set.has_masks.then_some(&all_pixels))];
+    for kind in set.kinds() {
+        rows.push(Row::new(kind, &image_ranking(&images, Some(kind))?, pixels_of(kind)));
+    }
+    Ok(Measured { rows, images, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
+}
+
+fn contribution(item: &&Item, seen: Seen) -> Result<Contribution> {
+    let mask = item.mask.as_ref().map(|mask| seen.mask(mask)).transpose()?;
+    let width = seen.map_width();
+    Ok(Contribution { score: seen.score, map: seen.map, width, mask })
+}
+
+/// The scores of the good images and those of one kind, or of all. An image is anomalous by its folder, even where a
+/// crop left nothing of its defect.
+fn image_ranking(images: &[(Item, f32)], kind: Option<&str>) -> Result<Ranking> {
+    let chosen = |item: &Item| kind.is_none() || item.kind.is_none() || item.kind.as_deref() == kind;
+    let chosen = images.iter().filter(|(item, _)| chosen(item));
+    let (scores, anomalous): (Vec<f32>, Vec<bool>) = chosen.map(|(item, score)| (*score, item.kind.is_some())).unzip();
+    Ok(ranking(&scores, &anomalous)?)
+}
+
+impl Row {
+    fn new(kind: &str, images: &Ranking, pixels: Option<&PixelMetrics>) -> Self {
+        let of = |ranking: &Ranking| -> [Metric; OF_IMAGES] {
+            [ranking.auroc, ranking.average_precision, ranking.best_f1.map(|best| best.f1)]
+        };
+        let value = |metric: Metric| metric.map_err(|reason| reason.to_string());
+        let no_masks = || Err("the set has no masks".to_owned());
+        let mut metrics = of(images).into_iter().map(value).collect::<Vec<_>>();
+        match pixels {
+            Some(pixels) => {
+                metrics.extend(of(&pixels.ranking).into_iter().map(value));
+                metrics.extend([pixels.aupro, pixels.aupro_200_steps].map(value));
+            }
+            None => metrics.resize_with(METRICS.len(), no_masks),
+        }
+        let mut metrics = metrics.into_iter();
+        Self {
+            kind: kind.to_owned(),
+            normal: images.normal,
+            anomalous: images.anomalous,
+            regions: pixels.map(|pixels| pixels.regions),
+            metrics: std::array::from_fn(|_| metrics.next().unwrap_or_else(no_masks)),
+            image_threshold: images.best_f1.ok().map(|best| best.threshold),
+            pixel_threshold: pixels.and_then(|pixels| pixels.ranking.best_f1.ok()).map(|best| best.threshold),
+        }
+    }
+
+    /// The metrics that have no value, and why.
+    pub fn undefined(&self) -> BTreeMap<&'static str, &str> {
+        let named = METRICS.into_iter().zip(&self.metrics);
+        named.filter_map(|(name, value)| Some((name, value.as_ref().err()?.as_str()))).collect()
+    }
+}
