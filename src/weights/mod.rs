@@ -39,6 +39,7 @@ use safetensors::TensorFile;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -100,11 +101,22 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Weights::open`]; [`Error::Io`] names the stream by `name`.
-    pub fn from_reader(name: impl Into<String>, mut stream: impl std::io::Read) -> Result<Self> {
+    pub fn from_reader(name: impl Into<String>, mut stream: impl Read) -> Result<Self> {
         let name = name.into();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).map_err(Error::io("read", &name))?;
         Self::from_bytes(name, bytes)
+    }
+
+    /// Reads a safetensors file, tensor by tensor, from anything that can be read at any place: a part of a larger file,
+    /// or a browser's `Blob`.
+    ///
+    /// `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub fn from_source(name: impl AsRef<Path>, source: impl Read + Seek + wgpu::WasmNotSend + 'static) -> Result<Self> {
+        Self::from_file(TensorFile::from_source(name.as_ref(), Box::new(source))?)
     }
 
     fn from_file(file: TensorFile) -> Result<Self> {
@@ -142,6 +154,11 @@ impl Weights {
     pub fn metadata(&self) -> BTreeMap<&str, &str> {
         let entries = self.files.iter().rev().flat_map(|file| &file.metadata);
         entries.map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+
+    /// The names of all tensors, as [`schema`] has them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
     }
 
     /// The sizes of the model, from the metadata.

@@ -29,9 +29,9 @@ const PREAMBLE: u64 = 8;
 pub(super) const METADATA: &str = "__metadata__";
 /// More dimensions than any tensor of any network has.
 const MOST_DIMENSIONS: usize = 8;
-/// Bytes read at once: enough to make the call cheap, too few to matter beside a tensor. A multiple of every element's
-/// size.
-const CHUNK: usize = 1 << 16;
+/// Bytes read at once: enough to make the call cheap, in a browser too, and too few to matter beside a large tensor. A
+/// multiple of every element's size.
+const CHUNK: usize = 1 << 20;
 
 /// An open file whose header is sound.
 pub(super) struct TensorFile {
@@ -65,8 +65,13 @@ enum Float {
 impl TensorFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("read", path))?;
-        let length = file.metadata().map_err(Error::io("read", path))?.len();
-        let storage = Storage::File { path: path.to_owned(), file: Mutex::new(file) };
+        Self::from_source(path, Box::new(file))
+    }
+
+    /// `path` stands for the source in errors.
+    pub(super) fn from_source(path: &Path, mut source: Box<dyn Source>) -> Result<Self> {
+        let length = source.seek(SeekFrom::End(0)).map_err(Error::io("read", path))?;
+        let storage = Storage::Source { path: path.to_owned(), source: Mutex::new(source) };
         Self::new(path.display().to_string(), storage, length)
     }
 
@@ -147,12 +152,18 @@ impl TensorFile {
     }
 }
 
+/// Something a file's bytes can be read from at any place: a file on a disk, or a browser's `Blob`, which like
+/// everything there belongs to one thread.
+pub(super) trait Source: Read + Seek + wgpu::WasmNotSend {}
+
+impl<T: Read + Seek + wgpu::WasmNotSend> Source for T {}
+
 /// Where a file's bytes are.
 enum Storage {
-    /// On a disk. The lock keeps two readers from moving the file's one cursor.
-    File {
+    /// Outside of memory. The lock keeps two readers from moving the source's one cursor.
+    Source {
         path: PathBuf,
-        file: Mutex<File>,
+        source: Mutex<Box<dyn Source>>,
     },
     Memory(Cow<'static, [u8]>),
 }
@@ -161,10 +172,10 @@ impl Storage {
     /// Hands a range of bytes, which must lie inside the file, to `take` in pieces.
     fn for_each_chunk(&self, range: Range<u64>, mut take: impl FnMut(&[u8])) -> Result<()> {
         match self {
-            Self::File { path, file } => {
+            Self::Source { path, source } => {
                 // Every read seeks first, so a cursor left behind by a panic does no harm.
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                read_chunks(&mut file, range, take).map_err(Error::io("read", path))
+                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                read_chunks(source.as_mut(), range, take).map_err(Error::io("read", path))
             }
             Self::Memory(bytes) => {
                 take(&bytes[range.start as usize..range.end as usize]);
@@ -180,13 +191,13 @@ impl Storage {
     }
 }
 
-fn read_chunks(file: &mut File, range: Range<u64>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    file.seek(SeekFrom::Start(range.start))?;
-    let mut buffer = vec![0; CHUNK];
+fn read_chunks(source: &mut dyn Source, range: Range<u64>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    source.seek(SeekFrom::Start(range.start))?;
     let mut left = range.end - range.start;
+    let mut buffer = vec![0; left.min(CHUNK as u64) as usize];
     while left > 0 {
         let chunk = &mut buffer[..left.min(CHUNK as u64) as usize];
-        file.read_exact(chunk)?;
+        source.read_exact(chunk)?;
         take(chunk);
         left -= chunk.len() as u64;
     }

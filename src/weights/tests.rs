@@ -310,3 +310,14 @@ fn a_stream_is_read_to_its_end() {
     let dead = Weights::from_reader("pipe", Broken).expect_err("dead").to_string();
     assert_eq!(dead, "cannot read pipe: the line is dead");
 }
+
+#[test]
+fn a_source_is_read_in_place() {
+    let file = Builder::of(&schema::model(&tiny())).bytes();
+    let weights = Weights::from_source("blob", std::io::Cursor::new(file.clone())).expect("a sound file");
+    weights.check(&schema::model(&tiny())).expect("complete");
+    assert_eq!(weights.read("cas.cls.3.bias", &[1]).expect("a sound tensor"), [0.5]);
+    let cut = std::io::Cursor::new(file[..file.len() - 1].to_vec());
+    let error = Weights::from_source("blob", cut).expect_err("cut short").to_string();
+    assert!(error.starts_with("blob: ") && error.contains("cut short"), "{error}");
+}

@@ -4,6 +4,8 @@ mod demo;
 mod machine;
 mod run;
 mod sheet;
+mod wasm;
+mod web;
 
 use anyhow::{Result, bail};
 use run::cargo;
@@ -15,6 +17,8 @@ cargo xtask TASK
   setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
   check   formatting, lints and documentation, each without a warning
   test    set up, then run every test
+  web     build the browser page and its package into target/web
+  test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
 ";
 
 fn main() -> Result<()> {
@@ -24,6 +28,8 @@ fn main() -> Result<()> {
         Some("setup") => machine::ensure_vulkan_driver(),
         Some("check") => check(),
         Some("test") => test(),
+        Some("web") => web::build(),
+        Some("test-web") => web::test(),
         Some("help") | None => {
             print!("{HELP}");
             Ok(())
@@ -40,5 +46,6 @@ fn check() -> Result<()> {
 
 fn test() -> Result<()> {
     machine::ensure_vulkan_driver()?;
-    cargo(&["test", "--workspace"]).run()
+    // The browser has tests of its own, see `web::test`.
+    cargo(&["test", "--workspace", "--exclude", "pcsnet-web", "--exclude", "pcsnet-web-bindgen"]).run()
 }

@@ -2,6 +2,7 @@
 
 use crate::machine;
 use anyhow::{Context, Result, ensure};
+use std::path::Path;
 use std::process::Command;
 
 /// A command on its way to being run from the project's root.
@@ -22,6 +23,11 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Run {
 impl Run {
     pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
         self.0.env(key, value);
+        self
+    }
+
+    pub(crate) fn folder(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
         self
     }
 

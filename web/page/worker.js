@@ -1,0 +1,48 @@
+// The network's thread: everything slow happens here. Messages are { id, call, input }; answers { id, output } or
+// { id, error }, with { id, progress } before them; { lost } comes when the GPU is gone.
+
+import { Detector, Photograph, heatColours, init } from './pcsnet/index.js';
+
+// Files above this are loaded as 16-bit floats, for the sake of phones' memory.
+const LARGE = 100 << 20;
+// More pixels than a screen shows need not travel.
+const LONGEST_SIDE = 1600;
+
+let detector;
+let picture;
+
+const calls = {
+  colours: heatColours,
+
+  async load({ source }, progress) {
+    const { lost } = await init();
+    lost.then((reason) => postMessage({ lost: reason }));
+    const precision = source.size > LARGE ? 'f16' : 'f32';
+    const loaded = await Detector.load(source, { progress, precision, backbone: detector });
+    detector?.free();
+    detector = loaded;
+    return detector.card;
+  },
+
+  async detect({ source }) {
+    picture?.free();
+    picture = undefined;
+    picture = await Photograph.from(source);
+    source.close?.();
+    const detection = await detector.detect(picture);
+    return { ...detection, bitmap: await picture.toImageBitmap(LONGEST_SIDE) };
+  },
+
+  regions: ({ detection, threshold }) => detector.regions(detection, threshold),
+
+  profile: () => detector.profile(),
+};
+
+onmessage = async ({ data: { id, call, input } }) => {
+  try {
+    const output = await calls[call](input, (progress) => postMessage({ id, progress }));
+    postMessage({ id, output }, output?.bitmap ? [output.bitmap] : []);
+  } catch (error) {
+    postMessage({ id, error: error.message ?? String(error) });
+  }
+};

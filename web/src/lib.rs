@@ -1,0 +1,89 @@
+//! PCSNet for JavaScript: the objects that `package/index.js` is made of.
+//!
+//! [`Engine`] (a WebGPU device) loads a [`Model`], which finds anomalies in a [`Photograph`]. Everything here runs
+//! on the thread it was made on: a worker, where the page should stay smooth.
+
+mod model;
+mod photograph;
+mod source;
+
+pub use model::Model;
+pub use photograph::Photograph;
+
+use pcsnet::{EngineOptions, Precision, gpu, image, wgpu};
+use source::Source;
+use std::future::Future;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds since the page or worker began.
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
+}
+
+/// A WebGPU device and the pipelines made on it.
+#[wasm_bindgen]
+pub struct Engine(pcsnet::Engine);
+
+#[wasm_bindgen]
+impl Engine {
+    /// Opens the adapter that `navigator.gpu` offers; it is asked before this returns, so that a caller may put a device
+    /// of its own there for as long as the call takes.
+    ///
+    /// # Errors
+    /// Where there is no adapter, or it cannot run the kernels.
+    pub fn open() -> js_sys::Promise {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        promise(async move {
+            let options = wgpu::RequestAdapterOptions {
+                power_preference: wgpu::PowerPreference::HighPerformance,
+                ..Default::default()
+            };
+            let adapter = instance.request_adapter(&options).await?;
+            let (device, queue) = gpu::open_adapter(&adapter).await?;
+            let mut engine_options = EngineOptions::default();
+            // The one CPU adapter of browsers, SwiftShader, takes minutes to compile the kernels made for CPU adapters.
+            engine_options.matmul = Some(gpu::MatmulKernel::Tiled);
+            Ok(Self(pcsnet::Engine::new(device, queue, engine_options)?))
+        })
+    }
+
+    /// Calls back with the reason when the device is lost.
+    #[wasm_bindgen(js_name = onLost)]
+    pub fn on_lost(&self, callback: js_sys::Function) {
+        self.0.device().set_device_lost_callback(move |_, reason| {
+            // What the callback throws has nowhere to go.
+            let _ = callback.call1(&JsValue::NULL, &reason.into());
+        });
+    }
+
+    /// Loads a model's file tensor by tensor; `f16` keeps the weights as 16-bit floats.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or more than the device can hold.
+    pub async fn load(&self, name: String, source: Source, f16: bool) -> Result<Model, JsError> {
+        let weights = source::weights(&name, source)?;
+        weights.check(&pcsnet::weights::schema::model(&weights.config()?))?;
+        let precision = if f16 { Precision::F16 } else { Precision::F32 };
+        let backbone = self.0.load_backbone(&weights, precision).await?;
+        Model::load(self.0.clone(), backbone, &weights, precision).await
+    }
+}
+
+/// The 256 colours of heatmaps, from normal to anomalous: RGB, a byte each.
+#[wasm_bindgen(js_name = heatColours)]
+pub fn heat_colours() -> Result<Vec<u8>, JsError> {
+    let ramp: Vec<f32> = (0..256).map(|at| at as f32 / 255.0).collect();
+    Ok(image::heatmap(&ramp, 256, 1, image::Scale { low: 0.0, high: 1.0 })?.into_raw())
+}
+
+/// A JavaScript promise of a value.
+fn promise<T: Into<JsValue>>(future: impl Future<Output = Result<T, JsError>> + 'static) -> js_sys::Promise {
+    wasm_bindgen_futures::future_to_promise(async { Ok(future.await?.into()) })
+}

@@ -1,0 +1,99 @@
+// A static server for target/web and a Chromium to look at it.
+
+import { chromium } from 'playwright-core';
+import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const site = join(root, 'target/web');
+export const screenshots = join(root, 'target/web-screenshots');
+mkdirSync(screenshots, { recursive: true });
+
+const TYPES = {
+  '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm', '.png': 'image/png',
+};
+
+/** Serves a folder; `refuse` may name paths that get an error 503. */
+export async function serve(folder = site) {
+  const state = { refuse: undefined };
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url, 'http://localhost').pathname);
+    let file = join(folder, path);
+    if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html');
+    if (state.refuse?.test(path)) return response.writeHead(503).end();
+    if (!existsSync(file)) return response.writeHead(404).end();
+    const { size, mtime } = statSync(file);
+    response.writeHead(200, {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'content-length': size,
+      'last-modified': mtime.toUTCString(),
+    });
+    if (request.method === 'HEAD') return response.end();
+    createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return { state, url: `http://localhost:${server.address().port}/`, close };
+}
+
+/** Where Chromium is found if `CHROMIUM` does not say. */
+const PLACES = [
+  '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/snap/bin/chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** Chromium on SwiftShader, the same everywhere, or without any WebGPU adapter. */
+export function launch({ webgpu = true } = {}) {
+  const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
+  if (!executablePath) throw new Error('no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path');
+  const gpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+      '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', ...(webgpu ? gpu : []),
+    ],
+  });
+}
+
+/** The repository's samples with the scores of the PyTorch reference, and the scores' spread. */
+export function expectedScores() {
+  const lines = readFileSync(join(root, 'samples/expected_scores.csv'), 'utf8').trim().split('\n').slice(1);
+  const rows = lines.map((line) => {
+    const [path, score] = line.split(',');
+    return { path: join(root, 'samples', path), score: Number(score) };
+  });
+  const mean = rows.reduce((sum, { score }) => sum + score, 0) / rows.length;
+  const spread = Math.sqrt(rows.reduce((sum, { score }) => sum + (score - mean) ** 2, 0) / rows.length);
+  return { rows, spread };
+}
+
+/** A bundle's file without its backbone: what a user's own head looks like. */
+export function headOf(bundle) {
+  const length = Number(bundle.readBigUInt64LE(0));
+  const header = JSON.parse(bundle.subarray(8, 8 + length));
+  const data = bundle.subarray(8 + length);
+  const kept = {};
+  const pieces = [];
+  let offset = 0;
+  for (const [name, entry] of Object.entries(header)) {
+    if (name.startsWith('backbone.')) continue;
+    if (name === '__metadata__') {
+      kept[name] = entry;
+      continue;
+    }
+    const piece = data.subarray(...entry.data_offsets);
+    kept[name] = { ...entry, data_offsets: [offset, offset + piece.length] };
+    pieces.push(piece);
+    offset += piece.length;
+  }
+  const text = Buffer.from(JSON.stringify(kept));
+  const preamble = Buffer.alloc(8);
+  preamble.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([preamble, text, ...pieces]);
+}
