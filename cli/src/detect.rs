@@ -1,18 +1,17 @@
 //! `pcsnet detect`: an anomaly score, map and overlay for every photograph.
 
-mod images;
 mod outputs;
 mod report;
 mod stdin;
 mod watch;
 
 use crate::device::{self, DeviceArguments};
+use crate::images::{self, Image};
 use crate::output;
 use crate::pipeline::{Pipeline, Source};
 use crate::view::{Seen, ViewArguments, Viewing};
 use anyhow::{Context, Result};
 use clap::Args;
-use images::Image;
 use indicatif::{ProgressBar, ProgressStyle};
 use outputs::{Inspected, Outputs};
 use pcsnet::Session;
@@ -130,7 +129,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Runs `pcsnet detect` and gives the exit code.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     // What can fail at once does so before minutes of work.
-    let (model_files, inputs) = split_models(arguments);
+    let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let is_stream = arguments.watch.is_some() || arguments.stdin.is_some();
     let images = if is_stream { Vec::new() } else { images::find(&inputs, &arguments.out)? };
     output::ensure_writable(&arguments.out)?;
@@ -245,13 +244,6 @@ impl Detect<'_> {
 fn failure(image: &Image, error: &anyhow::Error) -> String {
     let (path, reason) = (image.path.display().to_string(), crate::one_line(error));
     if reason.contains(&path) { format!("failed: {reason}") } else { format!("failed: {path}: {reason}") }
-}
-
-/// `--model A B IMAGES` reads naturally, but only A is the option's value; no image is a .safetensors file.
-fn split_models(arguments: &Arguments) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let is_model = |path: &Path| path.extension().is_some_and(|extension| extension == "safetensors");
-    let (more, inputs): (Vec<_>, Vec<_>) = arguments.inputs.iter().cloned().partition(|path| is_model(path));
-    ([arguments.model.clone(), more].concat(), inputs)
 }
 
 /// On stderr; indicatif hides it where that is no terminal.

@@ -1,10 +1,12 @@
 //! The `pcsnet` command. This file holds the command line; each subcommand has a file of its own.
 
 mod bench;
+mod calibrate;
 mod detect;
 mod device;
 mod doctor;
 mod evaluate;
+mod images;
 mod info;
 mod output;
 mod pipeline;
@@ -48,6 +50,7 @@ struct Cli {
 enum Command {
     Detect(detect::Arguments),
     Evaluate(evaluate::Arguments),
+    Calibrate(calibrate::Arguments),
     Bench(bench::Arguments),
     Doctor(doctor::Arguments),
     Info(info::Arguments),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let outcome = match &cli.command {
         Command::Bench(arguments) => bench::run(arguments).map(|()| DONE),
+        Command::Calibrate(arguments) => calibrate::run(arguments).map(|()| DONE),
         Command::Detect(arguments) => detect::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments).map(|()| DONE),
         Command::Evaluate(arguments) => evaluate::run(arguments).map(|()| DONE),

@@ -24,13 +24,16 @@ pub enum Source {
     File(PathBuf),
     /// A file's bytes, and what to call them.
     Bytes(String, Vec<u8>),
+    /// What was decoded before.
+    Picture(RgbImage),
 }
 
 impl Source {
-    fn decode(&self) -> pcsnet::Result<RgbImage> {
+    fn decode(self) -> pcsnet::Result<RgbImage> {
         match self {
             Self::File(path) => image::open(path),
-            Self::Bytes(name, bytes) => image::decode(bytes, name),
+            Self::Bytes(name, bytes) => image::decode(&bytes, &name),
+            Self::Picture(picture) => Ok(picture),
         }
     }
 }
@@ -124,7 +127,7 @@ impl Pipeline<'_> {
             let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, item)) = next else { break };
             let (item, source) = item?;
-            match self.prepare(&source) {
+            match self.prepare(source) {
                 Ok((photograph, view, inputs, times)) => {
                     // The network has stopped.
                     if to_network.send(Prepared { index, item, photograph, view, inputs, times }).is_err() {
@@ -137,7 +140,7 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    fn prepare(&self, source: &Source) -> Result<(RgbImage, View, Vec<RgbImage>, Times)> {
+    fn prepare(&self, source: Source) -> Result<(RgbImage, View, Vec<RgbImage>, Times)> {
         let start = Instant::now();
         let photograph = source.decode()?;
         let decode = start.elapsed();

@@ -25,6 +25,14 @@ pub enum Fit {
 }
 
 impl Fit {
+    /// Its name in model metadata.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Crop => "crop",
+            Self::Stretch => "stretch",
+        }
+    }
+
     /// The fit of a name used in model metadata.
     ///
     /// # Errors
@@ -327,6 +335,7 @@ mod tests {
     fn names() {
         assert_eq!(Fit::by_name("crop").expect("known"), Fit::default());
         assert_eq!(Fit::by_name("stretch").expect("known"), Fit::Stretch);
+        assert_eq!(Fit::by_name(Fit::Stretch.name()).expect("its own"), Fit::Stretch);
         assert!(Fit::by_name("pad").expect_err("unknown").to_string().contains("known are crop and stretch"));
         assert_eq!(serde_json::to_string(&Fit::Stretch).expect("serialises"), "\"stretch\"");
     }

@@ -24,11 +24,13 @@ mod calibration;
 mod components;
 mod outline;
 mod regions;
+mod threshold;
 
 pub use calibration::{Calibration, Verdict};
 pub use components::{Components, components};
 pub use outline::draw_outlines;
 pub use regions::{Region, regions};
+pub use threshold::{CONFIDENCE, FalseAlarms, Method, threshold_for};
 
 use crate::{Error, Result};
 

@@ -29,7 +29,7 @@ mod write;
 pub use fold::Folded;
 pub use schema::{Schema, TensorSpec};
 #[cfg(not(target_arch = "wasm32"))]
-pub use write::{NamedTensor, write};
+pub use write::{NamedTensor, update_metadata, write};
 
 use crate::config::DescriptorKind;
 use crate::{Error, ModelConfig, Result};
@@ -148,6 +148,11 @@ impl Weights {
         }
         self.files.extend(other.files);
         Ok(self)
+    }
+
+    /// Whether a tensor of this name is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     /// The files' metadata, joined. Keys of other programs may differ between files; there the first file's value stands.

@@ -10,6 +10,8 @@
 use crate::{Error, Result};
 use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+#[cfg(not(target_arch = "wasm32"))]
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -132,6 +134,27 @@ impl TensorFile {
             }
             None => Ok(values),
         }
+    }
+
+    /// Writes the file anew with other metadata; the tensors' bytes stay as they are.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn write_with(&self, metadata: &BTreeMap<String, String>, to: &mut dyn io::Write) -> io::Result<()> {
+        let data = self.tensors.first().map_or(0, |tensor| tensor.bytes.start);
+        let entries = self.tensors.iter().map(|StoredTensor { name, shape, element, bytes }| {
+            let entry =
+                json!({ "dtype": element, "shape": shape, "data_offsets": [bytes.start - data, bytes.end - data] });
+            (name.as_str(), entry)
+        });
+        super::write::write_header(to, metadata, entries)?;
+        let end = self.tensors.last().map_or(data, |tensor| tensor.bytes.end);
+        let mut outcome = Ok(());
+        let copied = self.storage.for_each_chunk(data..end, |chunk| {
+            if outcome.is_ok() {
+                outcome = to.write_all(chunk);
+            }
+        });
+        copied.map_err(io::Error::other)?;
+        outcome
     }
 
     fn float(&self, index: usize, name: &str, shape: &[usize]) -> Result<Float> {

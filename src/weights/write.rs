@@ -1,9 +1,9 @@
 //! Writing tensors to a safetensors file.
 
-use super::safetensors::METADATA;
+use super::safetensors::{METADATA, TensorFile};
 use crate::{Error, Result};
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -31,7 +31,7 @@ pub fn write(path: impl AsRef<Path>, tensors: &[NamedTensor<'_>], metadata: &BTr
     check(tensors)?;
     let path = path.as_ref();
     write_atomically(path, |file| {
-        write_header(file, tensors, metadata)?;
+        write_header(file, metadata, descriptions(tensors))?;
         for value in tensors.iter().flat_map(|tensor| tensor.values) {
             file.write_all(&value.to_le_bytes())?;
         }
@@ -62,10 +62,38 @@ fn check(tensors: &[NamedTensor<'_>]) -> Result<()> {
     Ok(())
 }
 
-fn write_header(
+fn descriptions<'a>(tensors: &'a [NamedTensor<'a>]) -> impl Iterator<Item = (&'a str, Value)> {
+    let mut begin = 0;
+    tensors.iter().map(move |NamedTensor { name, shape, values }| {
+        let offsets = [begin, begin + size_of_val(*values)];
+        begin = offsets[1];
+        (*name, json!({ "dtype": "F32", "shape": shape, "data_offsets": offsets }))
+    })
+}
+
+/// Gives a safetensors file other metadata: each key of `changes` gets its value, or is taken out. The tensors stay as they
+/// are, bit for bit, and the file is replaced whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read or written, [`Error::Safetensors`] where it is malformed.
+pub fn update_metadata(path: impl AsRef<Path>, changes: &BTreeMap<String, Option<String>>) -> Result<()> {
+    let path = path.as_ref();
+    let file = TensorFile::open(path)?;
+    let mut metadata = file.metadata.clone();
+    for (key, value) in changes {
+        match value {
+            Some(value) => metadata.insert(key.clone(), value.clone()),
+            None => metadata.remove(key),
+        };
+    }
+    write_atomically(path, |copy| file.write_with(&metadata, copy)).map_err(Error::io("write", path))
+}
+
+/// Writes a header; `tensors` are names and descriptions in the order of their bytes.
+pub(super) fn write_header<'a>(
     file: &mut dyn Write,
-    tensors: &[NamedTensor<'_>],
     metadata: &BTreeMap<String, String>,
+    tensors: impl Iterator<Item = (&'a str, Value)>,
 ) -> io::Result<()> {
     let mut header = Vec::new();
     // A map written entry by entry keeps the tensors' order for whoever reads the header.
@@ -74,11 +102,8 @@ fn write_header(
     if !metadata.is_empty() {
         map.serialize_entry(METADATA, metadata)?;
     }
-    let mut begin = 0;
-    for NamedTensor { name, shape, values } in tensors {
-        let end = begin + size_of_val(*values);
-        map.serialize_entry(name, &json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] }))?;
-        begin = end;
+    for (name, description) in tensors {
+        map.serialize_entry(name, &description)?;
     }
     map.end()?;
     // Readers that map the file into memory want its data aligned.
@@ -161,6 +186,28 @@ mod tests {
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         }
         assert_eq!((files_in(folder.path()), files_in(&target)), (1, 0));
+    }
+
+    #[test]
+    fn metadata_change_and_tensors_stay() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("model.safetensors");
+        // As another program writes it: f16, bf16, a header of odd length.
+        let header = br#"{"__metadata__":{"a":"1","b":"2"},"x":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"y":{"dtype":"BF16","shape":[1],"data_offsets":[4,6]}}"#;
+        let file = [&(header.len() as u64).to_le_bytes()[..], header, &[0, 0x3c, 1, 2, 0x80, 0x3f]].concat();
+        fs::write(&path, &file).expect("a writable folder");
+        let changes = [("a".to_owned(), None), ("c".to_owned(), Some("3".to_owned()))].into();
+        update_metadata(&path, &changes).expect("a sound file");
+        let bytes = fs::read(&path).expect("what was written");
+        assert!(bytes.ends_with(&[0, 0x3c, 1, 2, 0x80, 0x3f]));
+        let (_, stored) = safetensors::SafeTensors::read_metadata(&bytes).expect("valid for the format's own crate");
+        let metadata = stored.metadata().as_ref().expect("metadata");
+        assert_eq!((metadata.len(), metadata["b"].as_str(), metadata["c"].as_str()), (2, "2", "3"));
+        assert_eq!(read_tensor(&path, "y", &[1]).expect("a tensor"), [1.0]);
+        assert_eq!(files_in(folder.path()), 1, "no temporary file stays");
+        fs::write(&path, &file[..file.len() - 1]).expect("a writable folder");
+        assert!(update_metadata(&path, &changes).is_err(), "a file that is cut short is left alone");
+        assert_eq!(fs::read(&path).expect("still there"), file[..file.len() - 1]);
     }
 
     #[test]

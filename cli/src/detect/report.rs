@@ -1,8 +1,7 @@
 //! What a run leaves to read: the tables of scores, and the summary.
 
-use super::images::Image;
 use super::outputs::Inspected;
-use super::watch::Stamp;
+use crate::images::{Image, Stamp};
 use crate::output;
 use crate::pipeline::Times;
 use anyhow::Result;

@@ -1,30 +1,22 @@
 //! A folder whose new images are inspected as they finish writing, and the record of those that were.
 
-use super::images::Image;
+use crate::images::{Image, Stamp};
 use crate::output;
 use crate::pipeline::Source;
 use anyhow::{Context, Result};
 use pcsnet::data::is_image;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use walkdir::WalkDir;
 
 /// How often the folder is looked at; where looking takes long, less often.
 const POLL: Duration = Duration::from_millis(200);
-
-/// A version of a file: when it differs, the file was written anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    bytes: u64,
-    /// Nanoseconds since 1970 of the last change.
-    modified: u64,
-}
 
 /// Images of a folder and those below, each once it has stopped changing.
 ///
@@ -71,13 +63,6 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// The present version of a file.
-    fn stamp_of(path: &Path) -> Option<Stamp> {
-        let metadata = fs::metadata(path).ok()?;
-        let modified = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Some(Stamp { bytes: metadata.len(), modified: modified.as_nanos() as u64 })
-    }
-
     /// Looks at all files once.
     fn look(&mut self) {
         let now = Instant::now();
@@ -90,7 +75,7 @@ impl<'a> Watch<'a> {
         });
         // A file that vanishes while it is looked at is looked at again next time.
         for entry in walk.flatten().filter(|entry| entry.file_type().is_file() && is_image(entry.path())) {
-            let Some(stamp) = Self::stamp_of(entry.path()) else { continue };
+            let Some(stamp) = Stamp::of(entry.path()) else { continue };
             let Ok(name) = entry.path().strip_prefix(&self.folder) else { continue };
             present.insert(name.to_owned(), stamp);
         }
@@ -225,7 +210,7 @@ mod tests {
         });
         assert_eq!(names, [("a.png".to_owned(), 1), ("slow.png".to_owned(), 40)]);
 
-        let stamp = Watch::stamp_of(&slow).expect("a file");
+        let stamp = Stamp::of(&slow).expect("a file");
         let known: HashMap<_, _> = [("slow.png".into(), stamp)].into();
         let names: Vec<_> = watch(known, 0).map(|item| item.expect("an image").0.name).collect();
         assert_eq!(names, [Path::new("a.png")], "what was done is not done again");

@@ -1,11 +1,30 @@
 //! Which images there are, and what their outputs are called.
 
-use super::watch::Stamp;
 use anyhow::{Context, Result, bail, ensure};
 use pcsnet::data::{IMAGE_EXTENSIONS, is_image};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 use walkdir::WalkDir;
+
+/// A version of a file: when it differs, the file was written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    pub bytes: u64,
+    /// Nanoseconds since 1970 of the last change.
+    pub modified: u64,
+}
+
+impl Stamp {
+    /// A file's present version.
+    pub fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        let modified = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Some(Self { bytes: metadata.len(), modified: modified.as_nanos() as u64 })
+    }
+}
 
 /// An image to inspect.
 #[derive(Clone, Debug)]
@@ -16,6 +35,14 @@ pub struct Image {
     pub name: PathBuf,
     /// Which version of the file it is, in a watched folder.
     pub version: Option<Stamp>,
+}
+
+/// Models and images: `--model A B IMAGES` reads naturally, but only A is the option's value. No image is a .safetensors
+/// file.
+pub fn split_models(models: &[PathBuf], inputs: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let is_model = |path: &Path| path.extension().is_some_and(|extension| extension == "safetensors");
+    let (more, inputs): (Vec<_>, Vec<_>) = inputs.iter().cloned().partition(|path| is_model(path));
+    ([models.to_owned(), more].concat(), inputs)
 }
 
 /// The images among and inside the arguments, each once, sorted. The output folder is not searched.
@@ -99,7 +126,6 @@ fn common_components(folders: &[PathBuf]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a temporary folder");
