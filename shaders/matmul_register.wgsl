@@ -1,35 +1,12 @@
 // Matrix product for adapters that run shaders on a CPU: 32 x 64 outputs a workgroup of 8 invocations, 32 x 8 an
 // invocation, all held in registers. There every load of a lane costs far more than its arithmetic and workgroup memory
 // is no faster than a buffer, so the tile is as large as compiles quickly and each value of B is loaded once for 32
-// rows. See shared/matmul.wgsl for the operands.
-//
-// With SUBGROUP_8 the 8 invocations are one subgroup: each loads one row of A and hands it to the others. The
-// accumulators are named, not an array, because drivers keep only named values in registers. (naga knows subgroup
-// operations without, and does not know, the `enable subgroups` that browsers ask for: this variant is for native adapters.)
+// rows. The accumulators are named, not an array, because drivers keep only named values in registers.
 #import matmul
 
 const LANES: u32 = 8u;
 const TILE_ROWS: u32 = 32u;
 
-#ifdef SUBGROUP_8
-fn broadcast_rows_0_to_3(value: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupBroadcast(value, 0u),
-        subgroupBroadcast(value, 1u),
-        subgroupBroadcast(value, 2u),
-        subgroupBroadcast(value, 3u),
-    );
-}
-
-fn broadcast_rows_4_to_7(value: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupBroadcast(value, 4u),
-        subgroupBroadcast(value, 5u),
-        subgroupBroadcast(value, 6u),
-        subgroupBroadcast(value, 7u),
-    );
-}
-#endif
 
 // Past the last row anything will do, it is never stored.
 fn a_row(z: u32, row: u32, k: u32) -> vec4<f32> {
@@ -67,20 +44,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var sum_7_1 = mat4x4<f32>();
 
     for (var k = 0u; k < params.depth; k++) {
-#ifdef SUBGROUP_8
-        let rows_0 = a_row(z, row + lane, k);
-        let rows_1 = a_row(z, row + lane + 8u, k);
-        let rows_2 = a_row(z, row + lane + 16u, k);
-        let rows_3 = a_row(z, row + lane + 24u, k);
-        let a_0 = broadcast_rows_0_to_3(rows_0);
-        let a_1 = broadcast_rows_4_to_7(rows_0);
-        let a_2 = broadcast_rows_0_to_3(rows_1);
-        let a_3 = broadcast_rows_4_to_7(rows_1);
-        let a_4 = broadcast_rows_0_to_3(rows_2);
-        let a_5 = broadcast_rows_4_to_7(rows_2);
-        let a_6 = broadcast_rows_0_to_3(rows_3);
-        let a_7 = broadcast_rows_4_to_7(rows_3);
-#else
         let a_0 = a_block(z, row, k);
         let a_1 = a_block(z, row + 4u, k);
         let a_2 = a_block(z, row + 8u, k);
@@ -89,7 +52,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let a_5 = a_block(z, row + 20u, k);
         let a_6 = a_block(z, row + 24u, k);
         let a_7 = a_block(z, row + 28u, k);
-#endif
         let b_0 = load_b_block(z, k, source_0);
         let b_1 = load_b_block(z, k, source_1);
         sum_0_0 += b_0 * a_0;

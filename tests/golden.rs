@@ -4,7 +4,7 @@
 mod support;
 
 use pcsnet::weights::{Weights, read_tensor};
-use pcsnet::{Precision, TracedStage};
+use pcsnet::{Engine, EngineOptions, Precision, TracedStage};
 use pollster::block_on;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
@@ -58,8 +58,8 @@ fn make(script: &Path, arguments: &[&str], argument: &Path, out: &PathBuf) -> Op
 }
 
 impl Golden {
-    fn trace(&self, precision: Precision) -> Vec<TracedStage> {
-        let model = block_on(engine().load(&self.weights, precision)).expect("a sound model");
+    fn trace(&self, engine: &Engine, precision: Precision) -> Vec<TracedStage> {
+        let model = block_on(engine.load(&self.weights, precision)).expect("a sound model");
         block_on(model.trace(&self.input)).expect("the network runs")
     }
 
@@ -77,9 +77,9 @@ impl Golden {
     }
 }
 
-fn check_exact(kind: &str) {
+fn check_exact(kind: &str, engine: &Engine) {
     let Some(golden) = golden(kind) else { return };
-    let stages = golden.trace(Precision::F32);
+    let stages = golden.trace(engine, Precision::F32);
     assert_eq!(stages.len(), 14);
     for stage in &stages {
         let (ours, theirs) = golden.compared(stage);
@@ -95,18 +95,27 @@ fn check_exact(kind: &str) {
 
 #[test]
 fn plain() {
-    check_exact("plain");
+    check_exact("plain", engine());
+}
+
+/// The kernels a GPU gets.
+#[test]
+fn plain_with_tiles_in_workgroup_memory() {
+    let (device, queue) = block_on(pcsnet::gpu::open_device(None)).expect("an adapter");
+    let mut options = EngineOptions::default();
+    options.matmul = Some(pcsnet::gpu::MatmulKernel::Tiled);
+    check_exact("plain", &Engine::new(device, queue, options).expect("the adapter was checked"));
 }
 
 #[test]
 fn rotation() {
-    check_exact("rotation");
+    check_exact("rotation", engine());
 }
 
 #[test]
 fn plain_with_f16_weights() {
     let Some(golden) = golden("plain") else { return };
-    let stages = golden.trace(Precision::F16);
+    let stages = golden.trace(engine(), Precision::F16);
     for stage in stages.iter().filter(|stage| ["map", "blurred"].contains(&stage.name.as_str())) {
         let (ours, theirs) = golden.compared(stage);
         let error = error_in_deviations(&ours, &theirs);

@@ -45,15 +45,17 @@ fn f16_weights_keep_the_map() {
 
 /// What a GPU gets by default must be right on this adapter too.
 #[test]
-fn every_shape_of_matrix_product() {
+fn every_choice_of_kernels() {
     use pcsnet::gpu::MatmulKernel::{Register, Tiled};
-    for matmul in [Tiled, Register] {
+    use pcsnet::gpu::Winograd::{F2x2, F4x4};
+    for (matmul, winograd) in [(Tiled, F4x4), (Tiled, F2x2), (Register, F4x4)] {
         let (device, queue) = block_on(pcsnet::gpu::open_device(None)).expect("an adapter");
         let mut options = EngineOptions::default();
         options.matmul = Some(matmul);
+        options.winograd = winograd;
         let engine = pcsnet::Engine::new(device, queue, options).expect("the adapter was checked");
         for (stage, error) in errors(&engine, &small_configs()[0], 20, Precision::F32) {
-            assert!(error < 1e-4, "{matmul:?} {stage}: {error}");
+            assert!(error < 1e-4, "{matmul:?} {winograd:?} {stage}: {error}");
         }
     }
 }

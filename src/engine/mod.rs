@@ -14,7 +14,7 @@ pub use model::{Model, TracedStage};
 pub use session::{Detection, Session};
 
 use crate::config::BackboneConfig;
-use crate::gpu::{Gpu, MatmulKernel, shaders};
+use crate::gpu::{Gpu, MatmulKernel, Winograd, shaders};
 use crate::image::Fit;
 use crate::model::{Backbone, Head, Loader};
 use crate::probe::{self, KernelCheck};
@@ -34,6 +34,8 @@ pub struct Engine {
 pub struct EngineOptions {
     /// The shape of the matrix products; by default the one that suits the kind of device.
     pub matmul: Option<MatmulKernel>,
+    /// How 3 x 3 convolutions are computed.
+    pub winograd: Winograd,
 }
 
 /// How far [`Engine::with_progress`] is.
@@ -76,7 +78,7 @@ impl Engine {
     /// [`Error::Requirements`] names every limit of the device that is too small.
     pub fn new(device: wgpu::Device, queue: wgpu::Queue, options: EngineOptions) -> Result<Self> {
         let matmul = options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-        Ok(Self { gpu: Arc::new(Gpu::new(device, queue, matmul)?) })
+        Ok(Self { gpu: Arc::new(Gpu::new(device, queue, matmul, options.winograd)?) })
     }
 
     /// [`Engine::new`], and every pipeline a session can need, so that the first one opens without compiling anything.
@@ -91,7 +93,7 @@ impl Engine {
         mut on_progress: impl FnMut(PipelineProgress<'_>),
     ) -> Result<Self> {
         let engine = Self::new(device, queue, options)?;
-        let kernels = shaders::kernels(engine.gpu.matmul);
+        let kernels = shaders::kernels(engine.gpu.matmul, engine.gpu.winograd);
         let total = kernels.len();
         for (done, kernel) in kernels.iter().enumerate() {
             on_progress(PipelineProgress { done, total, kernel: &kernel.label() });

@@ -1,36 +1,11 @@
 //! A caller's device and queue, with the pipelines made on it so far.
 
+use super::kernels::{MatmulKernel, Winograd};
 use super::requirements::check_limits;
 use super::shaders::{self, Kernel};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-
-/// Which of the matrix product's shapes a device gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatmulKernel {
-    /// Tiles in workgroup memory: discrete, integrated and mobile GPUs.
-    Tiled,
-    /// Large register tiles, no workgroup memory: adapters that run shaders on a CPU.
-    Register,
-    /// The same, sharing rows within subgroups of exactly 8 invocations.
-    RegisterSubgroup8,
-}
-
-impl MatmulKernel {
-    /// The shape that suits a device without measuring.
-    pub fn for_device(device: &wgpu::Device) -> Self {
-        let info = device.adapter_info();
-        let subgroups_of_8 = device.features().contains(wgpu::Features::SUBGROUP)
-            && info.subgroup_min_size == 8
-            && info.subgroup_max_size == 8;
-        match info.device_type {
-            wgpu::DeviceType::Cpu if subgroups_of_8 => Self::RegisterSubgroup8,
-            wgpu::DeviceType::Cpu => Self::Register,
-            _ => Self::Tiled,
-        }
-    }
-}
 
 /// A device, its queue, and its compute pipelines. Pipelines are made once per kernel and shared by all models.
 pub(crate) struct Gpu {
@@ -38,14 +13,28 @@ pub(crate) struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub matmul: MatmulKernel,
+    pub winograd: Winograd,
+    /// Stands at bindings that a shader does not look at.
+    pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
 impl Gpu {
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, matmul: MatmulKernel) -> Result<Self> {
+    pub(crate) fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        matmul: MatmulKernel,
+        winograd: Winograd,
+    ) -> Result<Self> {
         let limits = device.limits();
         check_limits(&device.adapter_info().name, &limits)?;
-        Ok(Self { device, queue, limits, matmul, pipelines: Mutex::default() })
+        let unused = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("unused"),
+            size: 16,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
+        Ok(Self { device, queue, limits, matmul, winograd, unused, pipelines: Mutex::default() })
     }
 
     /// Runs calls that create something and turns what wgpu reports about them into an error.
@@ -75,6 +64,21 @@ impl Gpu {
         for (limit, available) in limits {
             if bytes > available {
                 return Err(Error::Limit { what: what.to_owned(), limit, required: bytes, available });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a texture of this size can be created.
+    pub(crate) fn check_texture(&self, what: &str, size: wgpu::Extent3d) -> Result<()> {
+        let sizes = [
+            ("max_texture_dimension_2d", size.width.max(size.height), self.limits.max_texture_dimension_2d),
+            ("max_texture_array_layers", size.depth_or_array_layers, self.limits.max_texture_array_layers),
+        ];
+        for (limit, required, available) in sizes {
+            if required > available {
+                let (required, available) = (required.into(), available.into());
+                return Err(Error::Limit { what: what.to_owned(), limit, required, available });
             }
         }
         Ok(())

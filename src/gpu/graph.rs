@@ -1,9 +1,11 @@
 //! The network as it is being written down: tensors without memory and the dispatches between them.
 
 use super::arena::{self, Lifetime};
+use super::row_texture;
 use super::schedule::{Schedule, Stage, Step};
 use super::{Gpu, Kernel};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 
 /// An activation, channels last: `[batch][height][width][channels]`, f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +68,15 @@ pub(crate) enum Binding<'a> {
     Write(Tensor),
     Constant(&'a wgpu::Buffer),
     Texture(&'a wgpu::TextureView),
+    /// A buffer the shader does not look at with these parameters.
+    Unused,
 }
 
 struct TensorInfo {
     label: String,
     bytes: u64,
+    /// Its size, when it is a row texture and not a buffer.
+    texture: Option<wgpu::Extent3d>,
     /// Steps at which it is first and last used; `None` until it is.
     used: Option<(usize, usize)>,
     /// Read or written from outside the schedule: shares its memory with nothing.
@@ -79,7 +85,13 @@ struct TensorInfo {
 
 enum Operand {
     Tensor(usize),
-    Constant(wgpu::Buffer),
+    Constant(Memory),
+}
+
+/// What holds a tensor or a constant on the GPU.
+#[derive(Clone)]
+enum Memory {
+    Buffer(wgpu::Buffer),
     Texture(wgpu::TextureView),
 }
 
@@ -130,8 +142,26 @@ impl<'a> Graph<'a> {
     pub(crate) fn tensor(&mut self, label: &str, [batch, height, width, channels]: [u32; 4]) -> Tensor {
         let tensor = Tensor { id: self.tensors.len(), batch, height, width, channels };
         let bytes = tensor.bytes() + self.fence;
-        self.tensors.push(TensorInfo { label: label.to_owned(), bytes, used: None, external: false });
+        self.tensors.push(TensorInfo { label: label.to_owned(), bytes, texture: None, used: None, external: false });
         tensor
+    }
+
+    /// The left operands `[matrices][rows][channels]` of matrix products: a row texture (`shaders/shared/row_texture.wgsl`)
+    /// where the device's kernel multiplies textures, otherwise a tensor like any other.
+    pub(crate) fn rows(&mut self, label: &str, [matrices, rows, channels]: [u32; 3]) -> Tensor {
+        let tensor = self.tensor(label, [matrices, rows, 1, channels]);
+        if self.gpu.matmul.reads_textures() {
+            let size = row_texture::size(matrices, rows, channels);
+            let info = &mut self.tensors[tensor.id];
+            info.texture = Some(size);
+            info.bytes = row_texture::bytes(size);
+        }
+        tensor
+    }
+
+    /// Whether a tensor is a row texture.
+    pub(crate) fn is_texture(&self, tensor: Tensor) -> bool {
+        self.tensors[tensor.id].texture.is_some()
     }
 
     /// A tensor that the outside writes before or reads after the schedule.
@@ -162,8 +192,9 @@ impl<'a> Graph<'a> {
         let operands = bindings
             .iter()
             .map(|binding| match binding {
-                Binding::Constant(buffer) => Operand::Constant((*buffer).clone()),
-                Binding::Texture(view) => Operand::Texture((*view).clone()),
+                Binding::Constant(buffer) => Operand::Constant(Memory::Buffer((*buffer).clone())),
+                Binding::Texture(texture) => Operand::Constant(Memory::Texture((*texture).clone())),
+                Binding::Unused => Operand::Constant(Memory::Buffer(self.gpu.unused.clone())),
                 Binding::Read(tensor) | Binding::Write(tensor) => {
                     let used = &mut self.tensors[tensor.id].used;
                     *used = Some(used.map_or((step, step), |(first, _)| (first, step)));
@@ -175,7 +206,7 @@ impl<'a> Graph<'a> {
         assert!(params.len() <= PARAMS_STRIDE, "{label}: parameters of {} bytes", params.len());
         let touched = bindings.iter().map(|binding| match binding {
             Binding::Read(tensor) | Binding::Write(tensor) => tensor.bytes() / 4,
-            Binding::Constant(_) | Binding::Texture(_) => 0,
+            Binding::Constant(_) | Binding::Texture(_) | Binding::Unused => 0,
         });
         let work = touched.sum();
         self.dispatches.push(Dispatch { label: label.to_owned(), kernel, params, operands, workgroups, work });
@@ -191,7 +222,10 @@ impl<'a> Graph<'a> {
     /// Checks what has been written down against the device's limits.
     pub(crate) fn check(&self) -> Result<()> {
         for tensor in &self.tensors {
-            self.gpu.check_buffer(&tensor.label, tensor.bytes)?;
+            match tensor.texture {
+                Some(size) => self.gpu.check_texture(&tensor.label, size)?,
+                None => self.gpu.check_buffer(&tensor.label, tensor.bytes)?,
+            }
         }
         let available = self.gpu.limits.max_compute_workgroups_per_dimension;
         for dispatch in &self.dispatches {
@@ -219,8 +253,7 @@ impl<'a> Graph<'a> {
                 _ => Lifetime { first: 0, last: end, bytes: tensor.bytes },
             })
             .collect();
-        let plan = arena::plan(&lifetimes);
-        let places = self.create_places(&plan, &lifetimes).await?;
+        let (memory, bytes) = self.create_memory(&lifetimes).await?;
         let params = self.create_params().await?;
 
         let mut pipelines = Vec::with_capacity(self.dispatches.len());
@@ -232,37 +265,58 @@ impl<'a> Graph<'a> {
             .guarded("bind groups", || {
                 let create = |(index, dispatch): (usize, &Dispatch)| {
                     let pipeline = pipelines[index].clone();
-                    let bind_group = self.bind(index, dispatch, &pipeline, &params, &places, &plan.place_of);
+                    let bind_group = self.bind(index, dispatch, &pipeline, &params, &memory);
                     let (label, workgroups, work) = (dispatch.label.clone(), dispatch.workgroups, dispatch.work);
                     Step { label, pipeline, bind_group, workgroups, work }
                 };
                 self.dispatches.iter().enumerate().map(create).collect()
             })
             .await?;
+        let buffer = |id: usize| match &memory[id] {
+            Memory::Buffer(buffer) => buffer.clone(),
+            Memory::Texture(_) => unreachable!("only kernels read and write row textures"),
+        };
         let stages = self
             .stages
             .iter()
-            .map(|(name, slice)| Stage {
-                name: name.clone(),
-                slice: *slice,
-                buffer: places[plan.place_of[slice.tensor.id]].clone(),
-            })
+            .map(|(name, slice)| Stage { name: name.clone(), slice: *slice, buffer: buffer(slice.tensor.id) })
             .collect();
-        let buffers = self.tensors.iter().enumerate();
-        let external = buffers
-            .filter(|(_, tensor)| tensor.external)
-            .map(|(id, _)| (id, places[plan.place_of[id]].clone()))
-            .collect();
-        Ok(Schedule { steps, stages, external, bytes: plan.place_bytes.iter().sum() })
+        let external =
+            (0..self.tensors.len()).filter(|&id| self.tensors[id].external).map(|id| (id, buffer(id))).collect();
+        Ok(Schedule { steps, stages, external, bytes })
     }
 
-    async fn create_places(&self, plan: &arena::Plan, lifetimes: &[Lifetime]) -> Result<Vec<wgpu::Buffer>> {
-        let mut places = Vec::with_capacity(plan.place_bytes.len());
-        for (place, &size) in plan.place_bytes.iter().enumerate() {
-            // Named after its largest tenant, so that an error names something the network's reader knows.
-            let tenants = (0..lifetimes.len()).filter(|&tensor| plan.place_of[tensor] == place);
-            let largest = tenants.max_by_key(|&tensor| lifetimes[tensor].bytes);
-            let label = largest.map_or("activations", |tensor| &self.tensors[tensor].label);
+    /// The memory of every tensor, and the bytes of all.
+    async fn create_memory(&self, lifetimes: &[Lifetime]) -> Result<(Vec<Memory>, u64)> {
+        let mut memory = vec![Memory::Buffer(self.gpu.unused.clone()); self.tensors.len()];
+        let mut bytes = 0;
+        // A texture only takes the place of one as wide, so that little of it is left over.
+        let mut kinds = BTreeMap::<Option<u32>, Vec<usize>>::new();
+        for (id, tensor) in self.tensors.iter().enumerate() {
+            kinds.entry(tensor.texture.map(|size| size.width)).or_default().push(id);
+        }
+        for ids in kinds.into_values() {
+            let plan = arena::plan(&ids.iter().map(|&id| lifetimes[id]).collect::<Vec<_>>());
+            for (place, &size) in plan.place_bytes.iter().enumerate() {
+                let of_place = |index: &usize| plan.place_of[*index] == place;
+                let tenants: Vec<usize> = (0..ids.len()).filter(of_place).map(|index| ids[index]).collect();
+                let (created, size) = self.create_place(&tenants, size).await?;
+                bytes += size;
+                for id in tenants {
+                    memory[id] = created.clone();
+                }
+            }
+        }
+        Ok((memory, bytes))
+    }
+
+    /// A place of `size` bytes, or a texture as large as the largest of its tenants in every dimension, and its bytes.
+    async fn create_place(&self, tenants: &[usize], size: u64) -> Result<(Memory, u64)> {
+        // Named after its largest tenant, so that an error names something the network's reader knows.
+        let largest = tenants.iter().max_by_key(|&&id| self.tensors[id].bytes);
+        let label = largest.map_or("activations", |&id| &self.tensors[id].label);
+        let extents = tenants.iter().filter_map(|&id| self.tensors[id].texture);
+        let Some(extent) = extents.reduce(row_texture::larger) else {
             let create = || {
                 self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some(label),
@@ -271,9 +325,11 @@ impl<'a> Graph<'a> {
                     mapped_at_creation: false,
                 })
             };
-            places.push(self.gpu.guarded(label, create).await?);
-        }
-        Ok(places)
+            return Ok((Memory::Buffer(self.gpu.guarded(label, create).await?), size));
+        };
+        let create = || row_texture::create(&self.gpu.device, label, extent, wgpu::TextureFormat::Rgba32Float);
+        let texture = self.gpu.guarded(label, create).await?;
+        Ok((Memory::Texture(row_texture::view(&texture)), row_texture::bytes(extent)))
     }
 
     /// All parameter blocks in one uniform buffer.
@@ -302,18 +358,21 @@ impl<'a> Graph<'a> {
         dispatch: &Dispatch,
         pipeline: &wgpu::ComputePipeline,
         params: &wgpu::Buffer,
-        places: &[wgpu::Buffer],
-        place_of: &[usize],
+        memory: &[Memory],
     ) -> wgpu::BindGroup {
-        let whole = |buffer, offset, size| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) })
+        let part = |buffer, offset, size| {
+            let size = wgpu::BufferSize::new(size);
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
         };
-        let block = whole(params, (index * PARAMS_STRIDE) as u64, PARAMS_STRIDE as u64);
+        let block = part(params, (index * PARAMS_STRIDE) as u64, PARAMS_STRIDE as u64);
         let operands = dispatch.operands.iter().map(|operand| match operand {
-            Operand::Constant(buffer) => buffer.as_entire_binding(),
-            Operand::Texture(view) => wgpu::BindingResource::TextureView(view),
-            // A place may be larger than its present tenant, and then larger than a binding may be.
-            Operand::Tensor(id) => whole(&places[place_of[*id]], 0, self.tensors[*id].bytes),
+            Operand::Constant(Memory::Buffer(buffer)) => buffer.as_entire_binding(),
+            Operand::Constant(Memory::Texture(texture)) => wgpu::BindingResource::TextureView(texture),
+            Operand::Tensor(id) => match &memory[*id] {
+                // A place may be larger than its present tenant, and then larger than a binding may be.
+                Memory::Buffer(buffer) => part(buffer, 0, self.tensors[*id].bytes),
+                Memory::Texture(texture) => wgpu::BindingResource::TextureView(texture),
+            },
         });
         let entries: Vec<_> = std::iter::once(block)
             .chain(operands)

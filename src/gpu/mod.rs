@@ -5,14 +5,16 @@ mod adapter;
 mod arena;
 mod device;
 mod graph;
+mod kernels;
 mod readback;
 mod requirements;
+pub(crate) mod row_texture;
 mod schedule;
 pub(crate) mod shaders;
 mod upload;
 
 pub use adapter::{adapters, open_adapter, open_device};
-pub use device::MatmulKernel;
+pub use kernels::{MatmulKernel, Winograd};
 pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
 
 pub(crate) use device::Gpu;

@@ -3,7 +3,7 @@
 //! Three directives, each alone on its line: `#import name` puts `shaders/shared/name.wgsl` there, once; `#ifdef NAME`
 //! .. `#else` .. `#endif` keeps one of two parts.
 
-use super::MatmulKernel;
+use super::{MatmulKernel, Winograd};
 use std::collections::BTreeSet;
 
 /// A shader, the names defined for its `#ifdef`s, and the values of its overridable constants: one compute pipeline.
@@ -19,6 +19,12 @@ impl Kernel {
     /// The shader as its file stands.
     pub(crate) fn new(shader: &'static str) -> Self {
         Self { shader, ..Self::default() }
+    }
+
+    /// The shader with those of the names defined that come with `true`.
+    pub(crate) fn with<const N: usize>(shader: &'static str, names: [(&'static str, bool); N]) -> Self {
+        let defines = names.into_iter().filter(|(_, defined)| *defined).map(|(name, _)| name).collect();
+        Self { shader, defines, constants: Vec::new() }
     }
 
     /// What tells this pipeline from every other.
@@ -37,30 +43,25 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adaptive_pool, avg_pool, blur, depthwise, distances, heat, lanczos_columns, lanczos_rows, matmul_register, matmul_tiled, max_pool, max_score, nearest, normalize,
-    pack_nchw, project, resize, resize_sum, resize_through, square_norm, upsample_map, winograd_input, winograd_output,
+    adaptive_pool, avg_pool, blur, depthwise, distances, heat, lanczos_columns, lanczos_rows, matmul_register, matmul_texture, matmul_tiled, max_pool, max_score,
+    nearest, normalize, pack_nchw, pack_rows, project, resize, resize_sum, resize_through, square_norm, upsample_map,
+    winograd2_input, winograd2_output, winograd4_input, winograd4_output,
 ];
 
 /// What shaders import.
-const SHARED: &[(&str, &str)] = sources!["shared/": activation, bilinear, lanczos, matmul];
+const SHARED: &[(&str, &str)] = sources!["shared/":
+    activation, bilinear, lanczos, matmul, matmul_params, matmul_rows, matmul_store, row_texture, winograd_patches, winograd_pixels,
+];
 
 /// Every set of names a shader is ever compiled with.
 const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("lanczos_columns", &[&[], &["TEXTURE"]]),
     ("matmul_tiled", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
-    (
-        "matmul_register",
-        &[
-            &[],
-            &["WEIGHTS_F16"],
-            &["CONVOLUTION"],
-            &["WEIGHTS_F16", "CONVOLUTION"],
-            &["SUBGROUP_8"],
-            &["WEIGHTS_F16", "SUBGROUP_8"],
-            &["CONVOLUTION", "SUBGROUP_8"],
-            &["WEIGHTS_F16", "CONVOLUTION", "SUBGROUP_8"],
-        ],
-    ),
+    ("matmul_register", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
+    ("matmul_texture", &[&[], &["WEIGHTS_F16"]]),
+    ("pack_rows", &[&[], &["CONVOLUTION"]]),
+    ("winograd2_input", &[&[], &["TEXTURE"]]),
+    ("winograd4_input", &[&[], &["TEXTURE"]]),
 ];
 
 /// Every shader with every set of names it is compiled with.
@@ -71,20 +72,17 @@ fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     })
 }
 
-/// The kernels of sessions on a device with this shape of matrix product; constants as models of the standard sizes have
-/// them.
-pub(crate) fn kernels(matmul: MatmulKernel) -> Vec<Kernel> {
-    let products = match matmul {
-        MatmulKernel::Tiled => "matmul_tiled",
-        MatmulKernel::Register | MatmulKernel::RegisterSubgroup8 => "matmul_register",
-    };
-    let subgroups = matmul == MatmulKernel::RegisterSubgroup8;
+/// The kernels of sessions on a device with these choices; constants as models of the standard sizes have them.
+pub(crate) fn kernels(matmul: MatmulKernel, winograd: Winograd) -> Vec<Kernel> {
+    let chosen = |family: &str, shader: &str, choice: &[&str]| !shader.starts_with(family) || choice.contains(&shader);
+    let textures = matmul.reads_textures();
     variants()
-        .filter(|(shader, defines)| {
-            // Painting heat is no part of the network; its pipeline depends on the target.
-            *shader != "heat" && !shader.starts_with("matmul_")
-                || (*shader == products && defines.contains(&"SUBGROUP_8") == subgroups)
-        })
+        .filter(|(shader, _)| chosen("matmul_", shader, &[matmul.shader()]))
+        .filter(|(shader, _)| chosen("winograd", shader, &winograd.shaders()))
+        .filter(|(shader, _)| chosen("pack_rows", shader, if textures { &["pack_rows"] } else { &[] }))
+        .filter(|(shader, defines)| *shader != winograd.shaders()[0] || defines.contains(&"TEXTURE") == textures)
+        // Painting heat is no part of the network; its pipeline depends on the target.
+        .filter(|(shader, _)| *shader != "heat")
         .map(|(shader, defines)| Kernel {
             defines: defines.to_vec(),
             constants: if shader == "nearest" { vec![("SORTED", 256.0)] } else { Vec::new() },

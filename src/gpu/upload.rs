@@ -1,9 +1,10 @@
 //! Constants on their way to the GPU.
 
-use super::Gpu;
+use super::{Gpu, row_texture};
 use crate::Result;
 
-/// Copies a model's constants into storage buffers, holding no more than one staging window of them in host memory.
+/// Copies a model's constants into storage buffers and textures, holding no more than one staging window of them in host
+/// memory.
 pub(crate) struct Uploader<'a> {
     gpu: &'a Gpu,
     staged: u64,
@@ -18,35 +19,99 @@ impl<'a> Uploader<'a> {
         Self { gpu, staged: 0, total: 0 }
     }
 
-    /// Bytes of all buffers made so far.
+    pub(crate) fn gpu(&self) -> &'a Gpu {
+        self.gpu
+    }
+
+    /// Bytes of everything made so far.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
+    /// A storage buffer with this contents.
     pub(crate) async fn buffer(&mut self, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
-        let size = bytes.len() as u64;
+        let buffer = self.create_buffer(label, bytes.len() as u64).await?;
+        self.write_buffer(label, &buffer, 0, bytes).await?;
+        Ok(buffer)
+    }
+
+    pub(crate) async fn create_buffer(&mut self, label: &str, size: u64) -> Result<wgpu::Buffer> {
         self.gpu.check_buffer(label, size)?;
-        let buffer = self
-            .gpu
-            .guarded(label, || {
-                self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some(label),
-                    size,
-                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                })
+        let create = || {
+            self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
             })
-            .await?;
+        };
+        self.total += size;
+        self.gpu.guarded(label, create).await
+    }
+
+    pub(crate) async fn write_buffer(
+        &mut self,
+        label: &str,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
         for (index, window) in bytes.chunks(WINDOW as usize).enumerate() {
-            let write = || self.gpu.queue.write_buffer(&buffer, index as u64 * WINDOW, window);
+            let write = || self.gpu.queue.write_buffer(buffer, offset + index as u64 * WINDOW, window);
             self.gpu.guarded(label, write).await?;
-            self.staged += window.len() as u64;
-            if self.staged >= WINDOW {
-                self.flush();
+            self.handed_over(window.len());
+        }
+        Ok(())
+    }
+
+    /// Matrices `[layers][height][width]` of texels.
+    pub(crate) async fn create_texture(
+        &mut self,
+        label: &str,
+        size: wgpu::Extent3d,
+        format: wgpu::TextureFormat,
+    ) -> Result<wgpu::TextureView> {
+        self.gpu.check_texture(label, size)?;
+        let create = || row_texture::create(&self.gpu.device, label, size, format);
+        let texture = self.gpu.guarded(label, create).await?;
+        let texel_bytes = u64::from(format.block_copy_size(None).unwrap_or_default());
+        self.total += texel_bytes * row_texture::texels(size);
+        Ok(row_texture::view(&texture))
+    }
+
+    /// Whole layers of `height` x `width` texels, from layer `first` on.
+    pub(crate) async fn write_texture(
+        &mut self,
+        label: &str,
+        texture: &wgpu::TextureView,
+        first: u32,
+        [height, width]: [u32; 2],
+        bytes: &[u8],
+    ) -> Result<()> {
+        let texture = texture.texture();
+        let row_bytes = width * texture.format().block_copy_size(None).unwrap_or_default();
+        let window_rows = (WINDOW as u32 / row_bytes).clamp(1, height);
+        for (layer, rows) in (first..).zip(bytes.chunks((row_bytes * height) as usize)) {
+            for (window, y) in rows.chunks((row_bytes * window_rows) as usize).zip((0..).step_by(window_rows as usize))
+            {
+                let origin = wgpu::Origin3d { x: 0, y, z: layer };
+                let target = wgpu::TexelCopyTextureInfo { origin, ..texture.as_image_copy() };
+                let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(row_bytes), ..Default::default() };
+                let extent =
+                    wgpu::Extent3d { width, height: window.len() as u32 / row_bytes, depth_or_array_layers: 1 };
+                let write = || self.gpu.queue.write_texture(target, window, layout, extent);
+                self.gpu.guarded(label, write).await?;
+                self.handed_over(window.len());
             }
         }
-        self.total += size;
-        Ok(buffer)
+        Ok(())
+    }
+
+    fn handed_over(&mut self, bytes: usize) {
+        self.staged += bytes as u64;
+        if self.staged >= WINDOW {
+            self.flush();
+        }
     }
 
     /// Waits until everything handed over so far has arrived. In a browser, which never lets a page wait, the queue

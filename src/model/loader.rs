@@ -1,6 +1,6 @@
 //! From tensors in files to constants on the GPU.
 
-use crate::gpu::{Gpu, Uploader};
+use crate::gpu::{Gpu, Uploader, Winograd};
 use crate::ops::{Algorithm, Conv2d, Depthwise, Geometry, Matrix};
 use crate::weights::{Weights, layout};
 use crate::{Error, Result};
@@ -31,20 +31,21 @@ impl<'a> Loader<'a> {
     }
 
     /// Matrices `[batch][depth][columns]`, packed as f16 if the model is loaded so.
-    pub(crate) async fn matrix(
-        &mut self,
-        label: &str,
-        values: &[f32],
-        [batch, depth, columns]: [u32; 3],
-    ) -> Result<Matrix> {
-        debug_assert_eq!(values.len(), batch as usize * depth as usize * columns as usize, "{label}");
-        let buffer = if self.f16 {
+    pub(crate) async fn matrix(&mut self, label: &str, values: &[f32], shape: [u32; 3]) -> Result<Matrix> {
+        let matrix = Matrix::new(&mut self.uploader, label, shape, self.f16).await?;
+        self.write(&matrix, label, 0, values).await?;
+        Ok(matrix)
+    }
+
+    /// Whole matrices from the `first` on.
+    async fn write(&mut self, matrix: &Matrix, label: &str, first: u32, values: &[f32]) -> Result<()> {
+        debug_assert!(values.len().is_multiple_of((matrix.depth * matrix.columns) as usize), "{label}");
+        if self.f16 {
             let halves = pack_f16(label, values)?;
-            self.uploader.buffer(label, bytemuck::cast_slice(&halves)).await?
+            matrix.write(&mut self.uploader, label, first, bytemuck::cast_slice(&halves)).await
         } else {
-            self.uploader.buffer(label, bytemuck::cast_slice(values)).await?
-        };
-        Ok(Matrix { buffer, batch, depth, columns, f16: self.f16 })
+            matrix.write(&mut self.uploader, label, first, bytemuck::cast_slice(values)).await
+        }
     }
 
     /// Values that stay f32: biases, norms, maps of constants.
@@ -105,23 +106,43 @@ impl<'a> Loader<'a> {
         geometry: Geometry,
     ) -> Result<Conv2d> {
         let [outputs, inputs, kernel, _] = shape;
-        let padded_inputs = inputs.next_multiple_of(4);
-        let (values, depth) = match geometry.algorithm() {
-            Algorithm::Winograd => (layout::winograd(&weight, outputs, inputs), inputs),
+        let label = format!("{name}.weight");
+        let algorithm = geometry.algorithm(self.uploader.gpu().winograd);
+        let matrix = match algorithm {
+            Algorithm::Winograd(winograd) => self.winograd(&label, winograd, &weight, [outputs, inputs]).await?,
             Algorithm::Pointwise | Algorithm::Implicit => {
-                (layout::rows_of_inputs(&weight, shape, padded_inputs), kernel * kernel * padded_inputs)
+                let padded_inputs = inputs.next_multiple_of(4);
+                let values = layout::rows_of_inputs(&weight, shape, padded_inputs);
+                // The file's values are no longer needed while the laid-out ones travel.
+                drop(weight);
+                let depth = kernel * kernel * padded_inputs;
+                self.matrix(&label, &values, [1, depth as u32, outputs as u32]).await?
             }
         };
-        // The file's values are no longer needed while the laid-out ones travel.
-        drop(weight);
-        let batch = values.len() / (depth * outputs);
-        let matrix_shape = [batch, depth, outputs].map(|n| n as u32);
-        let matrix = self.matrix(&format!("{name}.weight"), &values, matrix_shape).await?;
         let bias = match bias {
             Some(bias) => Some(self.vector(&format!("{name}.bias"), &bias).await?),
             None => None,
         };
-        Ok(Conv2d { geometry, matrix, bias })
+        Ok(Conv2d { geometry, algorithm, matrix, bias })
+    }
+
+    /// The transformed weights of a 3 x 3 convolution, one row of positions after another: all together they are up to four
+    /// times as large as the file's.
+    async fn winograd(
+        &mut self,
+        label: &str,
+        winograd: Winograd,
+        weight: &[f32],
+        [outputs, inputs]: [usize; 2],
+    ) -> Result<Matrix> {
+        let shape = [winograd.positions(), inputs as u32, outputs as u32];
+        let matrix = Matrix::new(&mut self.uploader, label, shape, self.f16).await?;
+        let side = winograd.tile() + 2;
+        for row in 0..side {
+            let values = layout::winograd_row(winograd, row as usize, weight, [outputs, inputs]);
+            self.write(&matrix, label, row * side, &values).await?;
+        }
+        Ok(matrix)
     }
 }
 

@@ -40,10 +40,9 @@ impl Residual<'_> {
         }
     }
 
-    /// What to bind; `unused` stands in where there is no residual.
-    pub(super) fn binding<'b>(&'b self, unused: &'b wgpu::Buffer) -> Binding<'b> {
+    pub(super) fn binding(&self) -> Binding<'_> {
         match self {
-            Self::None => Binding::Constant(unused),
+            Self::None => Binding::Unused,
             Self::Before(slice) | Self::After(slice) => Binding::Read(slice.tensor),
             Self::Constant { buffer, .. } => Binding::Constant(buffer),
         }
@@ -62,4 +61,8 @@ pub(crate) struct Epilogue<'a> {
 impl Epilogue<'_> {
     /// The sum as it is.
     pub(crate) const NONE: Self = Self { bias: None, activation: Activation::IDENTITY, residual: Residual::None };
+
+    pub(super) fn bias_binding(&self) -> Binding<'_> {
+        self.bias.map_or(Binding::Unused, Binding::Constant)
+    }
 }

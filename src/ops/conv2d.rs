@@ -3,11 +3,12 @@
 use super::activation::{Activation, Epilogue, Residual};
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
 use super::winograd;
-use crate::gpu::{Graph, Tensor};
+use crate::gpu::{Graph, Tensor, Winograd};
 
 /// A convolution with its weights in the layout its algorithm wants.
 pub(crate) struct Conv2d {
     pub geometry: Geometry,
+    pub algorithm: Algorithm,
     pub matrix: Matrix,
     pub bias: Option<wgpu::Buffer>,
 }
@@ -36,19 +37,19 @@ pub(crate) enum Algorithm {
     Pointwise,
     /// A matrix product whose rows are gathered on the way. Matrix `[kernel row][kernel column][in][out]`.
     Implicit,
-    /// Winograd's F(2x2, 3x3). Matrices `[16][in][out]`.
-    Winograd,
+    /// One of Winograd's. Matrices `[positions][in][out]`.
+    Winograd(Winograd),
 }
 
 impl Geometry {
     pub(crate) const POINTWISE: Self = Self { kernel: 1, stride: 1, padding: Padding::Even(0) };
     pub(crate) const SIDE_3: Self = Self { kernel: 3, stride: 1, padding: Padding::Even(1) };
 
-    /// What a convolution of this geometry runs as.
-    pub(crate) fn algorithm(&self) -> Algorithm {
+    /// What a convolution of this geometry runs as, 3 x 3 ones as `winograd`.
+    pub(crate) fn algorithm(&self, winograd: Winograd) -> Algorithm {
         match *self {
             Self::POINTWISE => Algorithm::Pointwise,
-            Self::SIDE_3 => Algorithm::Winograd,
+            Self::SIDE_3 => Algorithm::Winograd(winograd),
             _ => Algorithm::Implicit,
         }
     }
@@ -86,9 +87,9 @@ pub(crate) fn conv2d(
     let out = graph.tensor(label, [x.batch, height, width, conv.matrix.columns]);
     let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
     let product = Product { a: x.all(), input_floor, matrix: &conv.matrix, epilogue, out: out.all() };
-    match geometry.algorithm() {
+    match conv.algorithm {
         Algorithm::Pointwise => matmul(graph, label, &product),
-        Algorithm::Winograd => winograd::conv2d(graph, label, x, out, &product),
+        Algorithm::Winograd(kind) => winograd::conv2d(graph, label, kind, x, out, &product),
         Algorithm::Implicit => {
             debug_assert!(x.height == x.width || matches!(geometry.padding, Padding::Even(_)), "{label}");
             let gather = Gather {

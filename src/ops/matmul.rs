@@ -1,15 +1,64 @@
 //! Matrix products, `shaders/matmul_*.wgsl`.
 
 use super::activation::{Epilogue, Residual};
-use crate::gpu::{Binding, Graph, Kernel, MatmulKernel, Slice};
+use crate::Result;
+use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, Uploader};
 
 /// Constant matrices on the GPU, `[batch][depth][columns]`, f32 or packed f16.
 pub(crate) struct Matrix {
-    pub buffer: wgpu::Buffer,
+    pub values: Values,
     pub batch: u32,
     pub depth: u32,
     pub columns: u32,
     pub f16: bool,
+}
+
+/// Where the kernel of the device wants its right operand.
+pub(crate) enum Values {
+    Buffer(wgpu::Buffer),
+    /// A layer a matrix.
+    Texture(wgpu::TextureView),
+}
+
+impl Matrix {
+    /// Room for matrices, which [`Matrix::write`] fills.
+    pub(crate) async fn new(
+        uploader: &mut Uploader<'_>,
+        label: &str,
+        [batch, depth, columns]: [u32; 3],
+        f16: bool,
+    ) -> Result<Self> {
+        let values = if uploader.gpu().matmul.reads_textures() {
+            let size = wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: batch };
+            let format = if f16 { wgpu::TextureFormat::Rgba16Float } else { wgpu::TextureFormat::Rgba32Float };
+            Values::Texture(uploader.create_texture(label, size, format).await?)
+        } else {
+            let bytes_per_value = if f16 { 2 } else { 4 };
+            let size = bytes_per_value * u64::from(batch) * u64::from(depth) * u64::from(columns);
+            Values::Buffer(uploader.create_buffer(label, size).await?)
+        };
+        Ok(Self { values, batch, depth, columns, f16 })
+    }
+
+    /// Uploads whole matrices from the `first` on, whose values are f32 or packed f16 as the matrix is.
+    pub(crate) async fn write(&self, uploader: &mut Uploader<'_>, label: &str, first: u32, bytes: &[u8]) -> Result<()> {
+        match &self.values {
+            Values::Texture(texture) => {
+                uploader.write_texture(label, texture, first, [self.depth, self.columns / 4], bytes).await
+            }
+            Values::Buffer(buffer) => {
+                let matrix_bytes = buffer.size() / u64::from(self.batch);
+                uploader.write_buffer(label, buffer, u64::from(first) * matrix_bytes, bytes).await
+            }
+        }
+    }
+
+    fn binding(&self) -> Binding<'_> {
+        match &self.values {
+            Values::Buffer(buffer) => Binding::Constant(buffer),
+            Values::Texture(texture) => Binding::Texture(texture),
+        }
+    }
 }
 
 /// `out = epilogue(max(a, input_floor) * matrix)`. With a batch of matrices, `a` and `out` are as many equal runs of
@@ -80,17 +129,35 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     let Product { a, matrix, epilogue, out, .. } = product;
     debug_assert_eq!(out.channels, matrix.columns, "{label}");
     let params = params(product, gather.unwrap_or_default());
-    let (kernel, tile_rows, tile_columns) = variant(graph.gpu().matmul, matrix.f16, gather.is_some());
+    let kernel = graph.gpu().matmul;
+    let textures = kernel.reads_textures();
+    let rows = if textures && !graph.is_texture(a.tensor) {
+        pack_rows(graph, label, &params, a.tensor, matrix.batch, gather.is_some())
+    } else {
+        a.tensor
+    };
+    let names = [("WEIGHTS_F16", matrix.f16), ("CONVOLUTION", gather.is_some() && !textures)];
     let bindings = [
-        Binding::Read(a.tensor),
-        Binding::Constant(&matrix.buffer),
-        Binding::Constant(epilogue.bias.unwrap_or(&matrix.buffer)),
-        epilogue.residual.binding(&matrix.buffer),
+        Binding::Read(rows),
+        matrix.binding(),
+        epilogue.bias_binding(),
+        epilogue.residual.binding(),
         Binding::Write(out.tensor),
     ];
+    let [tile_rows, tile_columns] = kernel.tile();
     let workgroups = [matrix.columns.div_ceil(tile_columns), params.rows.div_ceil(tile_rows), matrix.batch];
-    graph.dispatch(label, kernel, &params, &bindings, workgroups);
+    graph.dispatch(label, Kernel::with(kernel.shader(), names), &params, &bindings, workgroups);
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
+}
+
+/// The left operand as the row texture that `matmul_texture` reads.
+fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, a: Tensor, batch: u32, gathered: bool) -> Tensor {
+    let label = format!("{label}.rows");
+    let rows = graph.rows(&label, [batch, params.rows, 4 * params.depth]);
+    let kernel = Kernel::with("pack_rows", [("CONVOLUTION", gathered)]);
+    let workgroups = [params.depth.div_ceil(8), params.rows.div_ceil(8), batch];
+    graph.dispatch(&label, kernel, params, &[Binding::Read(a), Binding::Write(rows)], workgroups);
+    rows
 }
 
 fn params(product: &Product<'_>, gather: Gather) -> Params {
@@ -122,16 +189,4 @@ fn params(product: &Product<'_>, gather: Gather) -> Params {
         input_floor: *input_floor,
         gather,
     }
-}
-
-/// The kernel for a device, with the rows and columns of the output one of its workgroups computes.
-fn variant(shape: MatmulKernel, f16: bool, gathered: bool) -> (Kernel, u32, u32) {
-    let (shader, subgroups, rows, columns) = match shape {
-        MatmulKernel::Tiled => ("matmul_tiled", false, 64, 64),
-        MatmulKernel::Register => ("matmul_register", false, 32, 64),
-        MatmulKernel::RegisterSubgroup8 => ("matmul_register", true, 32, 64),
-    };
-    let names = [("WEIGHTS_F16", f16), ("CONVOLUTION", gathered), ("SUBGROUP_8", subgroups)];
-    let defines = names.into_iter().filter(|(_, defined)| *defined).map(|(name, _)| name).collect();
-    (Kernel { shader, defines, constants: Vec::new() }, rows, columns)
 }

@@ -1,13 +1,9 @@
-//! 3 x 3 convolutions by Winograd's F(2x2, 3x3), `shaders/winograd_*.wgsl`: 2.25 times fewer multiplications, at a
-//! rounding error no larger than the direct sum's.
+//! 3 x 3 convolutions by Winograd's algorithms, `shaders/winograd*.wgsl`.
 
 use super::activation::Epilogue;
 use super::groups_of_64;
 use super::matmul::{Product, matmul};
-use crate::gpu::{Binding, Graph, Kernel, Tensor};
-
-/// Positions of a transformed patch.
-const POSITIONS: u32 = 16;
+use crate::gpu::{Binding, Graph, Kernel, Tensor, Winograd};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -17,7 +13,7 @@ struct InputParams {
     channels: u32,
     tiles_down: u32,
     tiles_across: u32,
-    plane: u32,
+    tiles: u32,
     input_floor: f32,
 }
 
@@ -29,7 +25,7 @@ struct OutputParams {
     channels: u32,
     tiles_down: u32,
     tiles_across: u32,
-    plane: u32,
+    tiles: u32,
     has_bias: u32,
     residual_kind: u32,
     slope: f32,
@@ -38,31 +34,37 @@ struct OutputParams {
 
 /// Fills `out` from `x`, whose matrices and epilogue `convolution` names. Residuals must be whole tensors of `out`'s
 /// shape.
-pub(super) fn conv2d(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tensor, convolution: &Product<'_>) {
+pub(super) fn conv2d(
+    graph: &mut Graph<'_>,
+    label: &str,
+    winograd: Winograd,
+    x: Tensor,
+    out: Tensor,
+    convolution: &Product<'_>,
+) {
     let Product { input_floor, matrix, epilogue, .. } = convolution;
-    let (tiles_down, tiles_across) = (x.height.div_ceil(2), x.width.div_ceil(2));
+    let [tiles_down, tiles_across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
     let tiles = x.batch * tiles_down * tiles_across;
-    let rows = x.batch * tiles_down;
+    let positions = winograd.positions();
+    let [input_shader, output_shader] = winograd.shaders();
+    // One invocation a patch and vec4 of channels.
+    let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / 4), x.batch * tiles_down, 1];
 
-    let patches = graph.tensor(&format!("{label}.patches"), [POSITIONS, tiles, 1, x.channels]);
+    let patches = graph.rows(&format!("{label}.patches"), [positions, tiles, x.channels]);
     let params = InputParams {
         height: x.height,
         width: x.width,
         channels: x.channels / 4,
         tiles_down,
         tiles_across,
-        plane: tiles * x.channels / 4,
+        tiles,
         input_floor: *input_floor,
     };
-    graph.dispatch(
-        &format!("{label}.input"),
-        Kernel::new("winograd_input"),
-        &params,
-        &[Binding::Read(x), Binding::Write(patches)],
-        [groups_of_64(tiles_across * params.channels), rows, 1],
-    );
+    let kernel = Kernel::with(input_shader, [("TEXTURE", graph.is_texture(patches))]);
+    let bindings = [Binding::Read(x), Binding::Write(patches)];
+    graph.dispatch(&format!("{label}.input"), kernel, &params, &bindings, workgroups(x.channels));
 
-    let products = graph.tensor(&format!("{label}.products"), [POSITIONS, tiles, 1, out.channels]);
+    let products = graph.tensor(&format!("{label}.products"), [positions, tiles, 1, out.channels]);
     let (a, out_products) = (patches.all(), products.all());
     let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out_products };
     matmul(graph, &format!("{label}.product"), &product);
@@ -73,18 +75,13 @@ pub(super) fn conv2d(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tensor,
         channels: out.channels / 4,
         tiles_down,
         tiles_across,
-        plane: tiles * out.channels / 4,
+        tiles,
         has_bias: epilogue.bias.is_some().into(),
         residual_kind: epilogue.residual.kind(),
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
     };
-    let bindings = [
-        Binding::Read(products),
-        Binding::Constant(epilogue.bias.unwrap_or(&matrix.buffer)),
-        epilogue.residual.binding(&matrix.buffer),
-        Binding::Write(out),
-    ];
-    let workgroups = [groups_of_64(tiles_across * params.channels), rows, 1];
-    graph.dispatch(&format!("{label}.output"), Kernel::new("winograd_output"), &params, &bindings, workgroups);
+    let bindings = [Binding::Read(products), epilogue.bias_binding(), epilogue.residual.binding(), Binding::Write(out)];
+    let kernel = Kernel::new(output_shader);
+    graph.dispatch(&format!("{label}.output"), kernel, &params, &bindings, workgroups(out.channels));
 }

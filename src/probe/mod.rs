@@ -78,14 +78,14 @@ fn verdict(operation: &str, case: Result<Case>) -> Result<KernelCheck> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{MatmulKernel, open_device, shaders};
+    use crate::gpu::{MatmulKernel, Winograd, open_device, shaders};
     use pollster::block_on;
     use std::collections::BTreeSet;
 
     fn gpu(matmul: Option<MatmulKernel>) -> Gpu {
         let (device, queue) = block_on(open_device(None)).expect("an adapter");
         let matmul = matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-        Gpu::new(device, queue, matmul).expect("the adapter was checked")
+        Gpu::new(device, queue, matmul, Winograd::default()).expect("the adapter was checked")
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
             let name = |label: &str| label.split('[').next().unwrap_or_default().to_owned();
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
-            let missing: Vec<String> = shaders::kernels(gpu.matmul)
+            let missing: Vec<String> = shaders::kernels(gpu.matmul, gpu.winograd)
                 .iter()
                 .map(|kernel| name(&kernel.label()))
                 .filter(|kernel| !tested.contains(kernel))

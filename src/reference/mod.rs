@@ -44,8 +44,8 @@ pub use resize_sum::resize_sum;
 pub use resize_through::resize_through;
 pub use square_norm::square_norm;
 pub use upsample_map::upsample_map;
-pub use winograd_input::winograd_input;
-pub use winograd_output::winograd_output;
+pub use winograd_input::{winograd2_input, winograd4_input};
+pub use winograd_output::{winograd2_output, winograd4_output};
 
 /// Feature maps, channels last: `[batch][height][width][channels]`.
 #[derive(Clone, Debug, PartialEq)]

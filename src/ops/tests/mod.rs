@@ -8,7 +8,7 @@ mod products;
 mod selection;
 
 use super::Matrix;
-use crate::gpu::{Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, open_device};
+use crate::gpu::{Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, Winograd, open_device};
 use crate::probe::cases;
 use crate::probe::harness::{self, Case, FENCE, SENTINEL, input, is_close, random_maps, values};
 use crate::reference::Maps;
@@ -19,14 +19,14 @@ use std::sync::OnceLock;
 /// The device all tests share, with the shape of matrix product that suits it.
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| gpu_with(None))
+    GPU.get_or_init(|| gpu_with(None, Winograd::default()))
 }
 
-fn gpu_with(matmul: Option<MatmulKernel>) -> Gpu {
+fn gpu_with(matmul: Option<MatmulKernel>, winograd: Winograd) -> Gpu {
     let (device, queue) = block_on(open_device(None))
         .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
     let matmul = matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-    Gpu::new(device, queue, matmul).expect("the adapter was checked")
+    Gpu::new(device, queue, matmul, winograd).expect("the adapter was checked")
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -52,8 +52,12 @@ fn matrix(gpu: &Gpu, values: &[f32], [batch, depth, columns]: [u32; 3], f16: boo
     let mut uploader = Uploader::new(gpu);
     let halves: Vec<half::f16> = values.iter().map(|&value| half::f16::from_f32(value)).collect();
     let bytes: &[u8] = if f16 { bytemuck::cast_slice(&halves) } else { bytemuck::cast_slice(values) };
-    let buffer = block_on(uploader.buffer("matrix", bytes)).expect("small enough");
-    Matrix { buffer, batch, depth, columns, f16 }
+    block_on(async {
+        let matrix = Matrix::new(&mut uploader, "matrix", [batch, depth, columns], f16).await?;
+        matrix.write(&mut uploader, "matrix", 0, bytes).await?;
+        Ok::<_, crate::Error>(matrix)
+    })
+    .expect("small enough")
 }
 
 fn vector(gpu: &Gpu, values: &[f32]) -> wgpu::Buffer {

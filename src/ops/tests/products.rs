@@ -1,18 +1,21 @@
 //! Matrix products and convolutions, in every shape of the kernel.
 
 use super::*;
-use crate::ops::{self, Activation, Conv2d, Depthwise, Epilogue, Geometry, Padding, Product, Residual, depthwise};
+use crate::ops::{
+    self, Activation, Algorithm, Conv2d, Depthwise, Epilogue, Geometry, Padding, Product, Residual, depthwise,
+};
 use crate::reference::{self, Window};
 use crate::weights::layout;
 
-/// One device for each shape of matrix product it can run.
+/// One device for each shape of matrix product it can run and each of Winograd's algorithms.
 fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
         let own = gpu().matmul;
         let shapes = [MatmulKernel::Tiled, MatmulKernel::Register];
-        let others = shapes.into_iter().chain((own == MatmulKernel::RegisterSubgroup8).then_some(own));
-        others.map(|shape| gpu_with(Some(shape))).collect()
+        let shapes = shapes.into_iter().chain((own == MatmulKernel::RegisterTexture).then_some(own));
+        let winograds = [Winograd::F2x2, Winograd::F4x4];
+        shapes.flat_map(|shape| winograds.map(|winograd| gpu_with(Some(shape), winograd))).collect()
     })
 }
 
@@ -28,7 +31,7 @@ struct Choices {
 }
 
 fn choices() -> impl Strategy<Value = Choices> {
-    (0..3_usize, any::<bool>(), any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
+    (0..6_usize, any::<bool>(), any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
         |(shape, f16, bias, residual, activation, floor)| Choices { shape, f16, bias, residual, activation, floor },
     )
 }
@@ -150,24 +153,27 @@ proptest! {
         };
         let x = random_maps([batch, height, width, inputs], seed);
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
-        // Winograd's transform divides by 4; multiples of 1/64 below 1 stay exact in f16.
+        // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16; F(4x4) divides by other numbers.
         let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
+        let algorithm = geometry.algorithm(gpu.winograd);
+        let choices = Choices { f16: choices.f16 && algorithm != Algorithm::Winograd(Winograd::F4x4), ..choices };
         let bias = values(outputs as usize, seed + 2);
         let [out_height, out_width] = window.out.map(|n| n as u32);
         let residual = random_maps([batch, out_height, out_width, outputs], seed + 3);
         let choices = Choices { residual: choices.residual % 3, ..choices };
 
-        let laid_out = match geometry.algorithm() {
-            ops::Algorithm::Winograd => layout::winograd(&weight, shape[0], shape[1]),
-            _ => layout::rows_of_inputs(&weight, shape, shape[1]),
-        };
-        let (positions, depth) = match geometry.algorithm() {
-            ops::Algorithm::Winograd => (16, inputs),
-            _ => (1, kernel * kernel * inputs),
+        let (laid_out, positions, depth) = match algorithm {
+            Algorithm::Winograd(winograd) => {
+                let rows = 0..winograd.tile() as usize + 2;
+                let row = |row| layout::winograd_row(winograd, row, &weight, [shape[0], shape[1]]);
+                (rows.flat_map(row).collect(), winograd.positions(), inputs)
+            }
+            _ => (layout::rows_of_inputs(&weight, shape, shape[1]), 1, kernel * kernel * inputs),
         };
         let bias_buffer = vector(gpu, &bias);
         let conv = Conv2d {
             geometry,
+            algorithm,
             matrix: matrix(gpu, &laid_out, [positions, depth, outputs], choices.f16),
             bias: choices.bias.then(|| bias_buffer.clone()),
         };
@@ -214,22 +220,4 @@ proptest! {
         let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));
         assert_close(&found, &truth.values, 1e-5);
     }
-}
-
-/// The transforms of Winograd's algorithm on their own: with the products between them they are a convolution.
-#[test]
-fn winograd_twins_are_a_convolution() {
-    let x = random_maps([2, 5, 7, 4], 1);
-    let weight = values(8 * 4 * 9, 2);
-    let patches = reference::winograd_input(&x);
-    let matrices = layout::winograd(&weight, 8, 4);
-    let tiles = 2 * 3 * 4;
-    let products: Vec<f32> = (0..16)
-        .flat_map(|i| {
-            reference::matmul(&patches[i * tiles * 4..][..tiles * 4], &matrices[i * 32..][..32], [tiles, 4, 8])
-        })
-        .collect();
-    let found = reference::winograd_output(&products, [2, 5, 7, 8]);
-    let truth = reference::conv2d(&x, &weight, None, Window::even(3, 1, 1, [5, 7]));
-    assert_close(&found.values, &truth.values, 1e-6);
 }

@@ -1,0 +1,37 @@
+// The operands of a matrix product, for every kernel that has part in it.
+//
+//   out[z][m][n] = activation(sum_k A[z][m][k] * B[z][k][n] + bias[n] + residual) (+ residual)
+//
+// Rows of A are pixels and rows of B input channels, so a 1 x 1 convolution is one such product. Strides, offsets and
+// columns count vec4s; depth is K / 4.
+struct Params {
+    rows: u32,
+    columns: u32,
+    depth: u32,
+    a_offset: u32,
+    a_stride: u32,
+    a_batch: u32,
+    b_batch: u32,
+    out_offset: u32,
+    out_stride: u32,
+    out_batch: u32,
+    has_bias: u32,
+    residual_kind: u32,
+    residual_offset: u32,
+    residual_stride: u32,
+    residual_rows: u32,
+    slope: f32,
+    ceiling: f32,
+    // Least value A is read as: 0 applies a relu on the way in, the lowest float leaves A as it is.
+    input_floor: f32,
+    in_height: u32,
+    in_width: u32,
+    in_channels: u32,
+    out_height: u32,
+    out_width: u32,
+    kernel: u32,
+    stride: u32,
+    padding: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;

@@ -1,0 +1,72 @@
+// What the output transforms of Winograd's algorithms share: reading the products of a patch, and bias, activation and
+// residual as in shared/matmul.wgsl on the way out.
+//
+//   products  [positions][batch * tiles_down * tiles_across][channels] vec4s
+//   bias      [channels] vec4s, if there is one
+//   residual  [batch][height][width][channels] vec4s
+//   out       [batch][height][width][channels] vec4s
+#import activation
+
+struct Params {
+    height: u32,
+    width: u32,
+    channels: u32,
+    tiles_down: u32,
+    tiles_across: u32,
+    // Patches of all images.
+    tiles: u32,
+    has_bias: u32,
+    residual_kind: u32,
+    slope: f32,
+    ceiling: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> products: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
+
+// 4 channels of a patch.
+struct Place {
+    image: u32,
+    // Of the upper left output pixel.
+    y: u32,
+    column: u32,
+    channel: u32,
+    tile: u32,
+}
+
+// The place of an invocation of a grid of (tiles_across * channels) x (batch * tiles_down).
+fn place_of(id: vec3<u32>, tile_size: u32) -> Place {
+    let channel = id.x % params.channels;
+    let tile_x = id.x / params.channels;
+    let y = tile_size * (id.y % params.tiles_down);
+    return Place(id.y / params.tiles_down, y, tile_size * tile_x, channel, id.y * params.tiles_across + tile_x);
+}
+
+fn load(place: Place, position: u32) -> vec4<f32> {
+    return products[(position * params.tiles + place.tile) * params.channels + place.channel];
+}
+
+// Outside the output it does nothing.
+fn store(place: Place, down: u32, right: u32, sum: vec4<f32>) {
+    let y = place.y + down;
+    let column = place.column + right;
+    if y >= params.height || column >= params.width {
+        return;
+    }
+    let index = ((place.image * params.height + y) * params.width + column) * params.channels + place.channel;
+    var value = sum;
+    if params.has_bias != 0u {
+        value += bias[place.channel];
+    }
+    if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
+        value += residual[index];
+    }
+    value = activate(value, params.slope, params.ceiling);
+    if params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
+        value += residual[index];
+    }
+    out[index] = value;
+}
