@@ -3,6 +3,7 @@
 import argparse
 import csv
 import dataclasses
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcsnet import anomalies, bundle, evaluate, export, generate, preprocess, train
+from pcsnet import accuracy, anomalies, bundle, evaluate, export, generate, preprocess, release, train
 from pcsnet.config import DESCRIPTORS, ModelConfig
 from pcsnet.errors import PcsnetError
 from pcsnet.randomise import random_model
+from pcsnet.recipes import RECIPES
 from pcsnet.train import Settings
 
 
@@ -75,35 +77,30 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True)
 
     defaults = Settings()
+
+    def with_training(sub):
+        sub.add_argument("--backbone", required=True, help="as for export")
+        sub.add_argument("--category", default="", help="a category of MVTec AD or MPDD chooses the pseudo-anomalies "
+                         "and the descriptor of the paper's recipe")
+        sub.add_argument("--descriptor", choices=DESCRIPTORS, help="rotation is the paper's for parts at any angle "
+                         "(default: plain, or the category's in the paper's recipe)")
+        sub.add_argument("--fit", choices=preprocess.FITS, default=defaults.fit,
+                         help="crop the centre, or stretch the whole image (default: crop)")
+        sub.add_argument("--recipe", choices=RECIPES, default=defaults.recipe, help="held-out is ours, paper the "
+                         "paper's, authors the paper's with the AFS loss of its authors' code (default: %(default)s)")
+        sub.add_argument("--epochs", type=positive, help="default: the recipe's")
+        sub.add_argument("--batch", type=int, default=defaults.batch, help="default: %(default)s")
+        sub.add_argument("--width", type=positive, help="decoder channels (default: half of the features)")
+        sub.add_argument("--grid", type=positive, help="side of the grid of positions (default: 64); prototypes and "
+                         "bins follow, half the side costs a sixth of the time")
+        sub.add_argument("--nearest", type=positive, help="prototype distances kept per position (default: 200)")
+
     sub = command("train", train_model, "train on a few normal images")
     sub.add_argument("folder", help="MVTec AD layout (train/good), or a plain folder of normal images")
-    sub.add_argument("--backbone", required=True, help="as for export")
+    with_training(sub)
     sub.add_argument("--out", required=True, help="model file to write")
-    sub.add_argument("--category", default="", help="a category of MVTec AD or MPDD chooses its pseudo-anomalies and "
-                     "descriptor (default: one large rectangle, plain)")
-    sub.add_argument("--descriptor", choices=DESCRIPTORS, help="rotation is for parts that lie at any angle")
-    sub.add_argument("--fit", choices=preprocess.FITS, default=defaults.fit,
-                     help="crop the centre, or stretch the whole image (default: crop)")
     sub.add_argument("--shots", type=int, default=defaults.shots, help="normal images (default: %(default)s)")
     sub.add_argument("--seed", type=int, default=defaults.seed)
-    sub.add_argument("--epochs", type=int, default=defaults.epochs, help="default: %(default)s")
-    sub.add_argument("--batch", type=int, default=defaults.batch, help="default: %(default)s")
-    sub.add_argument("--adaptor-rate", type=float, default=defaults.adaptor_rate,
-                     help="learning rate (default: %(default)s)")
-    sub.add_argument("--cas-rate", type=float, default=defaults.cas_rate, help="learning rate (default: %(default)s)")
-    sub.add_argument("--afs", choices=("paper", "authors"), default=defaults.afs,
-                     help="the paper's AFS loss, or what the authors' code computes")
-    sub.add_argument("--scale", action="store_true", help="bring every feature channel to unit deviation first")
-    sub.add_argument("--varied", action="store_true", help="also spots, scratches and small rectangles as "
-                     "pseudo-anomalies; what the category asks for is not heeded")
-    sub.add_argument("--augment", action="store_true", help="mirror, shift and brighten the images at random; for "
-                     "parts of which all this is normal")
-    sub.add_argument("--warm-up", type=int, default=defaults.warm_up, metavar="EPOCHS",
-                     help="let the decoder's learning rate grow this long")
-    sub.add_argument("--width", type=int, help="decoder channels (default: half of the features)")
-    sub.add_argument("--grid", type=positive, help="side of the grid of positions (default: 64); prototypes and bins "
-                     "follow, half the side costs a sixth of the time")
-    sub.add_argument("--nearest", type=positive, help="prototype distances kept per position (default: 200)")
     sub.add_argument("--restart", action="store_true", help="ignore the checkpoint of an interrupted run")
     sub.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
 
@@ -116,6 +113,22 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--every", type=positive, default=1, metavar="N", help="take every Nth test image only, for a "
                      "quick look")
     sub.add_argument("--json", help="file for the rows")
+
+    sub = command("release", release_model, "make the file to ship: one file, float16, with threshold and colour scale")
+    sub.add_argument("folder", help="normal images to calibrate with (those of the training are left out)")
+    sub.add_argument("--model", action="append", required=True, help="model file; repeat for one in parts")
+    sub.add_argument("--out", required=True)
+
+    sub = command("accuracy", measure_accuracy, "train and evaluate with several draws of shots, and print a table")
+    sub.add_argument("folder", help="MVTec AD layout")
+    with_training(sub)
+    sub.add_argument("--shots", type=positive, nargs="+", default=[defaults.shots], help="one or several numbers")
+    sub.add_argument("--seeds", type=positive, default=3, help="draws of shots for each (default: %(default)s)")
+    sub.add_argument("--every", type=positive, default=1, metavar="N", help="take every Nth test image only")
+    sub.add_argument("--out", required=True, help="JSON lines file of the runs; those in it are not run again")
+
+    sub = command("tables", print_tables, "print the tables of files of runs that `accuracy` wrote")
+    sub.add_argument("files", nargs="+")
 
     sub = command("generate", generate_pictures, "draw pictures of a machined part, sound and with defects, to try "
                   "everything on")
@@ -180,21 +193,46 @@ def export_weights(options) -> None:
 
 
 def train_model(options) -> None:
-    name, backbone = export.read_backbone(options.backbone)
-    config = ModelConfig.by_name(name, options.descriptor or anomalies.descriptor_of(options.category))
-    config = resized(config, options.grid, options.nearest, options.width)
-    if options.category and options.category not in anomalies.CATEGORIES:
-        print(f"category {options.category} is not in the authors' table: one large rectangle as pseudo-anomaly, "
-              f"{config.descriptor} descriptor")
-    settings = Settings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)})
+    _, backbone, config, settings = training(options, shots=options.shots, seed=options.seed)
     train.train(options.folder, config, backbone, settings, options.out, options.device, options.restart)
     print(f"{options.out}: trained on {settings.shots} images")
 
 
+def training(options, **more) -> tuple:
+    """(backbone's name, its tensors, sizes, settings) as `with_training`'s options say."""
+    name, backbone = export.read_backbone(options.backbone)
+    # Our recipe was measured to do better with plain descriptors, whatever the category.
+    usual = "plain" if options.recipe == "held-out" else anomalies.descriptor_of(options.category)
+    config = ModelConfig.by_name(name, options.descriptor or usual)
+    config = resized(config, options.grid, options.nearest, options.width)
+    settings = Settings(category=options.category, fit=options.fit, recipe=options.recipe, epochs=options.epochs,
+                        batch=options.batch, **more)
+    return name, backbone, config, settings
+
+
+def release_model(options) -> None:
+    added = release.release(options.model, options.folder, options.out)
+    content = Path(options.out).read_bytes()
+    print(f"{options.out}: {len(content) / 1e6:.2f} MB, sha256 {hashlib.sha256(content).hexdigest()}")
+    print("".join(f"{key} {value}\n" for key, value in added.items()), end="")
+
+
+def measure_accuracy(options) -> None:
+    name, backbone, config, settings = training(options)
+    accuracy.run_all(options.folder, config, name, backbone, options.shots, options.seeds, settings, options.out,
+                     options.every)
+    print(accuracy.tables(accuracy.read_runs([options.out])))
+
+
+def print_tables(options) -> None:
+    print(accuracy.tables(accuracy.read_runs(options.files)))
+
+
 def resized(config: ModelConfig, grid=None, nearest=None, width=None) -> ModelConfig:
-    """The configuration with other sizes where given; one prototype per position, bins in proportion to the grid."""
-    if grid:
-        bins = tuple(max(1, b * grid // config.grid) for b in config.bins)
+    """The configuration with other sizes where given; one prototype per position, bins from the grid down by halves."""
+    if grid and grid != config.grid:
+        # The finest bin is the grid itself, which costs the decoder no sharpness.
+        bins = tuple(max(1, grid >> n) for n in range(len(config.bins)))
         config = dataclasses.replace(config, grid=grid, prototypes=grid**2, bins=bins)
     config = dataclasses.replace(config, nearest=nearest or config.nearest, width=width or config.width)
     config.validate()

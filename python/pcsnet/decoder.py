@@ -12,7 +12,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        width, self.bins = config.width, config.bins
+        width, self.bins, self.nearest = config.width, config.bins, config.nearest
         self.corr_conv = nn.ModuleList(_conv1(config.guide + config.nearest, width) for _ in self.bins)
         self.alpha_conv = nn.ModuleList(_conv1(2 * width, width) for _ in self.bins[1:])
         self.beta_conv = nn.ModuleList(_two_conv3(width) for _ in self.bins)
@@ -38,6 +38,29 @@ class Decoder(nn.Module):
         f = stages["cas_final"] = self.res2(f) + f
         stages["cas_logits64"] = self.cls(f)
         return stages
+
+    @torch.no_grad()
+    def start_from_distance(self, slope: float, offset: float) -> None:
+        """Makes the logits `slope * distance to the nearest prototype + offset`, so that training starts from what the
+        distance alone knows instead of from noise.
+
+        The distance travels in channel 0: past the residual branches, which add nothing to it, and through the finest
+        bin alone. The last convolution reads no other channel yet; the others keep PyTorch's initialisation.
+        """
+        for conv in self.corr_conv:
+            guide = conv[0].weight.shape[1] - self.nearest
+            conv[0].weight[0] = 0
+            conv[0].weight[0, guide] = 1
+        # Distances are never negative, so every ReLU lets them pass.
+        for last in [*(conv[0] for conv in self.alpha_conv), *(conv[2] for conv in self.beta_conv), self.res2[2]]:
+            last.weight[0] = 0
+        self.res1[0].weight[0] = 0
+        self.res1[0].weight[0, 0] = 1
+        self.cls[0].weight[0] = 0
+        self.cls[0].weight[0, 0, 1, 1] = 1
+        self.cls[3].weight.zero_()
+        self.cls[3].weight[0, 0] = slope
+        self.cls[3].bias.fill_(offset)
 
 
 def resize(x: Tensor, side: int) -> Tensor:

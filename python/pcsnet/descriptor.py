@@ -1,5 +1,7 @@
 """Prototypical feature adaption (PFA, section III-B of the paper): features -> descriptors -> prototype distances."""
 
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,6 +46,12 @@ class Descriptor(nn.Module):
             levels.append(F.interpolate(x, (self.grid, self.grid), mode="bilinear", align_corners=False))
         return torch.cat(levels, dim=1)
 
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Makes phi the averaged features themselves; of a rotation descriptor, the narrowed ones."""
+        for level in (1, 2, 3):
+            getattr(self, f"layer_{level}").start_as_identity()
+
     def _narrow(self, x: Tensor, suffix: str) -> Tensor:
         def part(name):
             return getattr(self, f"{name}{suffix}")
@@ -66,14 +74,23 @@ class CoordConv(nn.Module):
         z = (2 * columns / max(x.shape[3] - 1, 1) - 1).view(1, 1, 1, -1).expand(x.shape[0], 1, *x.shape[2:])
         return self.conv(torch.cat([x, y, z], dim=1))
 
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Hands the input on; the coordinates do not count yet."""
+        channels = self.conv.weight.shape[0]
+        self.conv.weight.zero_()
+        self.conv.weight[:, :channels, 0, 0] = torch.eye(channels)
+        self.conv.bias.zero_()
 
-def nearest_distances(phi: Tensor, prototypes: Tensor, k: int) -> Tensor:
+
+def nearest_distances(phi: Tensor, prototypes: Tensor, k: int, excluded: Optional[Tensor] = None) -> Tensor:
     """The k smallest Euclidean distances of each position to the prototypes, ascending.
 
-    phi: N x D x G x G, prototypes: D x P -> N x k x G x G.
+    phi: N x D x G x G, prototypes: D x P -> N x k x G x G. excluded: N x P bool, prototypes an image is not compared
+    with; at least k must remain.
     """
     n, _, rows, columns = phi.shape
-    nearest = NearestSquares.apply(phi.flatten(2).transpose(1, 2).contiguous(), prototypes, k)
+    nearest = NearestSquares.apply(phi.flatten(2).transpose(1, 2).contiguous(), prototypes, k, excluded)
     # Rounding can leave a radicand at or below 0, where the root's gradient is infinite: such distances are 0, and
     # so are their gradients.
     positive = nearest > 0
@@ -89,9 +106,11 @@ class NearestSquares(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, points, prototypes, k):
+    def forward(ctx, points, prototypes, k, excluded=None):
         # |point|^2 shifts all distances of a point alike, so it is added to the k chosen ones only.
         shifted = torch.baddbmm(prototypes.square().sum(0), points, prototypes.expand(len(points), -1, -1), alpha=-2)
+        if excluded is not None:
+            shifted.masked_fill_(excluded.unsqueeze(1), float("inf"))
         if k == 1:  # much faster than a general selection
             values, indices = shifted.min(dim=2, keepdim=True)
         else:
@@ -105,4 +124,4 @@ class NearestSquares(torch.autograd.Function):
         k = indices.shape[2]
         sums = F.embedding_bag(indices.reshape(-1, k), prototypes.t().contiguous(), mode="sum",
                                per_sample_weights=gradient.reshape(-1, k).contiguous())
-        return 2 * (points * gradient.sum(2, keepdim=True) - sums.view_as(points)), None, None
+        return 2 * (points * gradient.sum(2, keepdim=True) - sums.view_as(points)), None, None, None

@@ -5,15 +5,19 @@ nearest of as many single features of the shots, drawn at random; "distance", of
 prototype; "network", the whole trained network. All maps are blurred alike.
 """
 
+import functools
+import operator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from pcsnet import data, metrics
+from pcsnet import data
 from pcsnet.decoder import resize
 from pcsnet.descriptor import nearest_distances
+from pcsnet.metrics import PixelScores, auroc
 from pcsnet.model import PCSNet, blur
 from pcsnet.preprocess import load_input, load_mask
 
@@ -30,21 +34,19 @@ class Methods:
     """Maps of one image by every method."""
 
     @torch.no_grad()
-    def __init__(self, model: PCSNet, shots: Tensor, seed: int):
-        """shots: the training images as network inputs, N x 3 x S x S."""
+    def __init__(self, model: PCSNet, shots: list, seed: int):
+        """shots: the training images' features, three levels of N x C x H x W."""
         self.model, grid = model, model.config.grid
-        features = [model.backbone(x[None]) for x in shots]
-        phi = torch.cat([untrained_descriptor(f, grid) for f in features])
+        phi = untrained_descriptor(shots, grid)
         self.prototypes = phi.mean(0).flatten(1)
         every = phi.transpose(0, 1).flatten(1)
         chosen = np.random.default_rng(seed).choice(every.shape[1], min(grid**2, every.shape[1]), replace=False)
         self.patches = every[:, torch.as_tensor(chosen).to(every.device)]
 
     @torch.no_grad()
-    def maps(self, image: Tensor) -> dict:
-        """Blurred S x S maps of one image (1 x 3 x S x S) by method."""
+    def maps(self, features: list) -> dict:
+        """Blurred S x S maps of one image, by method; features: three levels of 1 x C x H x W."""
         model, config = self.model, self.model.config
-        features = model.backbone(image)
         plain = untrained_descriptor(features, config.grid)
         phi = model.adaptor.Descriptor(features)
         score = nearest_distances(phi, model.adaptor.C, config.nearest)
@@ -57,40 +59,56 @@ class Methods:
         return {name: blur(m)[0, 0].cpu().numpy() for name, m in maps.items()}
 
 
+@torch.no_grad()
+def features_of(model: PCSNet, paths, fit: str):
+    """Features of one image file after the other, three levels of 1 x C x H x W."""
+    device = next(model.parameters()).device
+    for path in paths:
+        yield model.backbone(load_input(path, model.config, fit).to(device))
+
+
 def evaluate(model: PCSNet, folder, fit: str, shots: int, seed: int, every: int = 1) -> list:
     """Rows of {"method", "defect", "images", then the metrics}; "all" stands for the whole test set.
 
     With `every` = n, only each nth test image is taken, for a quick look.
     """
     items = data.test_items(folder)[::every]
-    paths = data.draw_shots(folder, shots, seed)
-    device = next(model.parameters()).device
-    def load(path):
-        return load_input(path, model.config, fit).to(device)
-    methods = Methods(model, torch.cat([load(path) for path in paths]), seed)
-    side = model.config.input
+    shots = stacked(features_of(model, data.draw_shots(folder, shots, seed), fit))
+    features = features_of(model, (item.path for item in items), fit)
+    return compare(Methods(model, shots, seed), items, tqdm(features, "evaluating", len(items), unit="image"), fit)
+
+
+def stacked(features) -> list:
+    """Features of several images as one batch."""
+    return [torch.cat(level) for level in zip(*features)]
+
+
+def compare(methods: Methods, items: list, features, fit: str) -> list:
+    """The rows of every method; features: those of the items, one after the other."""
+    side = methods.model.config.input
     empty = np.zeros((side, side), bool)
-    masks = np.stack([load_mask(item.mask, side, fit) if item.mask else empty for item in items])
+    masks = [load_mask(item.mask, side, fit) if item.mask else empty for item in items]
     maps = {name: [] for name in METHODS}
-    for item in tqdm(items, desc="evaluating", unit="image"):
-        for name, m in methods.maps(load(item.path)).items():
+    for levels in features:
+        for name, m in methods.maps(levels).items():
             maps[name].append(m)
     defects = np.array([item.defect for item in items])
-    return [row for name in METHODS for row in rows(name, np.stack(maps[name]), masks, defects)]
+    return [row for name in METHODS for row in rows(name, np.stack(maps[name]), np.stack(masks), defects)]
 
 
 def rows(method: str, maps: np.ndarray, masks: np.ndarray, defects: np.ndarray) -> list:
     """Metrics over all defects, then of each defect against the normal images. An image is abnormal by its folder,
     even where the crop left nothing of its defect."""
+    kinds = sorted(set(defects) - {"good"})
+    good, *pixels = (PixelScores.of(maps[defects == kind], masks[defects == kind]) for kind in ["good", *kinds])
+    sets = [("all", functools.reduce(operator.add, pixels, good))]
+    sets += [(kind, good + scores) for kind, scores in zip(kinds, pixels)]
     found = []
-    for defect in ["all", *sorted(set(defects) - {"good"})]:
+    for defect, scores in sets:
         chosen = (defects == "good") | (defects == defect) | (defect == "all")
-        abnormal = defects[chosen] != "good"
-        row = {"method": method, "defect": defect, "images": int(chosen.sum())}
-        row["image AUROC"] = metrics.auroc(maps[chosen].max((1, 2)), abnormal)
-        row["pixel AUROC"] = metrics.auroc(maps[chosen], masks[chosen])
-        row["AUPRO"] = metrics.aupro(maps[chosen], masks[chosen])
-        found.append(row)
+        found.append({"method": method, "defect": defect, "images": int(chosen.sum()),
+                      "image AUROC": auroc(maps[chosen].max((1, 2)), defects[chosen] != "good"),
+                      "pixel AUROC": scores.auroc(), "AUPRO": scores.aupro()})
     return found
 
 

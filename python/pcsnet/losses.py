@@ -17,12 +17,12 @@ def compactness(d: Tensor, r: Tensor) -> Tensor:
     return F.relu(d - r**2).mean() / NU
 
 
-def separation(d: Tensor, mask: Tensor, r: Tensor) -> Tensor:
+def separation(d: Tensor, mask: Tensor, r: Tensor, alpha: float = ALPHA) -> Tensor:
     """AFS as the paper means it: positions under the mask (N x 1 x G x G bool) lie beyond (r + alpha)^2."""
     masked = d[mask.expand_as(d)]
     if masked.numel() == 0:
         return d.sum() * 0
-    return F.relu((r + ALPHA) ** 2 - masked).mean() / NU
+    return F.relu((r + alpha) ** 2 - masked).mean() / NU
 
 
 def separation_as_coded(distances: Tensor, mask: Tensor, r: Tensor) -> Tensor:
@@ -41,6 +41,12 @@ def disparity(d: Tensor, abnormal: Tensor) -> Tensor:
 def segmentation(maps: Tensor, masks: Tensor) -> Tensor:
     """SEG: mean squared error of the map against the mask, both N x 1 x S x S."""
     return F.mse_loss(maps, masks)
+
+
+def balanced_segmentation(maps: Tensor, masks: Tensor) -> Tensor:
+    """The squared error's mean over the defects' pixels plus its mean over all others, so that small defects count."""
+    error = (maps - masks).square()
+    return (error * masks).sum() / masks.sum().clamp_min(1) + (error * (1 - masks)).sum() / (1 - masks).sum().clamp_min(1)
 
 
 def total(terms: dict) -> Tensor:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from skimage.measure import label
-from sklearn.metrics import auc
+from sklearn.metrics import auc, roc_auc_score
 
 from pcsnet import metrics
 
@@ -44,11 +44,20 @@ def brute_force(maps, masks):
 @pytest.mark.parametrize("sharpness", [0, 1, 3])
 def test_aupro_is_the_definitions(sharpness):
     maps, masks = scene(4, sharpness)
-    assert metrics.aupro(maps, masks) == pytest.approx(brute_force(maps, masks), abs=0.005)
+    assert metrics.PixelScores.of(maps, masks).aupro() == pytest.approx(brute_force(maps, masks), abs=0.005)
+
+
+def test_pixel_auroc_is_scikit_learns():
+    maps, masks = scene(2, 1)
+    maps = maps.round(1)  # with ties
+    scores = metrics.PixelScores.of(maps, masks)
+    assert scores.auroc() == pytest.approx(roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-12)
+    parts = metrics.PixelScores.of(maps[:1], masks[:1]) + metrics.PixelScores.of(maps[1:], masks[1:])
+    assert (parts.auroc(), parts.aupro()) == (scores.auroc(), scores.aupro())
 
 
 def test_aupro_extremes():
     _, masks = scene(0, 0)
-    assert metrics.aupro(masks.astype(float), masks) == 1
-    assert metrics.aupro(1 - masks.astype(float), masks) == 0
-    assert math.isnan(metrics.aupro(np.zeros(masks.shape), masks & False))
+    assert metrics.PixelScores.of(masks.astype(float), masks).aupro() == 1
+    assert metrics.PixelScores.of(1 - masks.astype(float), masks).aupro() == 0
+    assert math.isnan(metrics.PixelScores.of(np.zeros(masks.shape), masks & False).aupro())

@@ -1,14 +1,30 @@
 """Losses by hand, pseudo-anomalies, and whole small trainings."""
 
+import dataclasses
+import hashlib
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from pcsnet import anomalies, backbone, bundle, cli, data, losses, train
+from pcsnet import (
+    anomalies,
+    backbone,
+    bundle,
+    cli,
+    data,
+    decoder,
+    evaluate,
+    losses,
+    preprocess,
+    prototypes,
+    recipes,
+    train,
+)
 from pcsnet.config import ModelConfig
 from pcsnet.descriptor import nearest_distances
 from pcsnet.errors import PcsnetError
@@ -45,6 +61,12 @@ def test_disparity_by_hand():
     d.view(2, -1)[1, :50] = 1
     assert losses.disparity(d, torch.tensor([0.0, 1])).item() == pytest.approx(math.log(1 + math.exp(-1)))
     assert losses.disparity(d, torch.tensor([1.0, 0])).item() == pytest.approx(math.log(1 + math.e))
+
+
+def test_balanced_segmentation_by_hand():
+    maps, masks = torch.tensor([0.5, 0, 0, 2]).view(1, 1, 2, 2), torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2)
+    assert losses.balanced_segmentation(maps, masks).item() == pytest.approx(0.25 + 4 / 3)
+    assert losses.balanced_segmentation(maps, masks * 0).item() == pytest.approx(4.25 / 4)
 
 
 def test_total_is_the_papers_sum():
@@ -162,13 +184,17 @@ def small_run(small_json, descriptor="plain"):
     return config, {n: t for n, t in weights.items() if not n.endswith("num_batches_tracked")}
 
 
-@pytest.mark.parametrize("afs", ["paper", "authors"])
-@pytest.mark.parametrize("descriptor", ["plain", "rotation"])
-def test_training_lowers_the_loss(small_json, folder, descriptor, afs):
+def trainer_of(small_json, folder, descriptor="plain", **settings):
     config, weights = small_run(small_json, descriptor)
     images = data.read_all(data.draw_shots(folder, 4, 0))
-    settings = train.Settings(fit="stretch", shots=4, afs=afs, scale=True, adaptor_rate=1e-2)
-    trainer = train.Trainer(config, weights, images, settings)
+    return train.Trainer(config, weights, images, train.Settings(fit="stretch", shots=4, **settings))
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+@pytest.mark.parametrize("descriptor", ["plain", "rotation"])
+def test_training_lowers_the_loss(small_json, folder, descriptor, recipe, monkeypatch):
+    monkeypatch.setattr(recipes.RECIPES[recipe], "adaptor_rate", 1e-2)
+    trainer = trainer_of(small_json, folder, descriptor, recipe=recipe)
     frozen = {n: t.clone() for n, t in trainer.model.backbone.state_dict().items()}
     prototypes = trainer.model.adaptor.C.clone()
     first = trainer.run_epoch()
@@ -180,29 +206,77 @@ def test_training_lowers_the_loss(small_json, folder, descriptor, afs):
     assert all(torch.equal(t, frozen[n]) for n, t in trainer.model.backbone.state_dict().items())
 
 
-def test_training_with_every_option(small_json, folder):
+def test_held_out_starts_from_the_distance_to_other_shots(small_json, folder):
+    trainer = trainer_of(small_json, folder)
+    model, recipe = trainer.model.eval(), trainer.recipe
+    with torch.no_grad():
+        features = trainer.features(trainer.pixels)
+        phi = trainer.describe(features)
+        # The descriptor hands the features on; the coreset's members are among them, each with its image.
+        plain = evaluate.untrained_descriptor(features, model.config.grid)
+        assert (phi - plain).abs().max() < 1e-5
+        every = phi.permute(0, 2, 3, 1).flatten(1, 2)
+        for j in range(0, model.config.prototypes, 17):
+            own = every[recipe.owner[j]] - model.adaptor.C[:, j]
+            assert own.norm(dim=1).min() < 1e-4
+        # Distances without a shot's own prototypes, one by one.
+        score = nearest_distances(phi, model.adaptor.C, model.config.nearest, recipe.own(range(4)))
+        for i in range(4):
+            others = model.adaptor.C[:, recipe.owner != i]
+            expected = torch.cdist(every[i], others.t()).min(1).values
+            assert (score[i, 0].flatten() - expected).abs().max() < 1e-3
+        assert score[:, 0].mean() == pytest.approx(1, abs=1e-4)
+        # The finest of these bins is 15 of a grid of 16.
+        slope, offset = model.cas.cls[3].weight[0, 0].item(), model.cas.cls[3].bias.item()
+        logits = model.cas(phi[:, : model.config.guide], score)
+        expected = slope * decoder.resize(decoder.resize(score[:, :1], 15), 16) + offset
+        assert slope > 0 and (logits - expected).abs().max() < 1e-4
+
+
+def test_a_coreset_covers_better_than_chance():
+    rng = np.random.default_rng(0)
+    # Most points lie in one cluster, a few elsewhere.
+    points = torch.randn(2, 5, 16, 16)
+    points[:, :, 0, :4] += 40 * torch.randn(2, 5, 4)
+    chosen, owner = prototypes.coreset(points, 20, rng)
+    every = points.permute(0, 2, 3, 1).flatten(0, 2)
+    reach = torch.cdist(every, chosen.t()).min(1).values.max()
+    random = every[torch.as_tensor(rng.choice(512, 20, replace=False))]
+    assert reach < 0.5 * torch.cdist(every, random).min(1).values.max()
+    assert chosen.shape == (5, 20) and len(set(map(tuple, chosen.t().tolist()))) == 20
+    assert all((every[256 * o : 256 * (o + 1)] == c).all(1).any() for c, o in zip(chosen.t(), owner))
+
+
+def test_held_out_refuses_too_few_prototypes(small_json, folder):
     config, weights = small_run(small_json)
-    images = data.read_all(data.draw_shots(folder, 4, 0))
-    settings = train.Settings(fit="stretch", shots=4, scale=True, varied=True, augment=True, warm_up=3, cas_rate=0.08)
-    trainer = train.Trainer(config, weights, images, settings)
+    images = data.read_all(data.draw_shots(folder, 2, 0))
+    crowded = dataclasses.replace(config, prototypes=16)
+    with pytest.raises(PcsnetError, match="12 nearest distances, but without its own a shot is left with"):
+        train.Trainer(crowded, weights, images, train.Settings(fit="stretch", shots=2))
+    with pytest.raises(PcsnetError, match="600 prototypes, but 2 shots have 512 positions only"):
+        train.Trainer(dataclasses.replace(config, prototypes=600), weights, images,
+                      train.Settings(fit="stretch", shots=2))
+
+
+def test_rates_fall(small_json, folder):
+    trainer = trainer_of(small_json, folder, epochs=4)
     rates = []
-    for _ in range(5):
-        assert all(math.isfinite(v) for v in trainer.run_epoch().values())
-        rates.append(trainer.optimiser.param_groups[1]["lr"])
-    assert rates == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.08])
+    for _ in range(4):
+        trainer.run_epoch()
+        rates.append([group["lr"] for group in trainer.optimiser.param_groups])
+    factors = [1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4]
+    assert np.array(rates) == pytest.approx(np.outer(factors, [1e-3, 1e-4]))
 
 
 @pytest.mark.parametrize("descriptor", ["plain", "rotation"])
 def test_scales_are_folded_into_the_descriptor(small_json, folder, descriptor):
-    config, weights = small_run(small_json, descriptor)
-    images = data.read_all(data.draw_shots(folder, 4, 0))
-    trainer = train.Trainer(config, weights, images, train.Settings(fit="stretch", shots=4, scale=True))
+    trainer = trainer_of(small_json, folder, descriptor)
     trainer.run_epoch()
     model = trainer.trained_model()
     trainer.model.eval()
     with torch.no_grad():
         expected = trainer.describe(trainer.features(trainer.pixels))
-        image = torch.stack([train.to_tensor(p, config) for p in trainer.pixels])
+        image = torch.stack([train.to_tensor(p, model.config) for p in trainer.pixels])
         assert (model.describe(image) - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
@@ -239,7 +313,7 @@ def test_train_and_evaluate_from_the_command_line(folder, tmp_path, capsys):
     torch.save(net.state_dict(), tmp_path / "resnet18.pth")
     out = str(tmp_path / "m.safetensors")
     cli.main(["train", str(folder), "--backbone", str(tmp_path / "resnet18.pth"), "--fit", "stretch", "--shots", "2",
-              "--epochs", "1", "--width", "16", "--out", out])
+              "--epochs", "1", "--width", "16", "--grid", "16", "--nearest", "20", "--out", out])
     cli.main(["evaluate", "--model", out, str(folder), "--json", str(tmp_path / "rows.json")])
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert "| prototypes | all | 10 |" in capsys.readouterr().out
@@ -247,6 +321,49 @@ def test_train_and_evaluate_from_the_command_line(folder, tmp_path, capsys):
     assert found == [("prototypes", "all"), ("prototypes", "spot"), ("patches", "all")]
     # The defect is plain to see, even for a random backbone.
     assert rows[0]["image AUROC"] == 1 and rows[0]["pixel AUROC"] > 0.9 and rows[0]["AUPRO"] > 0.5
+
+
+def test_release_rounds_and_calibrates(small_json, folder, tmp_path, capsys):
+    config, weights = small_run(small_json)
+    trained = str(tmp_path / "m.safetensors")
+    settings = train.Settings(fit="stretch", shots=2, epochs=1)
+    model = train.train(folder, config, weights, settings, trained)
+    out = str(tmp_path / "out.safetensors")
+    with pytest.raises(SystemExit, match="holds 3 normal images that the model was not trained on"):
+        cli.main(["release", str(folder), "--model", trained, "--out", out])
+    shots = {path.name for path in data.draw_shots(folder, 2, 0)}
+    for i in range(5, 9):
+        (folder / "train" / "good" / f"{i}.png").write_bytes((folder / "train" / "good" / f"{i - 5}.png").read_bytes())
+    held_back = [path for path in data.normal_images(folder) if path.name not in shots]
+    cli.main(["release", str(folder), "--model", trained, "--out", out])
+    assert hashlib.sha256(Path(out).read_bytes()).hexdigest() in capsys.readouterr().out
+    released, metadata = bundle.load(out)
+    for name, tensor in released.state_dict().items():
+        assert bundle.is_ignored(name) or torch.equal(tensor, model.state_dict()[name].half().float())
+    scores = [released.anomaly_map(preprocess.load_input(path, config, "stretch")).max().item() for path in held_back]
+    threshold = np.mean(scores) + 3 * np.std(scores, ddof=1)
+    assert float(metadata["pcsnet.threshold"]) == pytest.approx(threshold, rel=1e-4)
+    low, high = map(float, metadata["pcsnet.scale"].split(","))
+    assert low < threshold and (low + high) / 2 == pytest.approx(threshold, rel=1e-4)
+    assert metadata["pcsnet.shots"] == "2"
+
+
+def test_accuracy_runs_once_and_tabulates(folder, tmp_path, capsys):
+    torch.manual_seed(0)
+    net = backbone.build(ModelConfig.by_name("resnet18", "plain").backbone)
+    torch.save(net.state_dict(), tmp_path / "resnet18.pth")
+    out = str(tmp_path / "runs.jsonl")
+    command = ["accuracy", str(folder), "--backbone", str(tmp_path / "resnet18.pth"), "--fit", "stretch", "--epochs",
+               "1", "--width", "16", "--grid", "16", "--nearest", "20", "--shots", "2", "--seeds", "2", "--out", out]
+    cli.main(command)
+    runs = [json.loads(line) for line in Path(out).read_text().splitlines()]
+    assert [(run["shots"], run["seed"]) for run in runs] == [(2, 0), (2, 1)]
+    values = [row["image AUROC"] for run in runs for row in run["rows"]
+              if (row["method"], row["defect"]) == ("network", "all")]
+    expected = f"{np.mean(values):.3f} ± {abs(values[0] - values[1]) / 2**0.5:.3f}"
+    assert f"| {folder.name} | resnet18 | 2 | 2 | network | {expected} |" in capsys.readouterr().out
+    cli.main(command)
+    assert len(Path(out).read_text().splitlines()) == 2
 
 
 # --- errors, before any time is spent ---
@@ -287,4 +404,4 @@ def test_shots_are_different_and_repeatable(folder):
 def test_sizes_follow_the_grid():
     config = cli.resized(ModelConfig.by_name("efficientnet_lite0", "plain"), grid=32, nearest=100)
     assert (config.grid, config.prototypes, config.nearest, config.width) == (32, 1024, 100, 88)
-    assert config.bins == (30, 15, 7, 4)
+    assert config.bins == (32, 16, 8, 4)
