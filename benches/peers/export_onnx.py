@@ -1,0 +1,102 @@
+"""Writes a PCSNet as ONNX, for one image and with all sizes fixed, from the PyTorch reference.
+
+Three files in the folder OUT: `network.onnx` (image -> map), and the same in two, for engines that cannot select the
+nearest distances: `describe.onnx` (image -> guide, squares) and `segment.onnx` (guide, score -> map). `shapes.json` holds the shapes of
+these tensors by name.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import onnx
+import torch
+from onnx.utils import Extractor
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+
+from pcsnet import bundle, decoder  # noqa: E402
+from pcsnet.model import PCSNet  # noqa: E402
+
+PARTS = {
+    "network": (["image"], ["map"]),
+    "describe": (["image"], ["guide", "squares"]),
+    "segment": (["guide", "score"], ["map"]),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", required=True, help="safetensors file; repeat for one in parts")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    options = parser.parse_args()
+    network, _ = bundle.load(options.model)
+    export(network, options.out)
+
+
+def export(network: PCSNet, folder: Path) -> None:
+    image = torch.zeros(1, 3, network.config.input, network.config.input)
+    with mock.patch.object(decoder.F, "adaptive_avg_pool2d", pool):
+        program = torch.onnx.export(Boundaries(network).eval(), (image,), input_names=["image"],
+                                    output_names=["map", "guide", "squares", "score"], opset_version=18, dynamo=True)
+    extractor = Extractor(program.model_proto)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (inputs, outputs) in PARTS.items():
+        part = extractor.extract_model(inputs, outputs)
+        onnx.checker.check_model(part)
+        onnx.save(part, folder / f"{name}.onnx")
+    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+              for value in [*program.model_proto.graph.input, *program.model_proto.graph.output]}
+    (folder / "shapes.json").write_text(json.dumps(shapes))
+
+
+class Boundaries(nn.Module):
+    """The network, written so that the tensors at which it can be cut are outputs and so have names.
+
+    image: 1 x 3 x S x S -> map: 1 x 1 x S x S, guide: 1 x guide x G x G, squares (squared distances of every position
+    to every prototype): 1 x GG x P, score: 1 x K x G x G.
+    """
+
+    def __init__(self, network: PCSNet):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple:
+        config = self.network.config
+        phi = self.network.describe(image)
+        guide = phi[:, : config.guide]
+        squares = squared_distances(phi, self.network.adaptor.C)
+        nearest = squares.topk(config.nearest, dim=2, largest=False, sorted=True)[0]
+        # relu rather than clamp: ONNX's Max would not run on ONNX Runtime's WebGPU.
+        score = nearest.relu().sqrt().transpose(1, 2).unflatten(2, (config.grid, config.grid))
+        return decoder.resize(self.network.cas(guide, score), config.input), guide, squares, score
+
+
+def squared_distances(phi: Tensor, prototypes: Tensor) -> Tensor:
+    """phi: 1 x D x G x G, prototypes: D x P -> 1 x GG x P."""
+    # A product with ones rather than a sum over an axis, which pnnx misreads.
+    points = phi.flatten(2).transpose(1, 2)
+    lengths = points.square() @ torch.ones(phi.shape[1], 1)
+    return prototypes.square().sum(0) - 2 * (points @ prototypes) + lengths
+
+
+def pool(x: Tensor, side: int) -> Tensor:
+    """`adaptive_avg_pool2d`, which ONNX lacks where the sides do not divide, as products with pooling matrices."""
+    return pooling_matrix(x.shape[2], side) @ x @ pooling_matrix(x.shape[3], side).t()
+
+
+def pooling_matrix(inputs: int, outputs: int) -> Tensor:
+    """outputs x inputs: row o averages the inputs of window o."""
+    matrix = np.zeros((outputs, inputs), np.float32)
+    for o in range(outputs):
+        start, end = o * inputs // outputs, -(-(o + 1) * inputs // outputs)
+        matrix[o, start:end] = 1 / (end - start)
+    return torch.from_numpy(matrix)
+
+
+if __name__ == "__main__":
+    main()
