@@ -16,6 +16,7 @@
 //!
 //! [`PixelScores`] takes the maps of a whole test set, one at a time, in bounded memory.
 
+#[cfg(not(target_arch = "wasm32"))]
 mod overlap;
 #[cfg(not(target_arch = "wasm32"))]
 mod pixels;

@@ -86,6 +86,7 @@ function deviceLost(reason) {
 async function load(source) {
   const name = source.name ?? 'the default model';
   const progress = ({ stage, done, total }) => {
+    if (stage === 'upload' && done === total) return busy('Preparing the network');
     const what = stage === 'download' ? `Loading ${name}` : `Handing ${name} to the GPU`;
     busy(`${what}: ${megabytes(done)}${total ? ` of ${megabytes(total)}` : ''}`, total && done / total);
   };
@@ -197,6 +198,8 @@ async function detect(source) {
   }
   try {
     const detection = await ask('detect', { source });
+    // A frame that comes after the camera was stopped, and after whatever was looked at since.
+    if (live && !stream) return false;
     shown?.bitmap.close();
     shown = { ...detection, threshold: card.threshold, heat: paintHeat(detection) };
     if (!live) quiet();
@@ -302,12 +305,14 @@ function paintHeat({ map, side }) {
 
 function draw() {
   const { bitmap, width, height, inspected, heat, regions } = shown;
-  if (view.width !== bitmap.width || view.height !== bitmap.height) [view.width, view.height] = [bitmap.width, bitmap.height];
+  // At least the screen's resolution, so that outlines of small pictures are sharp too.
+  const onScreen = Math.min(view.clientWidth || bitmap.width, ((view.clientHeight || Infinity) * width) / height);
+  const scale = Math.max(1, (onScreen * devicePixelRatio) / bitmap.width);
+  [view.width, view.height] = [bitmap.width, bitmap.height].map((side) => Math.round(scale * side));
   const context = view.getContext('2d');
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.globalAlpha = 1;
-  context.drawImage(bitmap, 0, 0);
+  context.imageSmoothingQuality = 'high';
   context.scale(view.width / width, view.height / height);
+  context.drawImage(bitmap, 0, 0, width, height);
   const { x, y, width: w, height: h } = inspected;
   context.fillStyle = 'rgb(0 0 0 / 0.5)';
   const outside = new Path2D();
@@ -315,11 +320,10 @@ function draw() {
   outside.rect(x, y, w, h);
   context.fill(outside, 'evenodd');
   context.globalAlpha = $('opacity').value / 100;
-  context.imageSmoothingQuality = 'high';
   context.drawImage(heat, x, y, w, h);
   context.globalAlpha = 1;
   // Lines as wide on the screen whatever the picture's size.
-  const pixel = width / (view.clientWidth || view.width);
+  const pixel = width / onScreen;
   regions.forEach(({ bounds }, index) => outline(context, bounds, index + 1, pixel));
 }
 

@@ -1,4 +1,4 @@
-// The pictures of the repository's samples/test, beside the page, in the order of samples/expected_scores.csv.
+// The pictures of the repository's samples/test, beside the page.
 
 const counts = { good: 2, blocked_hole: 2, chip: 2, corrosion: 2, dent: 2, fibre: 1, scratch: 1 };
 

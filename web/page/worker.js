@@ -9,14 +9,16 @@ const LARGE = 100 << 20;
 const LONGEST_SIDE = 1600;
 
 let detector;
-let picture;
+/** Of the device that is watched: see `init`. */
+let watched;
 
 const calls = {
   colours: heatColours,
 
   async load({ source }, progress) {
     const { lost } = await init();
-    lost.then((reason) => postMessage({ lost: reason }));
+    if (lost !== watched) lost.then((reason) => postMessage({ lost: reason }));
+    watched = lost;
     const precision = source.size > LARGE ? 'f16' : 'f32';
     const loaded = await Detector.load(source, { progress, precision, backbone: detector });
     detector?.free();
@@ -25,12 +27,14 @@ const calls = {
   },
 
   async detect({ source }) {
-    picture?.free();
-    picture = undefined;
-    picture = await Photograph.from(source);
+    const photograph = await Photograph.from(source);
     source.close?.();
-    const detection = await detector.detect(picture);
-    return { ...detection, bitmap: await picture.toImageBitmap(LONGEST_SIDE) };
+    try {
+      const detection = await detector.detect(photograph);
+      return { ...detection, bitmap: await photograph.toImageBitmap(LONGEST_SIDE) };
+    } finally {
+      photograph.free();
+    }
   },
 
   regions: ({ detection, threshold }) => detector.regions(detection, threshold),
@@ -38,11 +42,15 @@ const calls = {
   profile: () => detector.profile(),
 };
 
-onmessage = async ({ data: { id, call, input } }) => {
+async function answer({ id, call, input }) {
   try {
     const output = await calls[call](input, (progress) => postMessage({ id, progress }));
     postMessage({ id, output }, output?.bitmap ? [output.bitmap] : []);
   } catch (error) {
     postMessage({ id, error: error.message ?? String(error) });
   }
-};
+}
+
+// One after another.
+let last = Promise.resolve();
+onmessage = ({ data }) => (last = last.then(() => answer(data)));

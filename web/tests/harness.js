@@ -13,6 +13,7 @@ mkdirSync(screenshots, { recursive: true });
 
 const TYPES = {
   '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm', '.png': 'image/png',
+  '.json': 'application/json',
 };
 
 /** Serves a folder; `refuse` may name paths that get an error 503. */
@@ -61,12 +62,14 @@ export function launch({ webgpu = true } = {}) {
   });
 }
 
-/** The repository's samples with the scores of the PyTorch reference, and the scores' spread. */
+/** The repository's samples: the page's names for them, the scores of the PyTorch reference, and the scores' spread. */
 export function expectedScores() {
   const lines = readFileSync(join(root, 'samples/expected_scores.csv'), 'utf8').trim().split('\n').slice(1);
   const rows = lines.map((line) => {
     const [path, score] = line.split(',');
-    return { path: join(root, 'samples', path), score: Number(score) };
+    const [, kind, number] = path.match(/(\w+)\/(\d+)\.png$/);
+    const name = `${kind.replace('_', ' ')} ${Number(number) + 1}`;
+    return { name, path: join(root, 'samples', path), score: Number(score) };
   });
   const mean = rows.reduce((sum, { score }) => sum + score, 0) / rows.length;
   const spread = Math.sqrt(rows.reduce((sum, { score }) => sum + (score - mean) ** 2, 0) / rows.length);

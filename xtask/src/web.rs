@@ -22,6 +22,9 @@ pub(crate) fn build() -> Result<()> {
 
     let root = project_root();
     copy_folder(&root.join("web/package"), &package)?;
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        copy(&root.join(licence), &package.join(licence))?;
+    }
     copy_folder(&root.join("web/page"), &out)?;
     copy_folder(&root.join("samples/test"), &out.join("samples"))?;
     copy(&root.join("weights/default.safetensors"), &out.join("model/default.safetensors"))?;

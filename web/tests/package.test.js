@@ -1,0 +1,154 @@
+// The npm package as a web developer meets it, on pages of its own.
+
+import assert from 'node:assert/strict';
+import { existsSync, statSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { expectedScores, launch, serve } from './harness.js';
+
+const { rows, spread } = expectedScores();
+const sample = rows.find(({ name }) => name === 'fibre 1');
+// In the page's own words: what a test below needs to begin with.
+const URLS = { model: 'model/default.safetensors', picture: 'samples/fibre/000.png' };
+
+let server;
+let browser;
+let page;
+
+before(async () => {
+  server = await serve();
+  browser = await launch();
+  page = await browser.newPage();
+  page.setDefaultTimeout(120_000);
+  await page.goto(`${server.url}pcsnet/package.json`);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+const close = (found, expected) => Math.abs(found - expected) < 1e-3 * spread;
+
+test('the example page works', async () => {
+  const example = await browser.newPage();
+  await example.goto(`${server.url}pcsnet/example.html`);
+  await example.locator('input:enabled').waitFor({ timeout: 120_000 });
+  await example.locator('input').setInputFiles(sample.path);
+  await example.getByText('fail: score').waitFor({ timeout: 120_000 });
+  const [, score] = (await example.locator('p').textContent()).match(/^fail: score ([\d.]+), \d+ regions$/);
+  assert.ok(close(score, sample.score), `${score}, expected ${sample.score}`);
+  await example.close();
+});
+
+test('every kind of picture, on a device of the page', async () => {
+  const scores = await page.evaluate(async (urls) => {
+    const { Detector, init } = await import('./index.js');
+    const adapter = await navigator.gpu.requestAdapter();
+    const device = await adapter.requestDevice();
+    await init(device);
+    const detector = await Detector.load(new URL(`../${urls.model}`, location.href), { cache: null });
+    const file = await (await fetch(`../${urls.picture}`)).blob();
+    const bitmap = await createImageBitmap(file);
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext('2d');
+    context.drawImage(bitmap, 0, 0);
+    const image = new Image();
+    image.src = URL.createObjectURL(file);
+    await image.decode();
+    const usage = GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
+    const texture = (format) => {
+      const texture = device.createTexture({ format, usage, size: [bitmap.width, bitmap.height] });
+      device.queue.copyExternalImageToTexture({ source: bitmap }, { texture }, [bitmap.width, bitmap.height]);
+      return texture;
+    };
+    const pictures = {
+      file,
+      bitmap,
+      frame: new VideoFrame(bitmap, { timestamp: 0 }),
+      pixels: context.getImageData(0, 0, bitmap.width, bitmap.height),
+      canvas,
+      image,
+      rgba: texture('rgba8unorm'),
+      bgra: texture('bgra8unorm'),
+    };
+    const scores = {};
+    // All at once: they must wait for one another.
+    await Promise.all(Object.entries(pictures).map(async ([kind, picture]) => {
+      scores[kind] = (await detector.detect(picture)).score;
+    }));
+    return scores;
+  }, URLS);
+  assert.equal(Object.keys(scores).length, 8);
+  for (const [kind, score] of Object.entries(scores)) {
+    assert.ok(close(score, sample.score), `${kind}: ${score}, expected ${sample.score}`);
+  }
+});
+
+test('a detection is complete', async () => {
+  const found = await page.evaluate(async (urls) => {
+    const { Detector } = await import('./index.js');
+    const bytes = await (await fetch(`../${urls.model}`)).arrayBuffer();
+    const stages = new Set();
+    const detector = await Detector.load(bytes, { progress: ({ stage, done, total }) => done <= total && stages.add(stage) });
+    const detection = await detector.detect(await (await fetch(`../${urls.picture}`)).blob());
+    const { map, ...rest } = detection;
+    const above = detector.regions(detection, (detector.card.threshold + detection.score) / 2);
+    return { ...rest, above, maximum: Math.max(...map), values: map.length, stages: [...stages], card: detector.card };
+  }, URLS);
+  assert.equal(found.maximum, found.score);
+  assert.equal(found.values, found.side ** 2);
+  assert.equal(found.verdict, 'fail');
+  assert.deepEqual(found.inspected, { x: 0, y: 0, width: found.width, height: found.height });
+  assert.ok(found.regions.length >= 1 && found.regions[0].area > 0);
+  assert.ok(found.above.length >= 1 && found.above[0].area < found.regions[0].area);
+  assert.deepEqual(found.stages, ['upload']);
+  assert.equal(found.card.metadata['pcsnet.category'], 'flange');
+  assert.ok(found.card.threshold > 0 && found.times.network > 0);
+});
+
+test('misuse is refused in words', async () => {
+  const reasons = await page.evaluate(async (urls) => {
+    const { Detector, Photograph } = await import('./index.js');
+    const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => error.message);
+    const model = await (await fetch(`../${urls.model}`)).arrayBuffer();
+    const foreign = await (await navigator.gpu.requestAdapter()).requestDevice();
+    const usage = GPUTextureUsage.COPY_SRC;
+    return {
+      missing: await reason(Detector.load('nowhere.safetensors')),
+      cut: await reason(Detector.load(model.slice(0, -1))),
+      text: await reason(Detector.load(new TextEncoder().encode('hello, hello, hello'))),
+      picture: await reason(Photograph.from(new File(['hello'], 'hello.png'))),
+      empty: await reason(Photograph.from(new Image())),
+      format: await reason(Photograph.from(foreign.createTexture({ format: 'r32float', usage, size: [4, 4] }))),
+    };
+  }, URLS);
+  assert.match(reasons.missing, /nowhere\.safetensors could not be loaded: the server answered 404/);
+  assert.match(reasons.cut, /cut short/);
+  assert.match(reasons.text, /not a usable safetensors file/);
+  assert.match(reasons.picture, /hello\.png: not an image of a known format/);
+  assert.match(reasons.empty, /without pixels/);
+  assert.match(reasons.format, /r32float/);
+});
+
+// A file of `python -m pcsnet random --config wide_resnet50_2/plain --half`; too large to be made for every run.
+const full = process.env.PCSNET_FULL_SIZE_MODEL;
+test('the full-size model loads in little memory', { skip: !full && 'PCSNET_FULL_SIZE_MODEL names no file' }, async () => {
+  assert.ok(existsSync(full));
+  const own = await launch();
+  try {
+    const page = await own.newPage();
+    await page.goto(server.url);
+    await page.locator('#threshold:enabled').waitFor({ timeout: 120_000 });
+    await page.locator('#open-model').setInputFiles(full);
+    await page.locator('#card', { hasText: full.split('/').pop() }).waitFor({ timeout: 600_000 });
+    // Memory of wasm only grows, so what it has is what it had at most.
+    const bytes = await page.workers()[0].evaluate(async () => {
+      const { default: start } = await import('./pcsnet/pcsnet_web.js');
+      return (await start()).memory.buffer.byteLength;
+    });
+    console.log(`${(statSync(full).size / 1e6).toFixed(0)} MB of weights, ${(bytes / 1e6).toFixed(0)} MB of wasm memory at most`);
+    assert.ok(bytes < 300e6, `${bytes} bytes`);
+  } finally {
+    await own.close();
+  }
+});
