@@ -116,7 +116,7 @@ enum Origin {
 }
 
 /// What one picture gives.
-struct Look {
+pub struct Look {
     score: f32,
     lowest: f32,
     /// Of the map.
@@ -149,7 +149,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Work::Normal(images) => from_normal(arguments, &pipeline, images, precision)?,
         Work::Labelled(set) => from_labelled(&pipeline, set, precision)?,
     };
-    let scale = scale(threshold, &looks);
+    let scale = scale_around(threshold, &looks);
     let calibration = Calibration { threshold: Some(threshold), scale: Some(scale), tiles: viewing.tiles };
     let mut text = describe(&origin, &calibration)?;
     if arguments.dry_run {
@@ -245,19 +245,19 @@ fn from_labelled(pipeline: &Pipeline<'_>, set: &Dataset, precision: &'static str
     found.auroc.with_context(|| format!("no threshold can be found from {}", set.name))?;
     let best = found.best_f1.with_context(|| format!("no threshold can be found from {}", set.name))?;
     let (good_images, anomalous_images) = (found.normal, found.anomalous);
-    let threshold = below(best.threshold, &scores);
+    let threshold = between(best.threshold, &scores);
     Ok((Origin::Labelled { method: "best_f1", best, good_images, anomalous_images, precision }, threshold, looks))
 }
 
 /// Half way from a score to the next lower one, so that exactly the scores from the given one on are above.
-fn below(score: f32, scores: &[f32]) -> f32 {
+pub fn between(score: f32, scores: &[f32]) -> f32 {
     let next = scores.iter().copied().filter(|other| *other < score).reduce(f32::max);
     let middle = next.map_or(score - score.abs().max(1e-3) * 1e-3, |next| next / 2.0 + score / 2.0);
     if middle < score { middle } else { next.unwrap_or(middle) }
 }
 
 impl Look {
-    fn of(seen: &Seen) -> Self {
+    pub fn of(seen: &Seen) -> Self {
         let mut values = seen.map.clone();
         let middle = values.len() / 2;
         let (_, median, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
@@ -266,7 +266,7 @@ impl Look {
 }
 
 /// From what is common in maps of good parts to as far above the threshold.
-fn scale(threshold: f32, good: &[Look]) -> Scale {
+pub fn scale_around(threshold: f32, good: &[Look]) -> Scale {
     let mut medians: Vec<f32> = good.iter().map(|look| look.median).collect();
     medians.sort_by(f32::total_cmp);
     let lowest = good.iter().map(|look| look.lowest).fold(threshold, f32::min);
@@ -321,18 +321,18 @@ mod tests {
     #[test]
     fn a_threshold_between_two_scores() {
         let scores = [0.1, 0.5, 0.5, 0.75];
-        assert_eq!(below(0.75, &scores), 0.625);
-        assert!(below(0.1, &scores) < 0.1);
+        assert_eq!(between(0.75, &scores), 0.625);
+        assert!(between(0.1, &scores) < 0.1);
         // No number lies between these two.
         let next = f32::from_bits(1.0_f32.to_bits() + 1);
-        assert_eq!(below(next, &[1.0, next]), 1.0);
+        assert_eq!(between(next, &[1.0, next]), 1.0);
     }
 
     #[test]
     fn the_threshold_is_the_middle_of_the_colours() {
         let look = |median| Look { score: 1.0, lowest: -1.0, median };
-        assert_eq!(scale(1.0, &[look(0.25), look(0.5), look(0.75)]), Scale { low: 0.5, high: 1.5 });
-        assert_eq!(scale(0.0, &[look(0.5)]), Scale { low: -1.0, high: 1.0 });
-        assert_eq!(scale(2.0, &[]), Scale { low: 0.0, high: 4.0 });
+        assert_eq!(scale_around(1.0, &[look(0.25), look(0.5), look(0.75)]), Scale { low: 0.5, high: 1.5 });
+        assert_eq!(scale_around(0.0, &[look(0.5)]), Scale { low: -1.0, high: 1.0 });
+        assert_eq!(scale_around(2.0, &[]), Scale { low: 0.0, high: 4.0 });
     }
 }

@@ -2,20 +2,22 @@
 
 mod measure;
 mod plan;
+mod report;
 mod tables;
 
 use crate::device::{self, DeviceArguments};
 use crate::output;
 use crate::pipeline::Pipeline;
-use crate::view::ViewArguments;
+use crate::view::{ViewArguments, Viewing};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use pcsnet::Engine;
 use pcsnet::inspect::Calibration;
+use pcsnet::{Engine, Precision};
 use plan::{Category, ModelFiles};
 use pollster::block_on;
-use std::path::PathBuf;
+use report::{Gallery, Subject};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tables::Evaluated;
 
@@ -35,6 +37,8 @@ Written to the output folder:
   metrics.csv   a line for each category, model and kind
   metrics.json  all of it
   images.csv    the score of each image
+  CATEGORY-MODEL.html  a report for each category and model, in one file: figures, curves, and a gallery of all images, \
+worst first
 
 Examples:
   pcsnet evaluate mvtec/bottle --model bottle.safetensors
@@ -65,6 +69,10 @@ pub struct Arguments {
     /// The folder for everything that is written; it is made if missing
     #[arg(long, value_name = "FOLDER", default_value = "pcsnet-evaluation")]
     out: PathBuf,
+
+    /// Write no HTML reports
+    #[arg(long)]
+    no_report: bool,
 
     #[command(flatten)]
     view: ViewArguments,
@@ -110,9 +118,44 @@ fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: 
         stop: &AtomicBool::new(false),
     };
     let progress = progress_bar(category.set.test.len(), &format!("{}, {}", category.set.name, model.name));
-    let measured = measure::measure(&pipeline, &category.set, &progress);
+    let mut gallery = (!arguments.no_report).then(Gallery::new).transpose()?;
+    let measured = measure::measure(&pipeline, &category.set, gallery.as_mut(), calibration.threshold, &progress);
     progress.finish_and_clear();
-    Ok(Evaluated { category: category.set.name.clone(), model: model.name.clone(), measured: measured? })
+    let (category, measured) = (&category.set.name, measured?);
+    if let Some(gallery) = &mut gallery {
+        let subject = Subject {
+            category,
+            model: &model.name,
+            calibration,
+            settings: settings(arguments, engine, pipeline.viewing, &model.path),
+            card: weights.metadata().iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        };
+        let name = format!("{category}-{}.html", model.name.replace(['/', '\\'], "_"));
+        report::write(&arguments.out.join(name), &subject, &measured, gallery)?;
+    }
+    Ok(Evaluated { category: category.clone(), model: model.name.clone(), measured })
+}
+
+/// What a report says of the run.
+fn settings(arguments: &Arguments, engine: &Engine, viewing: Viewing, model: &Path) -> Vec<(String, String)> {
+    let adapter = engine.device().adapter_info();
+    let precision = match arguments.device.precision {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+    };
+    let shown = match viewing.tiles {
+        Some(side) => format!("in tiles of {side} x {side} pixels"),
+        None => format!("whole, {}", viewing.fit.name()),
+    };
+    let settings = [
+        ("Test set", arguments.folder.display().to_string()),
+        ("Model file", model.display().to_string()),
+        ("Photographs", format!("{shown}, as {0} x {0} pixels", viewing.side)),
+        ("Weights on the GPU", precision.to_owned()),
+        ("Adapter", format!("{}, {:?}, {} {}", adapter.name, adapter.backend, adapter.driver, adapter.driver_info)),
+        ("Program", format!("pcsnet {}", env!("CARGO_PKG_VERSION"))),
+    ];
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
 }
 
 /// On stderr; indicatif hides it where that is no terminal.

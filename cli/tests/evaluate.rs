@@ -52,6 +52,16 @@ fn one_category() {
         serde_json::from_str(&fs::read_to_string(out.join("metrics.json")).expect("figures")).expect("JSON");
     let all = &json["categories"][0]["models"][0]["rows"][0];
     assert_eq!(all["metrics"]["aupro"].as_f64().expect("a number").to_string(), rows[0]["aupro"]);
+    let report = fs::read_to_string(out.join("part-model.html")).expect("a report");
+    assert_eq!(report.matches("<article").count(), 6, "a card for each image");
+    let ordered: Vec<f64> = report
+        .split("data-score=\"")
+        .skip(1)
+        .map(|text| text.split('"').next().expect("a value").parse().expect("a number"))
+        .collect();
+    assert!(ordered.is_sorted_by(|a, b| a >= b), "worst first: {ordered:?}");
+    assert!(!report.contains("http:") && !report.contains("https:"), "nothing is fetched from anywhere");
+    assert!(report.trim_end().ends_with("</html>"));
     // The scores are those of detect.
     pcsnet(folder.path())
         .args(["detect", "set/part/test", "--model", "model.safetensors", "--fit", "stretch"])

@@ -1,5 +1,7 @@
 //! One model on one test set.
 
+use super::report::{Gallery, Thumbnails};
+use crate::calibrate::Look;
 use crate::pipeline::{Pipeline, Source};
 use crate::view::Seen;
 use anyhow::Result;
@@ -35,6 +37,8 @@ pub struct Measured {
     pub rows: Vec<Row>,
     /// In the order of the test set.
     pub images: Vec<(Item, f32)>,
+    /// Of the good images.
+    pub good: Vec<Look>,
     /// Over all images' scores.
     pub image_curve: Vec<CurvePoint>,
     /// Over all maps; empty without masks.
@@ -62,20 +66,35 @@ struct Contribution {
     width: usize,
     /// `None` for good images, and where there are no masks.
     mask: Option<Vec<bool>>,
+    look: Look,
+    thumbnails: Option<Thumbnails>,
 }
 
-/// Takes a test set through the network. An image that cannot be read ends it: without it the figures would be others.
-pub fn measure(pipeline: &Pipeline<'_>, set: &Dataset, progress: &ProgressBar) -> Result<Measured> {
-    let mut images = Vec::new();
+/// Takes a test set through the network, and its pictures into the gallery, with regions where the model has a threshold.
+/// An image that cannot be read ends it: without it the figures would be others.
+pub fn measure(
+    pipeline: &Pipeline<'_>,
+    set: &Dataset,
+    mut gallery: Option<&mut Gallery>,
+    threshold: Option<f32>,
+    progress: &ProgressBar,
+) -> Result<Measured> {
+    let (mut images, mut good) = (Vec::new(), Vec::new());
     let mut pixels = PixelScores::new();
     let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
-    pipeline.run(items, contribution, |item, result| {
-        let Contribution { score, map, width, mask } = result?;
+    let wants_pictures = gallery.is_some();
+    let work = |item: &&Item, seen: Seen| contribution(item, seen, wants_pictures, threshold);
+    pipeline.run(items, work, |item, result| {
+        let Contribution { score, map, width, mask, look, thumbnails } = result?;
         match (&item.kind, mask) {
             (None, _) if set.has_masks => pixels.add_normal(&map)?,
             (Some(kind), Some(mask)) => pixels.add_anomalous(kind, &map, &mask, width)?,
             _ => {}
         }
+        if let (Some(gallery), Some(thumbnails)) = (gallery.as_deref_mut(), thumbnails) {
+            gallery.add(thumbnails)?;
+        }
+        good.extend(item.kind.is_none().then_some(look));
         images.push((item.clone(), score));
         progress.inc(1);
         Ok(())
@@ -87,13 +106,14 @@ pub fn measure(pipeline: &Pipeline<'_>, set: &Dataset, progress: &ProgressBar) -
     for kind in set.kinds() {
         rows.push(Row::new(kind, &image_ranking(&images, Some(kind))?, pixels_of(kind)));
     }
-    Ok(Measured { rows, images, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
+    Ok(Measured { rows, images, good, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
 }
 
-fn contribution(item: &&Item, seen: Seen) -> Result<Contribution> {
+fn contribution(item: &Item, seen: Seen, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {
     let mask = item.mask.as_ref().map(|mask| seen.mask(mask)).transpose()?;
-    let width = seen.map_width();
-    Ok(Contribution { score: seen.score, map: seen.map, width, mask })
+    let thumbnails = pictures.then(|| Thumbnails::of(item, &seen, threshold)).transpose()?;
+    let (width, look) = (seen.map_width(), Look::of(&seen));
+    Ok(Contribution { score: seen.score, map: seen.map, width, mask, look, thumbnails })
 }
 
 /// The scores of the good images and those of one kind, or of all. An image is anomalous by its folder, even where a
