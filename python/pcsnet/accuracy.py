@@ -36,8 +36,10 @@ def run_all(folder, config: ModelConfig, name: str, backbone: dict, shots: list,
             if run_key(run) in done:
                 continue
             paths = data.draw_shots(folder, count, seed)
+            images = data.read_all(paths)
+            data.check_sizes(paths, images, chosen.fit)
             start = time.perf_counter()
-            trainer = Trainer(config, backbone, data.read_all(paths), chosen)
+            trainer = Trainer(config, backbone, images, chosen)
             for _ in tqdm(range(trainer.epochs), f"{name}, {count} shots, seed {seed}", unit="epoch"):
                 trainer.run_epoch()
             run["training seconds"] = round(time.perf_counter() - start, 1)

@@ -83,3 +83,12 @@ def read_all(paths) -> list:
     if faults:
         raise PcsnetError("\n       ".join(faults))
     return images
+
+
+def check_sizes(paths: list, images: list, fit: str) -> None:
+    """Raises PcsnetError where images of different sizes would be cropped to views that do not correspond."""
+    for path, image in zip(paths, images):
+        if fit == "crop" and image.size != images[0].size:
+            sizes = [f"{p} is {i.size[0]} x {i.size[1]}" for p, i in ((paths[0], images[0]), (path, image))]
+            raise PcsnetError(f"the images' sizes differ: {sizes[0]}, {sizes[1]} pixels; give images of one size, or "
+                              "--fit stretch")

@@ -150,6 +150,7 @@ def train(folder, config: ModelConfig, backbone: dict, settings: Settings, out, 
     settings.validate()
     paths = data.draw_shots(folder, settings.shots, settings.seed)
     images = data.read_all(paths)
+    data.check_sizes(paths, images, settings.fit)
     checkpoint = Path(f"{out}.checkpoint")
     names = [p.name for p in paths]
     identity = json.dumps([dataclasses.asdict(settings), config.to_json(), names, digest(backbone, images)])

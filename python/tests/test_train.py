@@ -378,6 +378,9 @@ def test_errors_before_training(small_json, folder, tmp_path):
         run(folder, shots=1)
     with pytest.raises(PcsnetError, match="no such folder"):
         run(folder / "nowhere")
+    Image.new("L", (64, 48)).save(folder / "train" / "good" / "4.png")
+    with pytest.raises(PcsnetError, match="0.png is 64 x 64, .*4.png is 64 x 48 pixels"):
+        run(folder, shots=5)
     (folder / "train" / "good" / "0.png").write_bytes(b"rubbish")
     (folder / "train" / "good" / "1.png").write_bytes(b"rubbish")
     with pytest.raises(PcsnetError, match=r"0.png: not a usable image[^\n]*\n.*1.png: not a usable image"):
