@@ -267,7 +267,6 @@ test('light, dark, wide and narrow', async () => {
     await ready(page);
     await page.locator('#parts summary').click();
     await scoreAfter(page, click(page, fibre));
-    await page.waitForTimeout(300);
     await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(sideways <= 0, `${name}: ${sideways} pixels wider than the window`);
