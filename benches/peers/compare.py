@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import runner
 
 HERE = Path(__file__).resolve().parent
 ENGINES = {
@@ -47,17 +48,17 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", required=True, help="safetensors file; repeat for one in parts")
     parser.add_argument("--folder", type=Path, required=True, help="folder for the exported network and the maps; what "
-                        "it holds already is used again")
-    parser.add_argument("--engine", action="append", metavar="NAME[@PYTHON]", help=f"one of {', '.join(ENGINES)}, run by "
-                        "another Python if given; repeat (default: all)")
+                        "it holds already is used again while newer than the model")
+    parser.add_argument("--engine", action="append", metavar="NAME[@PYTHON]", help="run by another Python if "
+                        f"given; repeat (default: all): {', '.join(ENGINES)}")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--runs", type=int, default=3, help="runs in a round, after the first (default: %(default)s)")
-    parser.add_argument("--budget", type=float, default=60, help="seconds after which an engine begins no further run in "
-                        "a round (default: %(default)s)")
+    parser.add_argument("--budget", type=float, default=60, help="seconds after which an engine begins no further "
+                        "run in a round (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the engines that run on the processor "
                         "(default: %(default)s)")
-    parser.add_argument("--pcsnet", default=str(HERE.parents[1] / "target/release/pcsnet"), help="our command (default: "
-                        "this checkout's release build)")
+    parser.add_argument("--pcsnet", default=str(HERE.parents[1] / "target/release/pcsnet"), help="our command "
+                        "(default: this checkout's release build)")
     parser.add_argument("--prefix", default="", help="command to put before each engine's, such as `nice -n -10`")
     options = parser.parse_args()
     options.engine = list(dict.fromkeys(options.engine or ENGINES))
@@ -68,9 +69,9 @@ def arguments() -> argparse.Namespace:
 
 
 def prepare(options) -> None:
-    """The input and the ONNX files, unless the folder holds them."""
+    """The input, and the ONNX files unless the folder holds newer ones than the model."""
     options.folder.mkdir(parents=True, exist_ok=True)
-    if not (options.folder / "shapes.json").exists():
+    if runner.outdated(options.folder / "shapes.json", options.model):
         subprocess.run([sys.executable, HERE / "export_onnx.py", *models(options), "--out", options.folder], check=True,
                        stdout=subprocess.DEVNULL)
     shape = json.loads((options.folder / "shapes.json").read_text())["image"]
@@ -121,15 +122,17 @@ def table(results: dict) -> str:
     measured = {engine: result for engine, result in results.items() if "skipped" not in result}
     ours = next((statistics.median(r["runs_ms"]) for r in measured.values() if r["engine"] == OURS), None)
     reference = next((np.load(r["map"]) for r in measured.values() if r["engine"] == REFERENCE), None)
-    lines = ["| engine | adapter | median, ms | least to most, ms | runs | ratio to ours | first run, ms | largest difference of "
-             "the map |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines = ["| engine | adapter | median, ms | least to most, ms | runs | ratio to ours | first run, ms | largest "
+             "difference of the map |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for result in measured.values():
         times = result["runs_ms"]
         median = statistics.median(times)
         count = "1, the first" if result["only_first"] else len(times)
         ratio = f"{median / ours:.2f}" if ours else ""
-        lines.append(f"| {result['engine']} {result['version']} | {result['adapter']} | {median:.0f} | {min(times):.0f} to "
-                     f"{max(times):.0f} | {count} | {ratio} | {result['first_ms']:.0f} | {difference(result, reference)} |")
+        cells = [f"{result['engine']} {result['version']}", result["adapter"], f"{median:.0f}",
+                 f"{min(times):.0f} to {max(times):.0f}", count, ratio, f"{result['first_ms']:.0f}",
+                 difference(result, reference)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     skipped = [f"* {engine} was skipped: {result['skipped']}" for engine, result in results.items()
                if "skipped" in result]
     return "\n".join(lines + [""] * bool(skipped) + skipped)

@@ -24,7 +24,7 @@ def main() -> None:
     if vulkan and ncnn.get_gpu_count() == 0:
         runner.skip(engine, "ncnn finds no Vulkan device")
     for part in PARTS:
-        if not (options.folder / f"{part}.ncnn.param").exists():
+        if runner.outdated(options.folder / f"{part}.ncnn.param", [options.folder / f"{part}.onnx"]):
             convert(engine, options.folder, part)
     describe, segment = (load(ncnn, options, part, vulkan) for part in PARTS)
     _, nearest, grid, _ = json.loads((options.folder / "shapes.json").read_text())["score"]

@@ -59,6 +59,11 @@ def skip(engine: str, reason: str) -> None:
     sys.exit()
 
 
+def outdated(file: Path, sources: list) -> bool:
+    """Whether a file is missing or older than one of those it is made from."""
+    return not file.exists() or any(file.stat().st_mtime < Path(source).stat().st_mtime for source in sources)
+
+
 def processor(threads: int) -> str:
     return f"CPU, {threads} threads"
 
