@@ -26,6 +26,8 @@
 //! # }
 //! ```
 //!
+//! Three guides say more than items' pages can: [`guides::embed`], [`guides::own_model`], [`guides::performance`].
+//!
 //! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a host's
 //!   own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and [`Session::score_buffer`].
 //! * Nothing that a host hands over panics: wrong formats and sizes, things of another device, a lost device come back as
@@ -41,6 +43,8 @@ pub mod data;
 mod engine;
 mod error;
 pub mod gpu;
+#[cfg(any(doc, doctest))]
+pub mod guides;
 pub mod image;
 pub mod inspect;
 pub mod metrics;
