@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use crate::Result;
-use crate::gpu::{Binding, Gpu, Graph, Kernel};
+use crate::gpu::{Binding, Gpu, Graph, Kernel, Uploader};
 use crate::image::resize::Taps;
 
 /// Where the photograph's pixels stand.
@@ -42,31 +42,14 @@ impl Axis {
             weights.extend(&pixel.weights);
         }
         windows.push([0, weights.len() as u32]);
-        let create = |label, contents: &[u8]| {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size: contents.len() as u64,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        };
-        for (what, bytes) in [("resize windows", 8 * windows.len()), ("resize weights", 4 * weights.len())] {
-            gpu.check_buffer(what, bytes as u64)?;
-        }
-        gpu.guarded("resize weights", || {
-            let [window_bytes, weight_bytes] = [bytemuck::cast_slice(&windows), bytemuck::cast_slice(&weights)];
-            let axis = Self {
-                windows: create("resize windows", window_bytes),
-                weights: create("resize weights", weight_bytes),
-                first: first as u32,
-                touched: (end - first) as u32,
-                length: taps.len() as u32,
-            };
-            gpu.queue.write_buffer(&axis.windows, 0, window_bytes);
-            gpu.queue.write_buffer(&axis.weights, 0, weight_bytes);
-            axis
+        let mut uploader = Uploader::new(gpu);
+        Ok(Self {
+            windows: uploader.buffer("resize windows", bytemuck::cast_slice(&windows)).await?,
+            weights: uploader.buffer("resize weights", bytemuck::cast_slice(&weights)).await?,
+            first: first as u32,
+            touched: (end - first) as u32,
+            length: taps.len() as u32,
         })
-        .await
     }
 }
 
