@@ -22,8 +22,8 @@ def main() -> None:
     try:
         session = onnxruntime.InferenceSession(str(options.folder / "network.onnx"), settings, providers=[provider])
     except Exception as error:  # ONNX Runtime's exceptions have no common class
-        # The cause is the provider's own error; then the attempt to run on the processor instead was refused. In front of
-        # the message stand the place in ONNX Runtime's sources and the condition.
+        # The cause is the provider's own error; what follows is that running on the processor instead was refused.
+        # In front of the message stand the place in ONNX Runtime's sources and the condition.
         runner.skip(engine, str(error.__cause__ or error).rpartition(" was false. ")[2])
     if session.get_providers()[0] != provider:
         runner.skip(engine, f"it runs on {session.get_providers()[0]} instead")
