@@ -6,6 +6,7 @@ mod detect;
 mod device;
 mod doctor;
 mod evaluate;
+mod fetch;
 mod images;
 mod info;
 mod output;
@@ -53,6 +54,7 @@ enum Command {
     Calibrate(calibrate::Arguments),
     Bench(bench::Arguments),
     Doctor(doctor::Arguments),
+    Fetch(fetch::Arguments),
     Info(info::Arguments),
     Trace(trace::Arguments),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments).map(|()| DONE),
         Command::Evaluate(arguments) => evaluate::run(arguments).map(|()| DONE),
+        Command::Fetch(arguments) => fetch::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
     };
