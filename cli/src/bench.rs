@@ -5,7 +5,7 @@ use crate::output;
 use anyhow::{Context, Result};
 use clap::Args;
 use pcsnet::image::RgbImage;
-use pcsnet::{Model, Precision, Session, wgpu};
+use pcsnet::{Engine, Model, Precision, Session, wgpu};
 use pollster::block_on;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,8 +14,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const NOTES: &str = "\
-A run goes from host to host: pixels to the GPU, the network, maps and scores back. The stages are timed on the GPU in a \
-run of their own, each dispatch as a pass, where the adapter has timestamps.
+A run goes from host to host: pixels to the GPU, the network, maps and scores back. As many runs more are timed on the GPU \
+alone, without the ways there and back. The stages are timed in a run of their own, each dispatch as a pass, where the \
+adapter has timestamps. The first run of all, in which drivers compile the kernels, is told apart. The peak is that of the \
+kernel's own large matrix product on this device.
 
 Examples:
   pcsnet bench --model weights/default.safetensors
@@ -57,9 +59,23 @@ struct Report {
     driver: String,
     precision: &'static str,
     batch: u32,
+    winograd: String,
+    /// From the file to weights on the GPU.
+    load_ms: f64,
+    /// Session and first run: what a cold start takes after loading.
+    first_ms: f64,
     median_ms: f64,
     images_per_second: f64,
     runs_ms: Vec<f64>,
+    /// Without upload and read-back.
+    gpu_median_ms: f64,
+    gpu_runs_ms: Vec<f64>,
+    /// Billions of multiply-adds in a run.
+    gmacs: f64,
+    /// Billions of multiply-adds a second of a large matrix product.
+    peak_gmacs_per_second: f64,
+    /// Share of the peak that a run on the GPU reaches.
+    fraction_of_peak: f64,
     weight_bytes: u64,
     session_bytes: u64,
     /// GPU time of each part of the network, for as many images as run at once; empty without timestamps.
@@ -69,25 +85,29 @@ struct Report {
 /// Runs `pcsnet bench`.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let weights = device::open_weights(&arguments.model)?;
-    let model = device::load(&weights, &arguments.device)?;
-    let session = block_on(model.session(arguments.batch)).context("cannot prepare the network")?;
-    let report = measure(arguments, &model, &session)?;
+    let engine = device::engine(&arguments.device)?;
+    let start = Instant::now();
+    let model = block_on(engine.load(&weights, arguments.device.precision))?;
+    let load_ms = milliseconds(start.elapsed());
+    let report = measure(arguments, &engine, &model, load_ms)?;
     output::print(&if arguments.json { serde_json::to_string(&report)? + "\n" } else { table(&report)? })
 }
 
-fn measure(arguments: &Arguments, model: &Model, session: &Session) -> Result<Report> {
+fn measure(arguments: &Arguments, engine: &Engine, model: &Model, load_ms: f64) -> Result<Report> {
     let side = model.config().input;
     let images: Vec<RgbImage> = (0..arguments.batch).map(|seed| pattern(side, seed)).collect();
+    let start = Instant::now();
+    let session = block_on(model.session(arguments.batch)).context("cannot prepare the network")?;
+    session.run_blocking(&images)?;
+    let first_ms = milliseconds(start.elapsed());
     for _ in 0..arguments.warm_up {
         session.run_blocking(&images)?;
     }
-    let mut runs_ms = Vec::with_capacity(arguments.runs as usize);
-    for _ in 0..arguments.runs {
-        let start = Instant::now();
-        session.run_blocking(&images)?;
-        runs_ms.push(milliseconds(start.elapsed()));
-    }
-    let median_ms = median(&runs_ms);
+    let runs_ms = times(arguments.runs, || session.run_blocking(&images).map(drop))?;
+    let gpu_runs_ms = times(arguments.runs, || session.run_resident())?;
+    let (median_ms, gpu_median_ms) = (median(&runs_ms), median(&gpu_runs_ms));
+    let gmacs = session.multiply_adds() as f64 / 1e9;
+    let peak_gmacs_per_second = block_on(engine.peak_multiply_adds())? / 1e9;
     let info = model.device().adapter_info();
     Ok(Report {
         adapter: info.name,
@@ -97,14 +117,32 @@ fn measure(arguments: &Arguments, model: &Model, session: &Session) -> Result<Re
             Precision::F32 => "f32",
             Precision::F16 => "f16",
         },
+        winograd: format!("{:?}", arguments.device.winograd),
         batch: arguments.batch,
+        load_ms,
+        first_ms,
         median_ms,
         images_per_second: f64::from(arguments.batch) * 1e3 / median_ms,
         runs_ms,
+        gpu_median_ms,
+        gpu_runs_ms,
+        gmacs,
+        peak_gmacs_per_second,
+        fraction_of_peak: gmacs / (gpu_median_ms / 1e3) / peak_gmacs_per_second,
         weight_bytes: model.weight_bytes(),
         session_bytes: session.bytes(),
-        stages: stages(model, session)?,
+        stages: stages(model, &session)?,
     })
+}
+
+/// The time of each of some runs.
+fn times(runs: u32, mut run: impl FnMut() -> pcsnet::Result<()>) -> Result<Vec<f64>> {
+    let time = |_| {
+        let start = Instant::now();
+        run()?;
+        Ok(milliseconds(start.elapsed()))
+    };
+    (0..runs).map(time).collect()
 }
 
 /// A picture with detail everywhere; how long the network takes does not depend on what it sees.
@@ -129,12 +167,15 @@ fn stages(model: &Model, session: &Session) -> Result<BTreeMap<String, f64>> {
 
 fn table(report: &Report) -> Result<String> {
     let mut text = String::new();
-    let Report { adapter, backend, driver, precision, batch, median_ms, images_per_second, runs_ms, stages, .. } =
-        report;
-    let (least, most) = (least(runs_ms), -least(&runs_ms.iter().map(|time| -time).collect::<Vec<_>>()));
+    let Report { adapter, backend, driver, precision, winograd, batch, stages, .. } = report;
     writeln!(text, "{adapter}, {backend}, {driver}")?;
-    writeln!(text, "batch {batch}, {precision} weights, {} runs", runs_ms.len())?;
-    writeln!(text, "{median_ms:.1} ms median ({least:.1} to {most:.1}), {images_per_second:.2} images per second")?;
+    writeln!(text, "batch {batch}, {precision} weights, {winograd} convolutions, {} runs", report.runs_ms.len())?;
+    let (load, first, rate) = (report.load_ms, report.first_ms, report.images_per_second);
+    writeln!(text, "{load:.0} ms to load, {first:.0} ms to the first result")?;
+    writeln!(text, "{}, host to host: {rate:.2} images per second", spread(&report.runs_ms))?;
+    writeln!(text, "{}, GPU alone", spread(&report.gpu_runs_ms))?;
+    let (gmacs, peak, share) = (report.gmacs, report.peak_gmacs_per_second, 100.0 * report.fraction_of_peak);
+    writeln!(text, "{gmacs:.1} G multiply-adds: {share:.0} % of this kernel's peak of {peak:.1} G a second")?;
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (weights, session) = (mebibytes(report.weight_bytes), mebibytes(report.session_bytes));
     writeln!(text, "{weights:.1} MiB weights, {session:.1} MiB activations, inputs and outputs")?;
@@ -149,8 +190,11 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn least(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::INFINITY, f64::min)
+/// Median, least and most.
+fn spread(times: &[f64]) -> String {
+    let least = times.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = times.iter().copied().fold(0.0, f64::max);
+    format!("{:.1} ms median ({least:.1} to {most:.1})", median(times))
 }
 
 fn median(values: &[f64]) -> f64 {

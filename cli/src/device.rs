@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pcsnet::gpu::{adapters, open_adapter, open_device};
+use pcsnet::gpu::{Winograd, adapters, find_adapter, open_adapter, open_device};
 use pcsnet::weights::{Weights, schema};
 use pcsnet::{Engine, EngineOptions, Model, Precision, wgpu};
 use pollster::block_on;
@@ -20,6 +20,30 @@ pub struct DeviceArguments {
     /// Run on the first adapter whose name contains NAME, regardless of case; `pcsnet info` lists them
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
+
+    /// Look for an adapter in one graphics API alone
+    #[arg(long, value_name = "vulkan|metal|dx12|gl", hide_possible_values = true, value_parser = backend())]
+    pub backend: Option<wgpu::Backends>,
+
+    /// How 3 x 3 convolutions are computed: f4x4 is faster, f2x2 takes half the memory for weights; results agree
+    #[arg(long, value_name = "f4x4|f2x2", default_value = "f4x4", hide_possible_values = true, value_parser = winograd())]
+    pub winograd: Winograd,
+}
+
+fn backend() -> impl TypedValueParser<Value = wgpu::Backends> {
+    PossibleValuesParser::new(["vulkan", "metal", "dx12", "gl"]).map(|name| match name.as_str() {
+        "vulkan" => wgpu::Backends::VULKAN,
+        "metal" => wgpu::Backends::METAL,
+        "dx12" => wgpu::Backends::DX12,
+        _ => wgpu::Backends::GL,
+    })
+}
+
+fn winograd() -> impl TypedValueParser<Value = Winograd> {
+    PossibleValuesParser::new(["f4x4", "f2x2"]).map(|name| match name.as_str() {
+        "f2x2" => Winograd::F2x2,
+        _ => Winograd::F4x4,
+    })
 }
 
 fn precision() -> impl TypedValueParser<Value = Precision> {
@@ -43,12 +67,16 @@ pub fn load(weights: &Weights, arguments: &DeviceArguments) -> Result<Model> {
 
 /// Opens the adapter the arguments name.
 pub fn engine(arguments: &DeviceArguments) -> Result<Engine> {
-    engine_on(block_on(open_device(arguments.adapter.as_deref()))?)
+    let backends = arguments.backend.unwrap_or(wgpu::Backends::all());
+    let adapter = block_on(find_adapter(backends, arguments.adapter.as_deref()))?;
+    let mut options = EngineOptions::default();
+    options.winograd = arguments.winograd;
+    engine_on(&adapter, options)
 }
 
 /// Opens an adapter.
 pub fn open(adapter: &wgpu::Adapter) -> Result<Engine> {
-    engine_on(block_on(open_adapter(adapter))?)
+    engine_on(adapter, EngineOptions::default())
 }
 
 /// All adapters; where there are none, the library's error, which says what to install.
@@ -60,12 +88,13 @@ pub fn all_adapters() -> Result<Vec<wgpu::Adapter>> {
     Ok(adapters)
 }
 
-fn engine_on((device, queue): (wgpu::Device, wgpu::Queue)) -> Result<Engine> {
+fn engine_on(adapter: &wgpu::Adapter, options: EngineOptions) -> Result<Engine> {
+    let (device, queue) = block_on(open_adapter(adapter))?;
     // The library catches what its own calls provoke. Should the driver report something else, no result can be
     // trusted, and wgpu would panic.
     device.on_uncaptured_error(Arc::new(|error| {
         eprintln!("error: the graphics device reported: {}", error.to_string().replace('\n', " "));
         std::process::exit(crate::FATAL.into());
     }));
-    Ok(Engine::new(device, queue, EngineOptions::default())?)
+    Ok(Engine::new(device, queue, options)?)
 }

@@ -18,6 +18,12 @@ fn one_json_object() {
     let median = report["median_ms"].as_f64().expect("a time");
     let rate = report["images_per_second"].as_f64().expect("a rate");
     assert!(median > 0.0 && (rate * median / 2000.0 - 1.0).abs() < 1e-9);
+    let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}"));
+    for name in ["load_ms", "first_ms", "gpu_median_ms", "gmacs", "peak_gmacs_per_second"] {
+        assert!(number(name) > 0.0, "{name}");
+    }
+    let share = number("gmacs") * 1e3 / number("gpu_median_ms") / number("peak_gmacs_per_second");
+    assert!((number("fraction_of_peak") / share - 1.0).abs() < 1e-9);
     assert!(report["adapter"].as_str().is_some_and(|name| !name.is_empty()));
     // The weights of the small model take more than its file's 150 kB once 3 x 3 convolutions are transformed.
     assert!(report["weight_bytes"].as_u64().is_some_and(|bytes| bytes > 150_000));
@@ -33,8 +39,11 @@ fn one_json_object() {
 fn a_table() {
     let folder = folder_with_model();
     pcsnet(folder.path())
-        .args(["bench", "--model", "model.safetensors", "--runs", "2", "--precision", "f16"])
+        .args(["bench", "--model", "model.safetensors", "--runs", "2", "--precision", "f16", "--winograd", "f2x2"])
         .assert()
         .success()
-        .stdout(predicate::str::contains("batch 1, f16 weights, 2 runs").and(predicate::str::contains("ms median")));
+        .stdout(
+            predicate::str::contains("batch 1, f16 weights, F2x2 convolutions, 2 runs")
+                .and(predicate::str::contains("ms median")),
+        );
 }

@@ -6,6 +6,8 @@ mod input;
 mod job;
 mod model;
 mod session;
+#[cfg(not(target_arch = "wasm32"))]
+mod throughput;
 
 pub use heat::{HeatOutput, HeatStyle, HeatTarget, Paint};
 pub use input::{BufferSource, Encoding, PhotographInput, TextureSource};

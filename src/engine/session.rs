@@ -172,12 +172,7 @@ impl Session {
     /// As [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         self.write_images(images)?;
-        let count = images.len() as u32;
-        for first in (0..count).step_by(self.images as usize) {
-            submit(&self.gpu, "pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
-            submit_in_pieces(&self.gpu, &self.schedule).await?;
-            submit(&self.gpu, "pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
-        }
+        self.compute(images.len() as u32).await?;
         let Buffers { map, score, .. } = &self.buffers;
         let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
         let (scores, maps) = (values.pop().unwrap_or_default(), values.pop().unwrap_or_default());
@@ -195,6 +190,16 @@ impl Session {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         pollster::block_on(self.run(images))
+    }
+
+    /// Submits the network for the first `count` images.
+    pub(super) async fn compute(&self, count: u32) -> Result<()> {
+        for first in (0..count).step_by(self.images as usize) {
+            submit(&self.gpu, "pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
+            submit_in_pieces(&self.gpu, &self.schedule).await?;
+            submit(&self.gpu, "pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
+        }
+        Ok(())
     }
 
     /// Runs the network once on whatever the input holds and gives the label and the device time of every step, as many
@@ -284,7 +289,7 @@ pub(super) async fn submit_in_pieces(gpu: &Gpu, schedule: &Schedule) -> Result<(
 }
 
 /// Submits one command buffer.
-async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
+pub(super) async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
     gpu.guarded(label, || {
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
         let mut encoder = gpu.device.create_command_encoder(&descriptor);

@@ -22,12 +22,20 @@ async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
 /// [`Error::NoAdapter`] when there is none or none of that name; it says what to install. [`Error::Requirements`] when it
 /// cannot run the kernels.
 pub async fn open_device(name: Option<&str>) -> Result<(wgpu::Device, wgpu::Queue)> {
+    open_adapter(&find_adapter(wgpu::Backends::all(), name).await?).await
+}
+
+/// The adapter that [`open_device`] opens, of some backends alone.
+///
+/// # Errors
+/// [`Error::NoAdapter`] when there is none or none of that name; it says what to install.
+pub async fn find_adapter(backends: wgpu::Backends, name: Option<&str>) -> Result<wgpu::Adapter> {
     // OpenGL is only asked where nothing better answers: some of its drivers complain on stderr of a missing display.
-    let mut found = adapters_of(wgpu::Backends::PRIMARY).await;
+    let mut found = adapters_of(wgpu::Backends::PRIMARY & backends).await;
     if found.is_empty() {
-        found = adapters_of(wgpu::Backends::SECONDARY).await;
+        found = adapters_of(wgpu::Backends::SECONDARY & backends).await;
     }
-    open_adapter(&choose(found, name)?).await
+    choose(found, name)
 }
 
 /// [`open_device`] for an adapter of one's own choice.

@@ -55,6 +55,12 @@ impl Gpu {
         Ok(value)
     }
 
+    /// Waits until the device is done with everything submitted.
+    pub(crate) fn wait(&self) -> Result<()> {
+        let done = self.device.poll(wgpu::PollType::wait_indefinitely());
+        done.map(|_| ()).map_err(|error| Error::DeviceLost(format!("waiting for results failed: {error}")))
+    }
+
     /// Checks that a storage buffer of this size can be created and bound whole.
     pub(crate) fn check_buffer(&self, what: &str, bytes: u64) -> Result<()> {
         let limits = [

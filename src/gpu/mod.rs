@@ -13,7 +13,7 @@ mod schedule;
 pub(crate) mod shaders;
 mod upload;
 
-pub use adapter::{adapters, open_adapter, open_device};
+pub use adapter::{adapters, find_adapter, open_adapter, open_device};
 pub use kernels::{MatmulKernel, Winograd};
 pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
 

@@ -41,9 +41,7 @@ pub(crate) async fn read_buffers<T: bytemuck::AnyBitPattern + bytemuck::NoUninit
         .await
         .map_err(|error| Error::DeviceLost(error.to_string()))?;
     // Off the web this runs the callbacks; in a browser the event loop does.
-    gpu.device
-        .poll(wgpu::PollType::wait_indefinitely())
-        .map_err(|error| Error::DeviceLost(format!("waiting for results failed: {error}")))?;
+    gpu.wait()?;
     let mut values = Vec::with_capacity(staging.len());
     for (buffer, mapping) in staging.iter().zip(pending) {
         mapping.finished().await.map_err(|error| Error::DeviceLost(format!("results could not be read: {error}")))?;

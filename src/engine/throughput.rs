@@ -1,0 +1,58 @@
+//! What benchmarks ask: how fast the device multiplies matrices, what the network asks of it, and runs without the host.
+//! Native only: a browser's page never waits.
+
+use super::session::submit;
+use super::{Engine, Session};
+use crate::Result;
+use crate::gpu::{Graph, Uploader};
+use crate::ops::{Epilogue, Matrix, Product, matmul};
+use std::time::{Duration, Instant};
+
+/// Rows, depth and columns of the product: enough to fill any GPU, with the depth of the decoder's.
+const SIZE: [u32; 3] = [4096, 896, 896];
+
+impl Engine {
+    /// Multiply-adds a second of the engine's own kernel on a large f32 matrix product, the best of several runs.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) or [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub async fn peak_multiply_adds(&self) -> Result<f64> {
+        const RUNS: u32 = 5;
+        let gpu = &self.gpu;
+        let [rows, depth, columns] = SIZE;
+        let matrix = Matrix::new(&mut Uploader::new(gpu), "throughput.matrix", [1, depth, columns], false).await?;
+        let mut graph = Graph::new(gpu, false);
+        let a = graph.rows("throughput.rows", [1, rows, depth]);
+        let out = graph.tensor("throughput.out", [1, rows, 1, columns]);
+        let product =
+            Product { a: a.all(), input_floor: f32::MIN, matrix: &matrix, epilogue: Epilogue::NONE, out: out.all() };
+        matmul(&mut graph, "throughput", &product);
+        let schedule = graph.finish().await?;
+        let mut best = Duration::MAX;
+        // One more, in which drivers compile.
+        for _ in 0..=RUNS {
+            let start = Instant::now();
+            submit(gpu, "throughput", |encoder| schedule.record(encoder, 0..schedule.len())).await?;
+            gpu.wait()?;
+            best = best.min(start.elapsed());
+        }
+        Ok(SIZE.map(f64::from).iter().product::<f64>() / best.as_secs_f64())
+    }
+}
+
+impl Session {
+    /// Multiply-adds of a run over the whole batch, as many as the kernels do: 1 for each value where a step does none.
+    pub fn multiply_adds(&self) -> u64 {
+        self.schedule.work(0..self.schedule.len()) * u64::from(self.batch / self.images)
+    }
+
+    /// Runs the network on what [`Session::pixel_buffer`] holds and waits until the device is done. Nothing is uploaded or
+    /// read back: results are in [`Session::map_buffer`] and [`Session::score_buffer`].
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_resident(&self) -> Result<()> {
+        pollster::block_on(self.compute(self.batch))?;
+        self.gpu.wait()
+    }
+}
