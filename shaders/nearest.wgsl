@@ -2,8 +2,8 @@
 // sorted=True) of the square roots. One workgroup a row.
 //
 // Non-negative floats order like their bits, so all is done on integers. The range of the row's values is cut into 256
-// buckets; the bucket that holds the last value wanted is cut again until it and all buckets below fit the sorting
-// network together, which the first cut mostly achieves. Only values decide, so the result does not depend on the order
+// buckets; the bucket that holds the last value wanted is cut again until it and all buckets below fit into
+// workgroup memory together, which the first cut mostly achieves. Only values decide, so the result does not depend on the order
 // in which invocations run.
 //
 //   squared  [rows][candidates]
@@ -18,7 +18,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> squared: array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-// A power of two, at least `nearest`.
+// A multiple of 4, at least `nearest`.
 override SORTED: u32 = 256u;
 // Few enough that barriers stay cheap; many rows are in flight at once.
 const INVOCATIONS: u32 = 64u;
@@ -109,8 +109,8 @@ fn narrow(row: u32, lane: u32, now: Search) {
     workgroupBarrier();
 }
 
-// Values from now.low on, one bucket of 1 << now.shift wide, are the last to be kept: all of them where they fit the
-// network, else as many copies of the single value they then are.
+// Values from now.low on, one bucket of 1 << now.shift wide, are the last to be kept: all of them where they fit,
+// else as many copies of the single value they then are.
 fn gather(row: u32, lane: u32, now: Search) {
     let all = now.below + now.inside <= SORTED;
     let filler = select(now.low, 0xffffffffu, all);
@@ -128,22 +128,22 @@ fn gather(row: u32, lane: u32, now: Search) {
     workgroupBarrier();
 }
 
-// A bitonic network.
-fn sort(lane: u32) {
-    for (var size = 2u; size <= SORTED; size *= 2u) {
-        for (var step = size / 2u; step > 0u; step /= 2u) {
-            for (var pair = lane; pair < SORTED / 2u; pair += INVOCATIONS) {
-                let low = 2u * pair - (pair & (step - 1u));
-                let high = low + step;
-                let a = kept[low];
-                let b = kept[high];
-                let ascending = (low & size) == 0u;
-                if (a > b) == ascending {
-                    kept[low] = b;
-                    kept[high] = a;
-                }
+// Writes the `nearest` smallest kept values in order: a value's place is the number of values before it, equal ones by
+// where they were kept. More comparisons than a sorting network, but no barriers and no stores between them.
+fn write_in_order(place: u32, lane: u32) {
+    for (var first = 4u * lane; first < SORTED; first += 4u * INVOCATIONS) {
+        let index = vec4(first, first + 1u, first + 2u, first + 3u);
+        let value = vec4(kept[index.x], kept[index.y], kept[index.z], kept[index.w]);
+        var before = vec4(0u);
+        for (var i = 0u; i < SORTED; i++) {
+            let other = vec4(kept[i]);
+            before += select(vec4(0u), vec4(1u), (other < value) | ((other == value) & (vec4(i) < index)));
+        }
+        let distances = sqrt(bitcast<vec4<f32>>(value));
+        for (var i = 0u; i < 4u; i++) {
+            if before[i] < params.nearest {
+                out[place + before[i]] = distances[i];
             }
-            workgroupBarrier();
         }
     }
 }
@@ -162,8 +162,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         now.shift -= min(now.shift, 8u);
     }
     gather(row, lane, now);
-    sort(lane);
-    for (var i = lane; i < params.nearest; i += INVOCATIONS) {
-        out[(params.first_row + workgroup.x) * params.nearest + i] = sqrt(bitcast<f32>(kept[i]));
-    }
+    write_in_order((params.first_row + workgroup.x) * params.nearest, lane);
 }

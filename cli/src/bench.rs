@@ -59,7 +59,8 @@ struct Report {
     driver: String,
     precision: &'static str,
     batch: u32,
-    winograd: String,
+    /// Of all 3 x 3 convolutions; null where each has what suits its size.
+    winograd: Option<String>,
     /// From the file to weights on the GPU.
     load_ms: f64,
     /// Session and first run: what a cold start takes after loading.
@@ -117,7 +118,7 @@ fn measure(arguments: &Arguments, engine: &Engine, model: &Model, load_ms: f64) 
             Precision::F32 => "f32",
             Precision::F16 => "f16",
         },
-        winograd: format!("{:?}", arguments.device.winograd),
+        winograd: arguments.device.winograd.map(|winograd| format!("{winograd:?}")),
         batch: arguments.batch,
         load_ms,
         first_ms,
@@ -168,8 +169,9 @@ fn stages(model: &Model, session: &Session) -> Result<BTreeMap<String, f64>> {
 fn table(report: &Report) -> Result<String> {
     let mut text = String::new();
     let Report { adapter, backend, driver, precision, winograd, batch, stages, .. } = report;
+    let convolutions = winograd.as_ref().map_or(String::new(), |winograd| format!("{winograd} convolutions, "));
     writeln!(text, "{adapter}, {backend}, {driver}")?;
-    writeln!(text, "batch {batch}, {precision} weights, {winograd} convolutions, {} runs", report.runs_ms.len())?;
+    writeln!(text, "batch {batch}, {precision} weights, {convolutions}{} runs", report.runs_ms.len())?;
     let (load, first, rate) = (report.load_ms, report.first_ms, report.images_per_second);
     writeln!(text, "{load:.0} ms to load, {first:.0} ms to the first result")?;
     writeln!(text, "{}, host to host: {rate:.2} images per second", spread(&report.runs_ms))?;

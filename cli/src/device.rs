@@ -25,9 +25,10 @@ pub struct DeviceArguments {
     #[arg(long, value_name = "vulkan|metal|dx12|gl", hide_possible_values = true, value_parser = backend())]
     pub backend: Option<wgpu::Backends>,
 
-    /// How 3 x 3 convolutions are computed: f4x4 is faster, f2x2 takes half the memory for weights; results agree
-    #[arg(long, value_name = "f4x4|f2x2", default_value = "f4x4", hide_possible_values = true, value_parser = winograd())]
-    pub winograd: Winograd,
+    /// Compute all 3 x 3 convolutions alike: f4x4 is faster for large images, f2x2 takes half the memory for weights. By
+    /// default each as suits its size; results agree
+    #[arg(long, value_name = "f4x4|f2x2", hide_possible_values = true, value_parser = winograd())]
+    pub winograd: Option<Winograd>,
 }
 
 fn backend() -> impl TypedValueParser<Value = wgpu::Backends> {

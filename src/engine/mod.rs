@@ -36,8 +36,8 @@ pub struct Engine {
 pub struct EngineOptions {
     /// The shape of the matrix products; by default the one that suits the kind of device.
     pub matmul: Option<MatmulKernel>,
-    /// How 3 x 3 convolutions are computed.
-    pub winograd: Winograd,
+    /// How 3 x 3 convolutions are computed; by default with the larger tiles where the image is large enough.
+    pub winograd: Option<Winograd>,
 }
 
 /// How far [`Engine::with_progress`] is.

@@ -13,7 +13,8 @@ pub(crate) struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub matmul: MatmulKernel,
-    pub winograd: Winograd,
+    /// The one to use for every convolution, where the caller wants one.
+    pub winograd: Option<Winograd>,
     /// Stands at bindings that a shader does not look at.
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
@@ -24,7 +25,7 @@ impl Gpu {
         device: wgpu::Device,
         queue: wgpu::Queue,
         matmul: MatmulKernel,
-        winograd: Winograd,
+        winograd: Option<Winograd>,
     ) -> Result<Self> {
         let limits = device.limits();
         check_limits(&device.adapter_info().name, &limits)?;

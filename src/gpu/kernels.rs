@@ -51,7 +51,7 @@ impl MatmulKernel {
 /// Convolutional Neural Networks", 2015).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Winograd {
-    /// F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 as large, the least rounding error.
+    /// F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 as large as the convolution's.
     F2x2,
     /// F(4x4, 3x3): 4 times fewer multiplications, weights 4 times as large.
     #[default]
@@ -59,6 +59,12 @@ pub enum Winograd {
 }
 
 impl Winograd {
+    /// What suits an image of `side` x `side` pixels without measuring: a small one is computed sooner than the larger
+    /// weights are read, and the larger tiles fit it badly.
+    pub(crate) fn for_side(side: u32) -> Self {
+        if side < 24 { Self::F2x2 } else { Self::F4x4 }
+    }
+
     /// The shaders of the input and the output transform.
     pub(crate) fn shaders(self) -> [&'static str; 2] {
         match self {

@@ -73,14 +73,17 @@ fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// The kernels of sessions on a device with these choices; constants as models of the standard sizes have them.
-pub(crate) fn kernels(matmul: MatmulKernel, winograd: Winograd) -> Vec<Kernel> {
+pub(crate) fn kernels(matmul: MatmulKernel, winograd: Option<Winograd>) -> Vec<Kernel> {
+    let is_input_transform = |shader: &str| shader.starts_with("winograd") && shader.ends_with("_input");
     let chosen = |family: &str, shader: &str, choice: &[&str]| !shader.starts_with(family) || choice.contains(&shader);
     let textures = matmul.reads_textures();
+    let winograds = winograd.map_or(vec![Winograd::F2x2, Winograd::F4x4], |choice| vec![choice]);
+    let transforms: Vec<&str> = winograds.into_iter().flat_map(Winograd::shaders).collect();
     variants()
         .filter(|(shader, _)| chosen("matmul_", shader, &[matmul.shader()]))
-        .filter(|(shader, _)| chosen("winograd", shader, &winograd.shaders()))
+        .filter(|(shader, _)| chosen("winograd", shader, &transforms))
         .filter(|(shader, _)| chosen("pack_rows", shader, if textures { &["pack_rows"] } else { &[] }))
-        .filter(|(shader, defines)| *shader != winograd.shaders()[0] || defines.contains(&"TEXTURE") == textures)
+        .filter(|(shader, defines)| !is_input_transform(shader) || defines.contains(&"TEXTURE") == textures)
         // Painting heat is no part of the network; its pipeline depends on the target.
         .filter(|(shader, _)| *shader != "heat")
         .map(|(shader, defines)| Kernel {

@@ -47,17 +47,16 @@ impl Decoder {
             bins.push(Bin::load(loader, config, index, side, res1).await?);
         }
         drop(res1);
-        let geometry = Geometry::SIDE_3;
         let mut projection = loader.weights.read("cas.cls.3.weight", &[1, channels, 1, 1])?;
         projection.extend(loader.weights.read("cas.cls.3.bias", &[1])?);
         projection.resize(channels + 4, 0.0);
         Ok(Self {
             bins,
             res2: [
-                loader.conv2d("cas.res2.0", [width, width], geometry).await?,
-                loader.conv2d("cas.res2.2", [width, width], geometry).await?,
+                loader.conv3x3("cas.res2.0", width, config.grid).await?,
+                loader.conv3x3("cas.res2.2", width, config.grid).await?,
             ],
-            cls: loader.conv2d("cas.cls.0", [width, width], geometry).await?,
+            cls: loader.conv3x3("cas.cls.0", width, config.grid).await?,
             cls_projection: loader.vector("cas.cls.3", &projection).await?,
             grid: config.grid,
             guide: config.guide,
@@ -123,10 +122,7 @@ impl Bin {
             None => None,
         };
         let [first, second] = ["0", "2"].map(|part| format!("cas.beta_conv.{index}.{part}"));
-        let beta = [
-            loader.conv2d(&first, [width, width], Geometry::SIDE_3).await?,
-            loader.conv2d(&second, [width, width], Geometry::SIDE_3).await?,
-        ];
+        let beta = [loader.conv3x3(&first, width, side).await?, loader.conv3x3(&second, width, side).await?];
         Ok(Self { side, corr, alpha, beta, res1 })
     }
 

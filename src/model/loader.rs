@@ -62,7 +62,16 @@ impl<'a> Loader<'a> {
     ) -> Result<Conv2d> {
         let shape = [outputs, inputs, geometry.kernel, geometry.kernel].map(|n| n as usize);
         let weight = self.weights.read(&format!("{name}.weight"), &shape)?;
-        self.laid_out(name, weight, None, shape, geometry).await
+        let algorithm = geometry.algorithm(self.uploader.gpu().winograd.unwrap_or_default());
+        self.laid_out(name, weight, None, shape, geometry, algorithm).await
+    }
+
+    /// A 3 x 3 convolution without bias, as many channels out as in, of images of `side` x `side`.
+    pub(crate) async fn conv3x3(&mut self, name: &str, channels: u32, side: u32) -> Result<Conv2d> {
+        let shape = [channels, channels, 3, 3].map(|n| n as usize);
+        let weight = self.weights.read(&format!("{name}.weight"), &shape)?;
+        let winograd = self.uploader.gpu().winograd.unwrap_or(Winograd::for_side(side));
+        self.laid_out(name, weight, None, shape, Geometry::SIDE_3, Algorithm::Winograd(winograd)).await
     }
 
     /// A convolution and the BatchNorm behind it as one convolution with bias.
@@ -75,7 +84,8 @@ impl<'a> Loader<'a> {
     ) -> Result<Conv2d> {
         let shape = [outputs, inputs, geometry.kernel, geometry.kernel].map(|n| n as usize);
         let folded = self.weights.read_folded(name, norm.name, shape, norm.epsilon)?;
-        self.laid_out(name, folded.weight, Some(folded.bias), shape, geometry).await
+        let algorithm = geometry.algorithm(self.uploader.gpu().winograd.unwrap_or_default());
+        self.laid_out(name, folded.weight, Some(folded.bias), shape, geometry, algorithm).await
     }
 
     /// A depthwise convolution and the BatchNorm behind it.
@@ -104,10 +114,10 @@ impl<'a> Loader<'a> {
         bias: Option<Vec<f32>>,
         shape: [usize; 4],
         geometry: Geometry,
+        algorithm: Algorithm,
     ) -> Result<Conv2d> {
         let [outputs, inputs, kernel, _] = shape;
         let label = format!("{name}.weight");
-        let algorithm = geometry.algorithm(self.uploader.gpu().winograd);
         let matrix = match algorithm {
             Algorithm::Winograd(winograd) => self.winograd(&label, winograd, &weight, [outputs, inputs]).await?,
             Algorithm::Pointwise | Algorithm::Implicit => {

@@ -14,7 +14,7 @@ pub(crate) fn nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: 
     }
     debug_assert_eq!(squared.pixels(), out.rows, "{label}");
     let params = Params { candidates: squared.channels, nearest: out.channels, first_row: out.first / out.stride() };
-    // The bitonic network sorts a power of two.
+    // With room for the surplus of the last bucket.
     let sorted = f64::from(out.channels.next_power_of_two().max(2));
     let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::new("nearest") };
     let bindings = [Binding::Read(squared), Binding::Write(out.tensor)];

@@ -34,6 +34,7 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
             $(checks.push(verdict($operation, $case.await)?);)*
         };
     }
+    use crate::gpu::Winograd::{F2x2, F4x4};
     use cases::*;
     check! {
         "normalize": maps::normalize(gpu, 2, 37, false, 1),
@@ -45,12 +46,13 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "interpolate, aligned corners": pools::resize(gpu, [2, 9, 5], [30, 21], [1, 3, 2], true, 1),
         "two resizes": pools::resize_through(gpu, [2, 7, 20, 12], [1, 3, 2], 1),
         "sum of resizes": pools::resize_sum(gpu, 2, &[9, 5, 2], 14, 3, 1),
-        "conv2d 1x1": products::convolution(gpu, 1, 1, false),
-        "conv2d 1x1, f16": products::convolution(gpu, 1, 1, true),
-        "conv2d 3x3": products::convolution(gpu, 3, 1, false),
-        "conv2d 3x3, f16": products::convolution(gpu, 3, 1, true),
-        "conv2d 7x7": products::convolution(gpu, 7, 2, false),
-        "conv2d 7x7, f16": products::convolution(gpu, 7, 2, true),
+        "conv2d 1x1": products::convolution(gpu, 1, 1, F4x4, false),
+        "conv2d 1x1, f16": products::convolution(gpu, 1, 1, F4x4, true),
+        "conv2d 3x3, F(2x2)": products::convolution(gpu, 3, 1, F2x2, false),
+        "conv2d 3x3, F(4x4)": products::convolution(gpu, 3, 1, F4x4, false),
+        "conv2d 3x3, F(4x4), f16": products::convolution(gpu, 3, 1, F4x4, true),
+        "conv2d 7x7": products::convolution(gpu, 7, 2, F4x4, false),
+        "conv2d 7x7, f16": products::convolution(gpu, 7, 2, F4x4, true),
         "conv2d, depthwise": products::depthwise(gpu),
         "squared norms": selection::square_norm(gpu),
         "distances": selection::distances(gpu),
@@ -78,14 +80,14 @@ fn verdict(operation: &str, case: Result<Case>) -> Result<KernelCheck> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{MatmulKernel, Winograd, open_device, shaders};
+    use crate::gpu::{MatmulKernel, open_device, shaders};
     use pollster::block_on;
     use std::collections::BTreeSet;
 
     fn gpu(matmul: Option<MatmulKernel>) -> Gpu {
         let (device, queue) = block_on(open_device(None)).expect("an adapter");
         let matmul = matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-        Gpu::new(device, queue, matmul, Winograd::default()).expect("the adapter was checked")
+        Gpu::new(device, queue, matmul, None).expect("the adapter was checked")
     }
 
     #[test]

@@ -19,10 +19,10 @@ use std::sync::OnceLock;
 /// The device all tests share, with the shape of matrix product that suits it.
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| gpu_with(None, Winograd::default()))
+    GPU.get_or_init(|| gpu_with(None, None))
 }
 
-fn gpu_with(matmul: Option<MatmulKernel>, winograd: Winograd) -> Gpu {
+fn gpu_with(matmul: Option<MatmulKernel>, winograd: Option<Winograd>) -> Gpu {
     let (device, queue) = block_on(open_device(None))
         .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
     let matmul = matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));

@@ -15,7 +15,7 @@ fn gpus() -> &'static [Gpu] {
         let shapes = [MatmulKernel::Tiled, MatmulKernel::Register];
         let shapes = shapes.into_iter().chain((own == MatmulKernel::RegisterTexture).then_some(own));
         let winograds = [Winograd::F2x2, Winograd::F4x4];
-        shapes.flat_map(|shape| winograds.map(|winograd| gpu_with(Some(shape), winograd))).collect()
+        shapes.flat_map(|shape| winograds.map(|winograd| gpu_with(Some(shape), Some(winograd)))).collect()
     })
 }
 
@@ -155,7 +155,7 @@ proptest! {
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
         // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16; F(4x4) divides by other numbers.
         let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
-        let algorithm = geometry.algorithm(gpu.winograd);
+        let algorithm = geometry.algorithm(gpu.winograd.unwrap_or_default());
         let choices = Choices { f16: choices.f16 && algorithm != Algorithm::Winograd(Winograd::F4x4), ..choices };
         let bias = values(outputs as usize, seed + 2);
         let [out_height, out_width] = window.out.map(|n| n as u32);

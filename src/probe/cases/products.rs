@@ -8,8 +8,8 @@ use crate::probe::harness::{Case, FENCE, input, random_maps, run, values, vector
 use crate::reference::{self, Window};
 use crate::weights::{Weights, layout};
 
-/// A convolution with bias and relu by the algorithm its geometry runs as.
-pub(crate) async fn convolution(gpu: &Gpu, kernel: u32, stride: u32, f16: bool) -> Result<Case> {
+/// A convolution with bias and relu by the algorithm its geometry runs as, 3 x 3 ones as `winograd`.
+pub(crate) async fn convolution(gpu: &Gpu, kernel: u32, stride: u32, winograd: Winograd, f16: bool) -> Result<Case> {
     let [batch, height, width, inputs, outputs] = [2, 13, 10, 12, 72];
     let geometry = Geometry { kernel, stride, padding: Padding::Even(kernel / 2) };
     let x = random_maps([batch, height, width, inputs], 1);
@@ -19,15 +19,17 @@ pub(crate) async fn convolution(gpu: &Gpu, kernel: u32, stride: u32, f16: bool) 
     let bias = values(outputs as usize, 3);
     // The loader lays out the values it is given; it reads nothing from this file.
     let none = Weights::from_bytes("none", b"\x02\0\0\0\0\0\0\0{}".as_slice())?;
-    let conv =
-        Loader::new(gpu, &none, f16).laid_out("conv", weight.clone(), Some(bias.clone()), shape, geometry).await?;
+    let algorithm = geometry.algorithm(winograd);
+    let conv = Loader::new(gpu, &none, f16)
+        .laid_out("conv", weight.clone(), Some(bias.clone()), shape, geometry, algorithm)
+        .await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensor = input(&mut graph, &x);
     let out = ops::conv2d(&mut graph, "conv", tensor, f32::MIN, &conv, Activation::RELU, Residual::None);
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
     let size = [height as usize, width as usize];
     let window = Window::even(kernel as usize, stride as usize, kernel as usize / 2, size);
-    let rounded = f16 && conv.algorithm == Algorithm::Winograd(Winograd::F4x4);
+    let rounded = f16 && algorithm == Algorithm::Winograd(Winograd::F4x4);
     let tolerance = if rounded { 2e-3 } else { 1e-5 };
     Ok(answer.against(reference::conv2d(&x, &weight, Some(&bias), window).relu().values, tolerance))
 }
