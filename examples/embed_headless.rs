@@ -48,10 +48,12 @@ pub async fn run(model: &Path, photograph: &Path, heatmap: &Path) -> Result<(), 
     let engine = Engine::new(device.clone(), queue.clone(), EngineOptions::default())?;
     let model = engine.load(&weights, Precision::F32).await?;
     let session = model.session(1).await?;
-    let side = model.config().input;
     let source = upload(&device, &queue, &image::open(photograph)?);
-    let target =
-        create_texture(&device, (side, side), wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC);
+    let target = create_texture(
+        &device,
+        (source.width(), source.height()),
+        wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+    );
     let style = HeatStyle { scale, colours: ColourMap::Turbo, paint: Paint::Map };
     let input = session.texture_input(0, &TextureSource::new(&source, Encoding::Srgb)).await?;
     let output = session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb), &style).await?;
