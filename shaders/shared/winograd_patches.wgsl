@@ -2,6 +2,7 @@
 //
 //   x    [batch][height][width][channels] vec4s
 //   out  [positions][batch * tiles_down * tiles_across][channels] vec4s, with TEXTURE defined as a row texture
+#import winograd_place
 #ifdef TEXTURE
 #import row_texture
 #endif
@@ -26,25 +27,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 #endif
 
-// 4 channels of a patch.
-struct Place {
-    image: u32,
-    // Of the patch's upper left corner, one too large, for the padding: 0 means just outside.
-    y: u32,
-    column: u32,
-    channel: u32,
-    tile: u32,
-}
-
-// The place of an invocation of a grid of (tiles_across * channels) x (batch * tiles_down).
-fn place_of(id: vec3<u32>, tile_size: u32) -> Place {
-    let channel = id.x % params.channels;
-    let tile_x = id.x / params.channels;
-    let y = tile_size * (id.y % params.tiles_down);
-    return Place(id.y / params.tiles_down, y, tile_size * tile_x, channel, id.y * params.tiles_across + tile_x);
-}
-
 fn load(place: Place, down: u32, right: u32) -> vec4<f32> {
+    // One too large, for the padding: 0 means just outside.
     let y = place.y + down;
     let column = place.column + right;
     if y == 0u || column == 0u || y > params.height || column > params.width {

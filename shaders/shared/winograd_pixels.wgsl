@@ -1,11 +1,12 @@
 // What the output transforms of Winograd's algorithms share: reading the products of a patch, and bias, activation and
-// residual as in shared/matmul.wgsl on the way out.
+// residual as in shared/matmul_store.wgsl on the way out.
 //
 //   products  [positions][batch * tiles_down * tiles_across][channels] vec4s
 //   bias      [channels] vec4s, if there is one
 //   residual  [batch][height][width][channels] vec4s
 //   out       [batch][height][width][channels] vec4s
 #import activation
+#import winograd_place
 
 struct Params {
     height: u32,
@@ -26,24 +27,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
-
-// 4 channels of a patch.
-struct Place {
-    image: u32,
-    // Of the upper left output pixel.
-    y: u32,
-    column: u32,
-    channel: u32,
-    tile: u32,
-}
-
-// The place of an invocation of a grid of (tiles_across * channels) x (batch * tiles_down).
-fn place_of(id: vec3<u32>, tile_size: u32) -> Place {
-    let channel = id.x % params.channels;
-    let tile_x = id.x / params.channels;
-    let y = tile_size * (id.y % params.tiles_down);
-    return Place(id.y / params.tiles_down, y, tile_size * tile_x, channel, id.y * params.tiles_across + tile_x);
-}
 
 fn load(place: Place, position: u32) -> vec4<f32> {
     return products[(position * params.tiles + place.tile) * params.channels + place.channel];

@@ -72,7 +72,7 @@ pub(crate) struct Product<'a> {
     pub out: Slice,
 }
 
-/// Where the rows of `a` come from when they are gathered from an image: see `shared/matmul.wgsl`.
+/// Where the rows of `a` come from when they are gathered from an image: see `shared/matmul_rows.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Default, bytemuck::NoUninit)]
 pub(super) struct Gather {
@@ -87,7 +87,7 @@ pub(super) struct Gather {
     pub padding: u32,
 }
 
-/// The uniform block of `shared/matmul.wgsl`.
+/// The uniform block of `shared/matmul_params.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
 struct Params {
