@@ -1,12 +1,12 @@
 // Rows of a matrix product's left operand as a texture, for adapters where a texel is cheaper to load than 4 floats of a
 // buffer. A texel is a vec4; rows run down, matrix after matrix, and as a texture is only so tall, on into further layers.
 const ROWS_PER_LAYER: u32 = 4096u;
-// Each matrix begins a tile of the kernels, so that none of their tiles lies in two layers.
-const TILE_ROWS: u32 = 32u;
+// A matrix begins at a multiple of the kernels' tile, so that none of their tiles lies in two layers.
+const ROWS_TOGETHER: u32 = 32u;
 
 // Layer and row within it of row `row` of matrix `z`, each of `rows` rows.
 fn row_place(z: u32, row: u32, rows: u32) -> vec2<u32> {
-    let padded_rows = (rows + TILE_ROWS - 1u) / TILE_ROWS * TILE_ROWS;
+    let padded_rows = (rows + ROWS_TOGETHER - 1u) / ROWS_TOGETHER * ROWS_TOGETHER;
     let place = z * padded_rows + row;
     return vec2(place / ROWS_PER_LAYER, place % ROWS_PER_LAYER);
 }

@@ -3,11 +3,11 @@
 /// As in the shader.
 const ROWS_PER_LAYER: u32 = 4096;
 /// As in the shader.
-const TILE_ROWS: u32 = 32;
+const ROWS_TOGETHER: u32 = 32;
 
 /// The texture of `matrices` left operands of `rows` x `channels`.
 pub(crate) fn size(matrices: u32, rows: u32, channels: u32) -> wgpu::Extent3d {
-    let rows = matrices * rows.next_multiple_of(TILE_ROWS);
+    let rows = matrices * rows.next_multiple_of(ROWS_TOGETHER);
     wgpu::Extent3d {
         width: channels / 4,
         height: rows.min(ROWS_PER_LAYER),

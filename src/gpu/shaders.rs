@@ -50,7 +50,7 @@ const SHADERS: &[(&str, &str)] = sources!["":
 
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
-    activation, bilinear, lanczos, matmul, matmul_params, matmul_rows, matmul_store, row_texture, winograd_patches, winograd_pixels, winograd_place,
+    activation, bilinear, lanczos, matmul, matmul_params, matmul_registers, matmul_rows, matmul_store, row_texture, winograd_patches, winograd_pixels, winograd_place,
 ];
 
 /// Every set of names a shader is ever compiled with.
