@@ -60,5 +60,6 @@ pub use engine::{
     PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
 };
 pub use error::{Error, Result};
+pub use gpu::Memory;
 pub use probe::KernelCheck;
 pub use wgpu;

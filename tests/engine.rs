@@ -186,6 +186,45 @@ fn a_job_in_pieces_gives_what_one_run_gives() {
     }
 }
 
+/// Against what wgpu itself counts, where its backend does.
+#[test]
+fn the_stated_memory_is_what_is_allocated() {
+    let (device, queue) = block_on(pcsnet::gpu::open_device(None)).expect("an adapter");
+    // Drivers round buffers up a little, and the rows of small textures a good deal.
+    for (matmul, slack) in [(Some(pcsnet::gpu::MatmulKernel::Tiled), 1.02), (None, 1.2)] {
+        let mut options = EngineOptions::default();
+        options.matmul = matmul;
+        let engine = Engine::new(device.clone(), queue.clone(), options).expect("the adapter was checked");
+        let allocated = || {
+            queue.submit([]);
+            device.poll(wgpu::PollType::wait_indefinitely()).expect("the device stays");
+            let report = device.generate_allocator_report()?;
+            let ours = report.allocations.iter().filter(|allocation| !allocation.name.starts_with("(wgpu"));
+            Some(ours.map(|allocation| allocation.size).sum::<u64>())
+        };
+        let before = allocated();
+        let config = &small_configs()[0];
+        let model = load(&engine, config, 1, Precision::F32);
+        let session = block_on(model.session(3)).expect("fits");
+        let memory = session.memory();
+        assert_eq!(memory.weights, model.weight_bytes());
+        // Pixels and blurred maps of the batch and of the images that run at once, here all three; maps before the blur.
+        let side = u64::from(config.input);
+        assert_eq!(memory.io, 5 * 3 * 4 * side * side + 2 * 3 * 4);
+        let descriptor = u64::from(3 * config.grid * config.grid * config.descriptor_channels());
+        assert!(memory.activations > 4 * descriptor && memory.scratch > 0, "{memory:?}");
+        assert_eq!(memory.total(), memory.weights + memory.activations + memory.scratch + memory.io);
+        match (before, allocated()) {
+            (Some(before), Some(after)) => {
+                let (stated, found) = (memory.total() as f64, (after - before) as f64);
+                let range = stated..slack * stated;
+                assert!(range.contains(&found), "stated {stated}, allocated {found}: {memory:?}");
+            }
+            _ => eprintln!("skipped: this backend does not count its memory"),
+        }
+    }
+}
+
 #[test]
 fn a_tensor_that_does_not_fit_is_named() {
     let limits = wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..Default::default() };

@@ -1,11 +1,12 @@
 //! `pcsnet bench`: how fast a model runs here.
 
 use crate::device::{self, DeviceArguments};
+use crate::info::describe_memory;
 use crate::output;
 use anyhow::{Context, Result};
 use clap::Args;
 use pcsnet::image::RgbImage;
-use pcsnet::{Engine, Model, Precision, Session, wgpu};
+use pcsnet::{Engine, Memory, Model, Precision, Session, wgpu};
 use pollster::block_on;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -77,8 +78,8 @@ struct Report {
     peak_gmacs_per_second: f64,
     /// Share of the peak that a run on the GPU reaches.
     fraction_of_peak: f64,
-    weight_bytes: u64,
-    session_bytes: u64,
+    /// GPU memory in bytes: weights, activations, scratch, and io, the inputs and outputs.
+    memory: Memory,
     /// GPU time of each part of the network, for as many images as run at once; empty without timestamps.
     stages: BTreeMap<String, f64>,
 }
@@ -130,8 +131,7 @@ fn measure(arguments: &Arguments, engine: &Engine, model: &Model, load_ms: f64) 
         gmacs,
         peak_gmacs_per_second,
         fraction_of_peak: gmacs / (gpu_median_ms / 1e3) / peak_gmacs_per_second,
-        weight_bytes: model.weight_bytes(),
-        session_bytes: session.bytes(),
+        memory: session.memory(),
         stages: stages(model, &session)?,
     })
 }
@@ -178,9 +178,7 @@ fn table(report: &Report) -> Result<String> {
     writeln!(text, "{}, GPU alone", spread(&report.gpu_runs_ms))?;
     let (gmacs, peak, share) = (report.gmacs, report.peak_gmacs_per_second, 100.0 * report.fraction_of_peak);
     writeln!(text, "{gmacs:.1} G multiply-adds: {share:.0} % of this kernel's peak of {peak:.1} G a second")?;
-    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let (weights, session) = (mebibytes(report.weight_bytes), mebibytes(report.session_bytes));
-    writeln!(text, "{weights:.1} MiB weights, {session:.1} MiB activations, inputs and outputs")?;
+    writeln!(text, "{}", describe_memory(&report.memory))?;
     let total: f64 = stages.values().sum();
     for (stage, time) in stages {
         writeln!(text, "  {stage:<12} {time:>10.2} ms {:>5.1} %", 100.0 * time / total)?;

@@ -7,7 +7,7 @@ use pcsnet::config::{BackboneConfig, DescriptorKind};
 use pcsnet::gpu::check_adapter;
 use pcsnet::image::Fit;
 use pcsnet::weights::{Weights, schema};
-use pcsnet::{Engine, ModelConfig, Precision, wgpu};
+use pcsnet::{Engine, Memory, ModelConfig, Precision, wgpu};
 use pollster::block_on;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -16,7 +16,10 @@ const EXAMPLES: &str = "\
 Examples:
   pcsnet info
   pcsnet info --model bottle.safetensors
-  pcsnet info --model backbone.safetensors head.safetensors";
+  pcsnet info --model backbone.safetensors head.safetensors --batch 8
+
+Memory is what is allocated on the GPU. Activations are the network's own tensors, of the images that run at once (at most 8); \
+scratch is what kernels need beside them. Tensors that are never alive together share memory, and no byte counts twice.";
 
 /// Describe this machine's graphics adapters, and a model.
 #[derive(Args)]
@@ -26,6 +29,10 @@ pub struct Arguments {
     /// to see what memory it takes
     #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
+
+    /// Images in a run, for the memory it takes
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "model", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
 }
 
 /// Runs `pcsnet info`.
@@ -45,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             for adapter in &adapters {
                 describe_adapter(&mut report, adapter)?;
                 if let Some(weights) = &weights {
-                    describe_fit(&mut report, adapter, weights)?;
+                    describe_fit(&mut report, adapter, weights, arguments.batch)?;
                 }
             }
         }
@@ -158,11 +165,12 @@ fn kind(kind: wgpu::DeviceType) -> &'static str {
 }
 
 /// Loads the model, because nothing else tells as surely whether it fits.
-fn describe_fit(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights) -> Result<()> {
+fn describe_fit(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights, batch: u32) -> Result<()> {
     for (name, precision) in [("f32", Precision::F32), ("f16", Precision::F16)] {
-        let verdict = match memory(adapter, weights, precision) {
-            Ok((weights, activations)) => {
-                format!("{} weights + {} activations for one image", size(weights), size(activations))
+        let verdict = match memory(adapter, weights, precision, batch) {
+            Ok(memory) => {
+                let parts = describe_memory(&memory);
+                format!("{parts}; {} in all for a batch of {batch}", size(memory.total()))
             }
             Err(error) => format!("does not fit: {}", one_line(&error)),
         };
@@ -171,13 +179,18 @@ fn describe_fit(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights)
     Ok(())
 }
 
-/// GPU memory for the weights and for running one image.
-fn memory(adapter: &wgpu::Adapter, weights: &Weights, precision: Precision) -> Result<(u64, u64)> {
+fn memory(adapter: &wgpu::Adapter, weights: &Weights, precision: Precision, batch: u32) -> Result<Memory> {
     check_adapter(adapter)?;
     let engine: Engine = device::open(adapter)?;
     let model = block_on(engine.load(weights, precision))?;
-    let session = block_on(model.session(1)).context("one image")?;
-    Ok((model.weight_bytes(), session.bytes()))
+    let session = block_on(model.session(batch)).with_context(|| format!("a batch of {batch}"))?;
+    Ok(session.memory())
+}
+
+/// The parts of a network's memory.
+pub fn describe_memory(memory: &Memory) -> String {
+    let [weights, activations, scratch, io] = [memory.weights, memory.activations, memory.scratch, memory.io].map(size);
+    format!("{weights} weights, {activations} activations, {scratch} scratch, {io} inputs and outputs")
 }
 
 /// One line of a report.

@@ -26,7 +26,10 @@ fn one_json_object() {
     assert!((number("fraction_of_peak") / share - 1.0).abs() < 1e-9);
     assert!(report["adapter"].as_str().is_some_and(|name| !name.is_empty()));
     // The weights of the small model take more than its file's 150 kB once 3 x 3 convolutions are transformed.
-    assert!(report["weight_bytes"].as_u64().is_some_and(|bytes| bytes > 150_000));
+    assert!(report["memory"]["weights"].as_u64().is_some_and(|bytes| bytes > 150_000));
+    for part in ["activations", "scratch", "io"] {
+        assert!(report["memory"][part].as_u64().is_some_and(|bytes| bytes > 0), "{part}");
+    }
     let stages = report["stages"].as_object().expect("stages");
     if !stages.is_empty() {
         for stage in ["backbone", "descriptor", "prototypes", "decoder", "anomaly_map"] {

@@ -23,7 +23,7 @@ fn adapters_are_described() {
 fn a_model_is_described() {
     let folder = folder_with_model();
     pcsnet(folder.path())
-        .args(["info", "--model", "model.safetensors"])
+        .args(["info", "--model", "model.safetensors", "--batch", "2"])
         .assert()
         .success()
         .stdout(contains("bottleneck blocks, channels [16, 32, 48]"))
@@ -31,7 +31,12 @@ fn a_model_is_described() {
         .stdout(contains("64 x 64, crop"))
         .stdout(contains("bins 12, 6"))
         .stdout(contains("million: backbone"))
-        .stdout(contains("model, f32").and(contains("model, f16")).and(contains("activations for one image")));
+        .stdout(
+            contains("model, f32")
+                .and(contains("model, f16"))
+                .and(contains("activations, "))
+                .and(contains("in all for a batch of 2")),
+        );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The memory and the recorded dispatches for a batch of images.
 
 use super::{Job, Model};
-use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
+use crate::gpu::{Gpu, Graph, Memory, Schedule, Tensor, read_buffers};
 use crate::image::{Fit, RgbImage};
 use crate::model::{self, Outputs};
 use crate::ops;
@@ -37,6 +37,8 @@ pub struct Session {
     /// One for each head.
     outputs: Vec<Outputs>,
     pub(super) buffers: Buffers,
+    /// Of the backbone and all heads.
+    weight_bytes: u64,
 }
 
 /// A session's inputs and outputs for the whole batch.
@@ -89,7 +91,8 @@ impl Session {
                 Buffers { pixels, map: create("map", heads * size), score }
             })
             .await?;
-        Ok(Self { gpu, schedule, side, fit: first.fit, batch, images, pixels, outputs, buffers })
+        let weight_bytes = first.backbone.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
+        Ok(Self { gpu, schedule, side, fit: first.fit, batch, images, pixels, outputs, buffers, weight_bytes })
     }
 
     /// The largest number of images a run takes.
@@ -102,10 +105,13 @@ impl Session {
         self.outputs.len() as u32
     }
 
-    /// GPU memory of activations, inputs and outputs, in bytes.
-    pub fn bytes(&self) -> u64 {
+    /// GPU memory of the session and of its models' weights.
+    pub fn memory(&self) -> Memory {
         let Buffers { pixels, map, score } = &self.buffers;
-        self.schedule.bytes + pixels.size() + map.size() + score.size()
+        let mut memory = self.schedule.memory;
+        memory.weights += self.weight_bytes;
+        memory.io += pixels.size() + map.size() + score.size();
+        memory
     }
 
     /// The input: `[batch][side][side]` pixels of 8-bit RGBA, red in the lowest byte; alpha is not looked at. Hosts

@@ -81,6 +81,8 @@ struct TensorInfo {
     used: Option<(usize, usize)>,
     /// Read or written from outside the schedule: shares its memory with nothing.
     external: bool,
+    /// Handed from kernel to kernel inside an operation: no tensor of the network.
+    scratch: bool,
 }
 
 enum Operand {
@@ -142,14 +144,28 @@ impl<'a> Graph<'a> {
     pub(crate) fn tensor(&mut self, label: &str, [batch, height, width, channels]: [u32; 4]) -> Tensor {
         let tensor = Tensor { id: self.tensors.len(), batch, height, width, channels };
         let bytes = tensor.bytes() + self.fence;
-        self.tensors.push(TensorInfo { label: label.to_owned(), bytes, texture: None, used: None, external: false });
+        self.tensors.push(TensorInfo {
+            label: label.to_owned(),
+            bytes,
+            texture: None,
+            used: None,
+            external: false,
+            scratch: false,
+        });
+        tensor
+    }
+
+    /// A tensor that kernels of one operation hand to one another.
+    pub(crate) fn scratch(&mut self, label: &str, shape: [u32; 4]) -> Tensor {
+        let tensor = self.tensor(label, shape);
+        self.tensors[tensor.id].scratch = true;
         tensor
     }
 
     /// The left operands `[matrices][rows][channels]` of matrix products: a row texture (`shaders/shared/row_texture.wgsl`)
     /// where the device's kernel multiplies textures, otherwise a tensor like any other.
     pub(crate) fn rows(&mut self, label: &str, [matrices, rows, channels]: [u32; 3]) -> Tensor {
-        let tensor = self.tensor(label, [matrices, rows, 1, channels]);
+        let tensor = self.scratch(label, [matrices, rows, 1, channels]);
         if self.gpu.matmul.reads_textures() {
             let size = row_texture::size(matrices, rows, channels);
             let info = &mut self.tensors[tensor.id];
@@ -253,8 +269,9 @@ impl<'a> Graph<'a> {
                 _ => Lifetime { first: 0, last: end, bytes: tensor.bytes },
             })
             .collect();
-        let (memory, bytes) = self.create_memory(&lifetimes).await?;
+        let (memory, mut bytes) = self.create_memory(&lifetimes).await?;
         let params = self.create_params().await?;
+        bytes.scratch += params.size();
 
         let mut pipelines = Vec::with_capacity(self.dispatches.len());
         for dispatch in &self.dispatches {
@@ -283,13 +300,13 @@ impl<'a> Graph<'a> {
             .collect();
         let external =
             (0..self.tensors.len()).filter(|&id| self.tensors[id].external).map(|id| (id, buffer(id))).collect();
-        Ok(Schedule { steps, stages, external, bytes })
+        Ok(Schedule { steps, stages, external, memory: bytes })
     }
 
     /// The memory of every tensor, and the bytes of all.
-    async fn create_memory(&self, lifetimes: &[Lifetime]) -> Result<(Vec<Memory>, u64)> {
+    async fn create_memory(&self, lifetimes: &[Lifetime]) -> Result<(Vec<Memory>, super::Memory)> {
         let mut memory = vec![Memory::Buffer(self.gpu.unused.clone()); self.tensors.len()];
-        let mut bytes = 0;
+        let mut bytes = super::Memory::default();
         // A texture only takes the place of one as wide, so that little of it is left over.
         let mut kinds = BTreeMap::<Option<u32>, Vec<usize>>::new();
         for (id, tensor) in self.tensors.iter().enumerate() {
@@ -301,13 +318,25 @@ impl<'a> Graph<'a> {
                 let of_place = |index: &usize| plan.place_of[*index] == place;
                 let tenants: Vec<usize> = (0..ids.len()).filter(of_place).map(|index| ids[index]).collect();
                 let (created, size) = self.create_place(&tenants, size).await?;
-                bytes += size;
+                self.account(&mut bytes, &tenants, size);
                 for id in tenants {
                     memory[id] = created.clone();
                 }
             }
         }
         Ok((memory, bytes))
+    }
+
+    /// Adds a place of `size` bytes to what it is for.
+    fn account(&self, bytes: &mut super::Memory, tenants: &[usize], size: u64) {
+        let tenants = || tenants.iter().map(|&id| &self.tensors[id]);
+        if tenants().any(|tensor| tensor.external) {
+            bytes.io += size;
+            return;
+        }
+        let activations = tenants().filter(|tensor| !tensor.scratch).map(|tensor| tensor.bytes).max().unwrap_or(0);
+        bytes.activations += activations;
+        bytes.scratch += size - activations;
     }
 
     /// A place of `size` bytes, or a texture as large as the largest of its tenants in every dimension, and its bytes.
@@ -329,7 +358,7 @@ impl<'a> Graph<'a> {
         };
         let create = || row_texture::create(&self.gpu.device, label, extent, wgpu::TextureFormat::Rgba32Float);
         let texture = self.gpu.guarded(label, create).await?;
-        Ok((Memory::Texture(row_texture::view(&texture)), row_texture::bytes(extent)))
+        Ok((Memory::Texture(row_texture::view(&texture)), row_texture::bytes(texture.size())))
     }
 
     /// All parameter blocks in one uniform buffer.

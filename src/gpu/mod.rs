@@ -6,6 +6,7 @@ mod arena;
 mod device;
 mod graph;
 mod kernels;
+mod memory;
 mod readback;
 mod requirements;
 pub(crate) mod row_texture;
@@ -15,6 +16,7 @@ mod upload;
 
 pub use adapter::{adapters, find_adapter, open_adapter, open_device};
 pub use kernels::{MatmulKernel, Winograd};
+pub use memory::Memory;
 pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
 
 pub(crate) use device::Gpu;

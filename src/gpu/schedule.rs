@@ -1,7 +1,7 @@
 //! The network decided: every dispatch with its pipeline, bindings and memory, to be replayed image after image.
 
 use super::graph::Slice;
-use super::{Gpu, read_buffers};
+use super::{Gpu, Memory, read_buffers};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -27,8 +27,8 @@ pub(crate) struct Schedule {
     pub(super) steps: Vec<Step>,
     pub(super) external: HashMap<usize, wgpu::Buffer>,
     pub stages: Vec<Stage>,
-    /// GPU memory of all activations.
-    pub bytes: u64,
+    /// GPU memory of everything but constants.
+    pub memory: Memory,
 }
 
 impl Schedule {

@@ -75,7 +75,7 @@ impl<'a> Uploader<'a> {
         let create = || row_texture::create(&self.gpu.device, label, size, format);
         let texture = self.gpu.guarded(label, create).await?;
         let texel_bytes = u64::from(format.block_copy_size(None).unwrap_or_default());
-        self.total += texel_bytes * row_texture::texels(size);
+        self.total += texel_bytes * row_texture::texels(texture.size());
         Ok(row_texture::view(&texture))
     }
 

@@ -83,7 +83,7 @@ impl Prototypes {
             let (level, (first, count)) = (descriptors.levels[index], needed[index]);
             let matrix = &self.levels[index];
             let label = format!("{label}.product{}", index + 1);
-            let out = graph.tensor(&label, [1, count, level.width, matrix.columns]);
+            let out = graph.scratch(&label, [1, count, level.width, matrix.columns]);
             let a = level.row_range((image * level.height + first) * level.width, count * level.width);
             let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out.all() };
             matmul(graph, &label, &product);

@@ -45,7 +45,7 @@ pub(crate) fn distances(
         sides: padded(band.products.map(|products| products.width)),
         first: padded(band.first_product_rows),
     };
-    let out = graph.tensor(label, [1, band.rows, band.grid, prototypes]);
+    let out = graph.scratch(label, [1, band.rows, band.grid, prototypes]);
     let [products_1, products_2, products_3] = band.products.map(Binding::Read);
     let norms = [Binding::Read(position_norms), Binding::Constant(prototype_norms)];
     let [position_norms, prototype_norms] = norms;

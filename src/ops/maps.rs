@@ -51,7 +51,7 @@ pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, weights: &wgpu
         across: u32,
     }
     let (size, radius) = (x.width, taps / 2);
-    let half_blurred = graph.tensor(label, [x.batch, x.height, x.width, 1]);
+    let half_blurred = graph.scratch(label, [x.batch, x.height, x.width, 1]);
     let workgroups = [groups_of_64(size), x.batch * size, 1];
     // SciPy goes along the first axis first.
     let passes = [("down", x, half_blurred, size, 1), ("across", half_blurred, out, 1, size)];

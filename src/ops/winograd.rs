@@ -64,7 +64,7 @@ pub(super) fn conv2d(
     let bindings = [Binding::Read(x), Binding::Write(patches)];
     graph.dispatch(&format!("{label}.input"), kernel, &params, &bindings, workgroups(x.channels));
 
-    let products = graph.tensor(&format!("{label}.products"), [positions, tiles, 1, out.channels]);
+    let products = graph.scratch(&format!("{label}.products"), [positions, tiles, 1, out.channels]);
     let (a, out_products) = (patches.all(), products.all());
     let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out_products };
     matmul(graph, &format!("{label}.product"), &product);

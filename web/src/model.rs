@@ -116,7 +116,7 @@ impl Model {
             scale: self.calibration.scale.map(|scale| [scale.low, scale.high]),
             input: self.model.config().input,
             adapter: self.model.device().adapter_info().name,
-            gpu_bytes: self.model.weight_bytes() + self.session.bytes(),
+            gpu_bytes: self.session.memory().total(),
             metadata: &self.metadata,
         };
         to_object(&card)
