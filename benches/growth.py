@@ -2,8 +2,9 @@
 
     python3 benches/growth.py --pcsnet target/release/pcsnet --out docs/growth.png
 
-Makes random models of half, one and double width with the package in `python/`, runs `pcsnet bench` on each and on several
-batches, prints a table and draws one plot. Needs PyTorch, matplotlib and, at full size, 5 GB of memory.
+Runs `pcsnet bench` on several batches of one model (`--model`), and on random models whose decoder has half, one and double
+the standard width (`--backbone`, made with the package in `python/`); prints a table and draws one plot. Needs PyTorch,
+matplotlib and, at full size, 12 GB of memory.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "python"))
 from pcsnet import bundle, randomise
 from pcsnet.config import ModelConfig
 
@@ -30,16 +32,21 @@ WIDTHS = (0.5, 1.0, 2.0)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pcsnet", default="target/release/pcsnet")
+    parser.add_argument("--model", type=Path, default=ROOT / "weights/default.safetensors")
     parser.add_argument("--backbone", default="wide_resnet50_2")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("growth.png"))
     options = parser.parse_args()
     base = ModelConfig.by_name(options.backbone, "plain")
-    with tempfile.TemporaryDirectory() as folder:
-        models = {scale: write_model(base, scale, Path(folder)) for scale in WIDTHS}
-        batches = [bench(options, models[1.0], batch) for batch in BATCHES]
-        widths = [batches[0] if scale == 1.0 else bench(options, models[scale], 1) for scale in WIDTHS]
-    series = {"batch": (BATCHES, batches), "width": (WIDTHS, widths)}
+    batches = [bench(options, options.model, batch) for batch in BATCHES]
+    widths = []
+    for scale in WIDTHS:
+        with tempfile.TemporaryDirectory() as folder:
+            widths.append(bench(options, write_model(base, scale, Path(folder)), 1))
+    series = {
+        f"{options.model.stem}, batch": (BATCHES, batches),
+        f"{options.backbone}, width": (WIDTHS, widths),
+    }
     print_table(series)
     draw(series, options.out)
 
@@ -63,14 +70,14 @@ def growth(reports: list, unit: dict) -> list:
 
 
 def print_table(series: dict) -> None:
-    print("| | G multiply-adds | median, ms | least to most, ms | time over arithmetic, relative to 1 |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    print("| | G multiply-adds | median, ms | least to most, ms | images a second | time over arithmetic, relative to 1 |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, (steps, reports) in series.items():
         unit = reports[steps.index(1)]
         for step, report, (time, work) in zip(steps, reports, growth(reports, unit)):
             runs = report["runs_ms"]
             print(f"| {name} {step:g} | {report['gmacs']:.1f} | {report['median_ms']:.0f} | {min(runs):.0f} to "
-                  f"{max(runs):.0f} | {time / work:.2f} |")
+                  f"{max(runs):.0f} | {report['images_per_second']:.2f} | {time / work:.2f} |")
 
 
 def draw(series: dict, out: Path) -> None:
@@ -84,7 +91,8 @@ def draw(series: dict, out: Path) -> None:
         axes.plot(work, time, marker, label=f"{name} " + ", ".join(f"{step:g}" for step in steps))
     axes.set(xscale="log", yscale="log", xlabel="multiply-adds, relative", ylabel="time, relative")
     axes.legend()
-    axes.set_title(series["batch"][1][0]["adapter"], fontsize=9)
+    adapters = {report["adapter"] for _, reports in series.values() for report in reports}
+    axes.set_title(", ".join(sorted(adapters)), fontsize=9)
     figure.savefig(out, dpi=100)
 
 

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The image score of every photograph in a folder, largest first.
-async fn scores(folder: &Path, models: &[PathBuf]) -> Result<Vec<(PathBuf, f32)>, Box<dyn Error>> {
+pub async fn scores(folder: &Path, models: &[PathBuf]) -> Result<Vec<(PathBuf, f32)>, Box<dyn Error>> {
     let (device, queue) = gpu::open_device(None).await?;
     let engine = Engine::new(device, queue, EngineOptions::default())?;
     let model = engine.load(&Weights::open(models)?, Precision::F16).await?;

@@ -327,8 +327,50 @@ fn textures_that_cannot_be_read_are_told() {
     let deep =
         wgpu::TextureDescriptor { sample_count: 1, dimension: wgpu::TextureDimension::D3, usage: readable, ..many };
     refused(&device.create_texture(&deep), Encoding::Srgb, "two dimensions");
-    // A destroyed texture is found by wgpu, when it is bound or when the commands are submitted.
-    good.destroy();
+}
+
+/// Where they are handed over destroyed; what is destroyed later shows in the host's own scope around its submission.
+#[test]
+fn destroyed_things_are_told() {
+    let session = session(1);
+    let device = engine().device();
+    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::RENDER_ATTACHMENT;
+    let texture = || texture_of(device, [20, 10], TextureFormat::Rgba8Unorm, usage);
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
+    let input = |texture: &_| block_on(session.texture_input(0, &TextureSource::new(texture, Encoding::Srgb)));
+    let output = |texture: &_| block_on(session.heat_output(0, 0, &HeatTarget::new(texture, Encoding::Srgb), &style));
+    let create_buffer = || {
+        let usage = wgpu::BufferUsages::STORAGE;
+        let descriptor = wgpu::BufferDescriptor { label: None, size: 800, usage, mapped_at_creation: false };
+        device.create_buffer(&descriptor)
+    };
+    let buffer_input = |buffer: &wgpu::Buffer| {
+        let source = BufferSource { buffer, offset: 0, bytes_per_row: 80, width: 20, height: 10 };
+        block_on(session.buffer_input(0, &source))
+    };
+
+    let (destroyed, destroyed_buffer) = (texture(), create_buffer());
+    destroyed.destroy();
+    destroyed_buffer.destroy();
+    let told = |error: Option<Error>| assert!(matches!(error, Some(Error::Gpu { .. })), "{error:?}");
+    told(input(&destroyed).err());
+    told(output(&destroyed).err());
+    told(buffer_input(&destroyed_buffer).err());
+
+    let (source, target, buffer) = (texture(), texture(), create_buffer());
+    let input = input(&source).expect("readable");
+    let output = output(&target).expect("paintable");
+    let buffer_input = buffer_input(&buffer).expect("readable");
+    source.destroy();
+    target.destroy();
+    buffer.destroy();
+    let recordings: [&dyn Fn(&mut wgpu::CommandEncoder); 3] =
+        [&|encoder| input.record(encoder), &|encoder| output.record(encoder), &|encoder| buffer_input.record(encoder)];
+    for (index, record) in recordings.into_iter().enumerate() {
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        submit(record);
+        assert!(block_on(scope.pop()).is_some(), "recording {index}");
+    }
 }
 
 #[test]
@@ -453,6 +495,48 @@ fn the_hosts_error_scopes_are_left_alone() {
     assert!(block_on(scope.pop()).is_some(), "the host's error was swallowed");
     let _ = device.create_buffer(&wrong);
     assert_eq!(heard.load(std::sync::atomic::Ordering::SeqCst), 1, "the host's callback was replaced");
+}
+
+/// In a process of its own that may not take more than some memory: Mesa's software driver allocates from it.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_room_left_is_told() {
+    const CHILD: &str = "PCSNET_LITTLE_MEMORY";
+    const KIBIBYTES: u32 = 6 << 20;
+    if std::env::var_os(CHILD).is_some() {
+        fill_the_memory();
+        return;
+    }
+    if engine().device().adapter_info().device_type != wgpu::DeviceType::Cpu {
+        eprintln!("skipped: the memory of a graphics card cannot be limited");
+        return;
+    }
+    let script = format!("ulimit -v {KIBIBYTES}; exec \"$0\" --exact no_room_left_is_told --nocapture");
+    let program = std::env::current_exe().expect("this test");
+    let child = std::process::Command::new("sh").arg("-c").arg(script).arg(program).env(CHILD, "1").output();
+    let child = child.expect("sh starts");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+}
+
+/// Opens sessions until there is no memory for another, and sees what works then.
+fn fill_the_memory() {
+    let model = load(engine(), &small_configs()[0], 1, Precision::F32);
+    let image = Random::new(1).image(64);
+    let first = block_on(model.session(1)).expect("fits");
+    let expected = first.run_blocking(std::slice::from_ref(&image)).expect("runs");
+    let mut sessions = Vec::new();
+    let error = loop {
+        match block_on(model.session(4096)) {
+            Ok(session) => sessions.push(session),
+            Err(error) => break error,
+        }
+        assert!(sessions.len() < 100, "the limit does not hold");
+    };
+    assert!(matches!(error, Error::OutOfMemory(_)), "{error}");
+    assert!(error.to_string().contains("use a smaller batch or f16 weights"), "{error}");
+    // With some given back, what was there before still works.
+    sessions.clear();
+    assert_eq!(first.run_blocking(&[image]).expect("runs"), expected);
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Session {
     /// # Errors
     /// As [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
-        self.write_images(images)?;
+        self.gpu.guarded("a copy of the images", || self.write_images(images)).await??;
         self.compute(images.len() as u32).await?;
         let Buffers { map, score, .. } = &self.buffers;
         let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;

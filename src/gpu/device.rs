@@ -46,14 +46,16 @@ impl Gpu {
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let value = create();
         let reports: Vec<_> = scopes.into_iter().rev().map(|scope| scope.pop()).collect();
+        // What memory was lacking for is also invalid where it is used, so the outermost report is the cause.
+        let mut cause = None;
         for report in reports {
-            match report.await {
-                None => {}
-                Some(wgpu::Error::OutOfMemory { .. }) => return Err(Error::OutOfMemory(what.to_owned())),
-                Some(error) => return Err(Error::Gpu { what: what.to_owned(), reason: error.to_string() }),
-            }
+            cause = report.await.or(cause);
         }
-        Ok(value)
+        match cause {
+            None => Ok(value),
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory(what.to_owned())),
+            Some(error) => Err(Error::Gpu { what: what.to_owned(), reason: error.to_string() }),
+        }
     }
 
     /// Waits until the device is done with everything submitted.
