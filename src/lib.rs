@@ -55,11 +55,13 @@ pub mod reference;
 pub mod weights;
 
 pub use config::ModelConfig;
+#[cfg(not(target_arch = "wasm32"))]
+pub use engine::TuningProgress;
 pub use engine::{
-    BufferSource, Detection, Encoding, Engine, EngineOptions, HeatOutput, HeatStyle, HeatTarget, Job, Model, Paint,
-    PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
+    BufferSource, Detection, Encoding, Engine, HeatOutput, HeatStyle, HeatTarget, Job, Model, Paint, PhotographInput,
+    PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
 };
 pub use error::{Error, Result};
-pub use gpu::Memory;
+pub use gpu::{EngineOptions, Memory};
 pub use probe::KernelCheck;
 pub use wgpu;

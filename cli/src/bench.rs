@@ -91,6 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let model = block_on(engine.load(&weights, arguments.device.precision))?;
     let load_ms = milliseconds(start.elapsed());
+    let model = device::tuned(model, &engine, &weights, &arguments.device, arguments.batch)?;
     let report = measure(arguments, &engine, &model, load_ms)?;
     output::print(&if arguments.json { serde_json::to_string(&report)? + "\n" } else { table(&report)? })
 }

@@ -136,7 +136,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         // Nothing is written into a folder of images.
         None => Work::Normal(images::find(&inputs, &PathBuf::new())?),
     };
-    let model = device::load(&weights, &arguments.device)?;
+    let engine = device::engine(&arguments.device)?;
+    let model = device::load(&engine, &weights, &arguments.device, arguments.view.batch)?;
     let session = block_on(model.session(arguments.view.batch)).context("cannot prepare the network")?;
     // The model's own calibration is what is made anew here, tiles included.
     let viewing = arguments.view.viewing(&model, &Calibration::default());

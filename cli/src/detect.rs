@@ -136,7 +136,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 
     let weights = device::open_weights(&model_files)?;
     let calibration = Calibration::from_metadata(&weights.metadata())?;
-    let model = device::load(&weights, &arguments.device)?;
+    let engine = device::engine(&arguments.device)?;
+    let model = device::load(&engine, &weights, &arguments.device, arguments.view.batch)?;
     let session = block_on(model.session(arguments.view.batch)).context("cannot prepare the network")?;
     let scale = arguments.scale.or(calibration.scale);
     let detect = Detect {

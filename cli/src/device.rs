@@ -1,5 +1,6 @@
 //! From the arguments that all subcommands share to a model on the GPU.
 
+use crate::tuning;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -29,6 +30,15 @@ pub struct DeviceArguments {
     /// default each as suits its size; results agree
     #[arg(long, value_name = "f4x4|f2x2", hide_possible_values = true, value_parser = winograd())]
     pub winograd: Option<Winograd>,
+
+    /// GPU memory for the weights of 3 x 3 convolutions as they are multiplied, in MiB: what does not fit is kept as in the
+    /// file, a quarter as large, and transformed before each use. By default as much as they take
+    #[arg(long, value_name = "MIB")]
+    pub winograd_memory: Option<u64>,
+
+    /// Do not measure which kernels are the fastest on this device (seconds, the first time a model runs on it)
+    #[arg(long, env = "PCSNET_NO_TUNING", hide_env = true)]
+    pub no_tuning: bool,
 }
 
 fn backend() -> impl TypedValueParser<Value = wgpu::Backends> {
@@ -61,23 +71,44 @@ pub fn open_weights(files: &[PathBuf]) -> Result<Weights> {
     Ok(weights)
 }
 
-/// Loads a model onto the adapter the arguments name.
-pub fn load(weights: &Weights, arguments: &DeviceArguments) -> Result<Model> {
-    Ok(block_on(engine(arguments)?.load(weights, arguments.precision))?)
+/// Loads a model for runs of `batch` images, with the kernels that are the fastest on the device: measured, where they
+/// were not before.
+pub fn load(engine: &Engine, weights: &Weights, arguments: &DeviceArguments, batch: u32) -> Result<Model> {
+    tuned(block_on(engine.load(weights, arguments.precision))?, engine, weights, arguments, batch)
+}
+
+/// A model just loaded, with the kernels that are the fastest.
+pub fn tuned(
+    model: Model,
+    engine: &Engine,
+    weights: &Weights,
+    arguments: &DeviceArguments,
+    batch: u32,
+) -> Result<Model> {
+    if arguments.no_tuning || !tuning::measure(engine, &model, batch) {
+        return Ok(model);
+    }
+    // Not both at once in memory.
+    drop(model);
+    Ok(block_on(engine.load(weights, arguments.precision))?)
 }
 
 /// Opens the adapter the arguments name.
 pub fn engine(arguments: &DeviceArguments) -> Result<Engine> {
     let backends = arguments.backend.unwrap_or(wgpu::Backends::all());
     let adapter = block_on(find_adapter(backends, arguments.adapter.as_deref()))?;
-    let mut options = EngineOptions::default();
-    options.winograd = arguments.winograd;
-    engine_on(&adapter, options)
+    engine_on(&adapter, |device| {
+        let mut options = EngineOptions::default();
+        options.winograd = arguments.winograd;
+        options.winograd_bytes = arguments.winograd_memory.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
+        options.tuning = if arguments.no_tuning { None } else { tuning::stored(device) };
+        options
+    })
 }
 
 /// Opens an adapter.
 pub fn open(adapter: &wgpu::Adapter) -> Result<Engine> {
-    engine_on(adapter, EngineOptions::default())
+    engine_on(adapter, |_| EngineOptions::default())
 }
 
 /// All adapters; where there are none, the library's error, which says what to install.
@@ -89,7 +120,7 @@ pub fn all_adapters() -> Result<Vec<wgpu::Adapter>> {
     Ok(adapters)
 }
 
-fn engine_on(adapter: &wgpu::Adapter, options: EngineOptions) -> Result<Engine> {
+fn engine_on(adapter: &wgpu::Adapter, options: impl FnOnce(&wgpu::Device) -> EngineOptions) -> Result<Engine> {
     let (device, queue) = block_on(open_adapter(adapter))?;
     // The library catches what its own calls provoke. Should the driver report something else, no result can be
     // trusted, and wgpu would panic.
@@ -97,5 +128,6 @@ fn engine_on(adapter: &wgpu::Adapter, options: EngineOptions) -> Result<Engine> 
         eprintln!("error: the graphics device reported: {}", error.to_string().replace('\n', " "));
         std::process::exit(crate::FATAL.into());
     }));
+    let options = options(&device);
     Ok(Engine::new(device, queue, options)?)
 }

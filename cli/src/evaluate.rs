@@ -109,7 +109,7 @@ fn files(arguments: &Arguments, head: &PathBuf) -> Vec<PathBuf> {
 fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: &ModelFiles) -> Result<Evaluated> {
     let weights = device::open_weights(&files(arguments, &model.path))?;
     let calibration = Calibration::from_metadata(&weights.metadata())?;
-    let loaded = block_on(engine.load(&weights, arguments.device.precision))?;
+    let loaded = device::load(engine, &weights, &arguments.device, arguments.view.batch)?;
     let session = block_on(loaded.session(arguments.view.batch)).context("cannot prepare the network")?;
     let pipeline = Pipeline {
         session: &session,

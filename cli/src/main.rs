@@ -12,6 +12,7 @@ mod info;
 mod output;
 mod pipeline;
 mod trace;
+mod tuning;
 mod view;
 
 use clap::{Parser, Subcommand};
@@ -37,7 +38,8 @@ Exit codes:
   4  all images were inspected, some parts fail (detect)
 
 Environment:
-  RUST_LOG  what is logged to stderr, such as `pcsnet=debug` or `wgpu=info`";
+  PCSNET_CACHE  the folder that keeps which kernels are the fastest on a device; by default in the user's for caches
+  RUST_LOG      what is logged to stderr, such as `pcsnet=debug` or `wgpu=info`";
 
 /// Find defects in photographs with PCSNet, on any graphics card.
 #[derive(Parser)]

@@ -3,6 +3,8 @@
 mod support;
 
 use predicates::prelude::*;
+use std::fs;
+use std::path::PathBuf;
 use support::*;
 
 #[test]
@@ -49,4 +51,24 @@ fn a_table() {
             predicate::str::contains("batch 1, f16 weights, F2x2 convolutions, 2 runs")
                 .and(predicate::str::contains("ms median")),
         );
+}
+
+/// What is measured once is kept in the cache folder, and a file there that cannot be read is replaced.
+#[test]
+fn measurements_are_kept() {
+    let folder = folder_with_model();
+    let bench = || {
+        let mut command = pcsnet(folder.path());
+        command.args(["bench", "--model", "model.safetensors", "--runs", "1"]);
+        command.env_remove("PCSNET_NO_TUNING").env("PCSNET_CACHE", "cache").assert().success();
+        let files = fs::read_dir(folder.path().join("cache")).expect("the folder was made");
+        let files: Vec<PathBuf> = files.map(|file| file.expect("readable").path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        (files[0].clone(), fs::read_to_string(&files[0]).expect("text"))
+    };
+    let (file, kept) = bench();
+    assert!(kept.contains("\"layers\""), "{kept}");
+    assert_eq!(bench(), (file.clone(), kept.clone()));
+    fs::write(&file, "not JSON").expect("writable");
+    assert!(bench().1.contains("\"layers\""));
 }

@@ -8,17 +8,21 @@ mod model;
 mod session;
 #[cfg(not(target_arch = "wasm32"))]
 mod throughput;
+#[cfg(not(target_arch = "wasm32"))]
+mod tune;
 
 pub use heat::{HeatOutput, HeatStyle, HeatTarget, Paint};
 pub use input::{BufferSource, Encoding, PhotographInput, TextureSource};
 pub use job::Job;
 pub use model::{Model, TracedStage};
 pub use session::{Detection, Session};
+#[cfg(not(target_arch = "wasm32"))]
+pub use tune::TuningProgress;
 
 use crate::config::BackboneConfig;
-use crate::gpu::{Gpu, MatmulKernel, Winograd, shaders};
+use crate::gpu::{EngineOptions, Gpu, shaders};
 use crate::image::Fit;
-use crate::model::{Backbone, Head, Loader};
+use crate::model::{Backbone, Head, Loaded, Loader};
 use crate::probe::{self, KernelCheck};
 use crate::weights::{Weights, schema};
 use crate::{Error, Result};
@@ -28,16 +32,6 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Engine {
     gpu: Arc<Gpu>,
-}
-
-/// How an [`Engine`] uses its device.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct EngineOptions {
-    /// The shape of the matrix products; by default the one that suits the kind of device.
-    pub matmul: Option<MatmulKernel>,
-    /// How 3 x 3 convolutions are computed; by default with the larger tiles where the image is large enough.
-    pub winograd: Option<Winograd>,
 }
 
 /// How far [`Engine::with_progress`] is.
@@ -66,7 +60,7 @@ pub enum Precision {
 pub struct SharedBackbone {
     weights: Arc<Backbone>,
     config: BackboneConfig,
-    bytes: u64,
+    loaded: Loaded,
 }
 
 impl Engine {
@@ -79,8 +73,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Requirements`] names every limit of the device that is too small.
     pub fn new(device: wgpu::Device, queue: wgpu::Queue, options: EngineOptions) -> Result<Self> {
-        let matmul = options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-        Ok(Self { gpu: Arc::new(Gpu::new(device, queue, matmul, options.winograd)?) })
+        Ok(Self { gpu: Arc::new(Gpu::new(device, queue, options)?) })
     }
 
     /// [`Engine::new`], and every pipeline a session can need, so that the first one opens without compiling anything.
@@ -95,7 +88,7 @@ impl Engine {
         mut on_progress: impl FnMut(PipelineProgress<'_>),
     ) -> Result<Self> {
         let engine = Self::new(device, queue, options)?;
-        let kernels = shaders::kernels(engine.gpu.matmul, engine.gpu.winograd);
+        let kernels = shaders::kernels(&engine.gpu, &engine.gpu.tilings_in_use());
         let total = kernels.len();
         for (done, kernel) in kernels.iter().enumerate() {
             on_progress(PipelineProgress { done, total, kernel: &kernel.label() });
@@ -142,9 +135,10 @@ impl Engine {
     pub async fn load_backbone(&self, weights: &Weights, precision: Precision) -> Result<SharedBackbone> {
         let config = weights.config()?;
         weights.check(&schema::backbone(&config))?;
-        let mut loader = Loader::new(&self.gpu, weights, precision == Precision::F16);
+        let room = self.gpu.winograd_bytes.unwrap_or(u64::MAX);
+        let mut loader = Loader::new(&self.gpu, weights, precision == Precision::F16, room);
         let backbone = Backbone::load(&mut loader, &config).await?;
-        Ok(SharedBackbone { weights: Arc::new(backbone), config: config.backbone, bytes: loader.finish() })
+        Ok(SharedBackbone { weights: Arc::new(backbone), config: config.backbone, loaded: loader.finish() })
     }
 
     /// Loads the head of a category onto a backbone loaded before. The weights may hold a backbone too; it is not read.
@@ -164,7 +158,8 @@ impl Engine {
             None => Fit::default(),
         };
         weights.check(&schema::head(&config))?;
-        let mut loader = Loader::new(&self.gpu, weights, precision == Precision::F16);
+        let room = backbone.loaded.winograd_room;
+        let mut loader = Loader::new(&self.gpu, weights, precision == Precision::F16, room);
         let head = Head::load(&mut loader, &config).await?;
         Ok(Model {
             gpu: Arc::clone(&self.gpu),
@@ -172,7 +167,7 @@ impl Engine {
             head: Arc::new(head),
             config: Arc::new(config),
             fit,
-            head_bytes: loader.finish(),
+            head_bytes: loader.finish().bytes,
         })
     }
 }

@@ -38,7 +38,7 @@ impl Model {
 
     /// GPU memory of the weights, in bytes; the backbone's part is shared with its other models.
     pub fn weight_bytes(&self) -> u64 {
-        self.backbone.bytes + self.head_bytes
+        self.backbone.loaded.bytes + self.head_bytes
     }
 
     /// Allocates everything needed to run up to `batch` images at once.

@@ -1,7 +1,7 @@
 //! The memory and the recorded dispatches for a batch of images.
 
 use super::{Job, Model};
-use crate::gpu::{Gpu, Graph, Memory, Schedule, Tensor, read_buffers};
+use crate::gpu::{Gpu, Graph, Layer, Memory, Schedule, Tensor, read_buffers};
 use crate::image::{Fit, RgbImage};
 use crate::model::{self, Outputs};
 use crate::ops;
@@ -91,7 +91,7 @@ impl Session {
                 Buffers { pixels, map: create("map", heads * size), score }
             })
             .await?;
-        let weight_bytes = first.backbone.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
+        let weight_bytes = first.backbone.loaded.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
         Ok(Self { gpu, schedule, side, fit: first.fit, batch, images, pixels, outputs, buffers, weight_bytes })
     }
 
@@ -271,6 +271,19 @@ fn write_largest<'a>(models: &[&'a Model], batch: u32) -> Result<Written<'a>> {
         }
     }
     Err(refusal.unwrap_or(Error::Batch { requested: batch, largest: 0 }))
+}
+
+/// The distinct layers of a model's matrix products, as a session of this batch runs them.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn layers(model: &Model, batch: u32) -> Result<Vec<Layer>> {
+    let written = write_largest(&[model], batch)?;
+    let mut distinct = Vec::new();
+    for layer in written.graph.layers() {
+        if !distinct.contains(layer) {
+            distinct.push(*layer);
+        }
+    }
+    Ok(distinct)
 }
 
 fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {

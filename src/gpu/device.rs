@@ -1,8 +1,10 @@
 //! A caller's device and queue, with the pipelines made on it so far.
 
-use super::kernels::{MatmulKernel, Winograd};
+use super::kernels::{MatmulKernel, Tiling, Winograd};
+use super::options::EngineOptions;
 use super::requirements::check_limits;
 use super::shaders::{self, Kernel};
+use super::tuning::{Layer, Tuning};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,18 +17,17 @@ pub(crate) struct Gpu {
     pub matmul: MatmulKernel,
     /// The one to use for every convolution, where the caller wants one.
     pub winograd: Option<Winograd>,
+    /// Most bytes of a model's transformed weights, where the caller bounds them.
+    pub winograd_bytes: Option<u64>,
+    /// What was measured so far.
+    pub tuning: Mutex<Tuning>,
     /// Stands at bindings that a shader does not look at.
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
 impl Gpu {
-    pub(crate) fn new(
-        device: wgpu::Device,
-        queue: wgpu::Queue,
-        matmul: MatmulKernel,
-        winograd: Option<Winograd>,
-    ) -> Result<Self> {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, options: EngineOptions) -> Result<Self> {
         let limits = device.limits();
         check_limits(&device.adapter_info().name, &limits)?;
         let unused = device.create_buffer(&wgpu::BufferDescriptor {
@@ -35,7 +36,45 @@ impl Gpu {
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        Ok(Self { device, queue, limits, matmul, winograd, unused, pipelines: Mutex::default() })
+        let tuning = options.tuning.filter(|tuning| tuning.is_of(&device)).unwrap_or_else(|| Tuning::new(&device));
+        Ok(Self {
+            matmul: options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device)),
+            winograd: options.winograd,
+            winograd_bytes: options.winograd_bytes,
+            tuning: Mutex::new(tuning),
+            device,
+            queue,
+            limits,
+            unused,
+            pipelines: Mutex::default(),
+        })
+    }
+
+    /// The tilings of matrix products that the device can run; the first suits most layers.
+    pub(crate) fn tilings(&self) -> Vec<Tiling> {
+        self.matmul.tilings().iter().filter(|tiling| tiling.fits(&self.limits)).copied().collect()
+    }
+
+    /// Those of them that sessions use.
+    pub(crate) fn tilings_in_use(&self) -> Vec<Tiling> {
+        let tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tilings = self.tilings();
+        let usual = tilings[0];
+        tilings.retain(|tiling| *tiling == usual || tuning.uses(tiling));
+        tilings
+    }
+
+    /// How the product of a layer is tiled: as was measured, otherwise as suits most.
+    pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>) -> Tiling {
+        let tilings = self.matmul.tilings();
+        let tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
+        tuning.tiling(layer, winograd, tilings).unwrap_or(tilings[0])
+    }
+
+    /// The algorithm of a 3 x 3 convolution: as the caller wants, as was measured, otherwise as suits its size.
+    pub(crate) fn winograd_for(&self, layer: &Layer) -> Winograd {
+        let measured = || self.tuning.lock().unwrap_or_else(PoisonError::into_inner).winograd(layer);
+        self.winograd.or_else(measured).unwrap_or(Winograd::for_side(layer.height))
     }
 
     /// Runs calls that create something and turns what wgpu reports about them into an error.
@@ -110,11 +149,10 @@ impl Gpu {
         self.compile(kernel, label, source)
     }
 
-    /// Lets another program stand for a kernel without variants, as a driver would that miscompiles it.
+    /// Lets another program stand for a kernel, as a driver would that miscompiles it.
     #[cfg(test)]
-    pub(crate) fn replace_pipeline(&self, shader: &'static str, source: &str) {
-        let kernel = Kernel::new(shader);
-        let pipeline = self.compile(&kernel, shader, source.to_owned());
+    pub(crate) fn replace_pipeline(&self, kernel: &Kernel, source: String) {
+        let pipeline = self.compile(kernel, &kernel.label(), source);
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).insert(kernel.label(), pipeline);
     }
 

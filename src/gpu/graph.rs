@@ -3,7 +3,8 @@
 use super::arena::{self, Lifetime};
 use super::row_texture;
 use super::schedule::{Schedule, Stage, Step};
-use super::{Gpu, Kernel};
+use super::tuning::Layer;
+use super::{Gpu, Kernel, Tiling, Winograd};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -75,8 +76,10 @@ pub(crate) enum Binding<'a> {
 struct TensorInfo {
     label: String,
     bytes: u64,
-    /// Its size, when it is a row texture and not a buffer.
+    /// Its size, when it is a texture and not a buffer.
     texture: Option<wgpu::Extent3d>,
+    /// Whether it holds right operands of matrix products.
+    matrices: bool,
     /// Steps at which it is first and last used; `None` until it is.
     used: Option<(usize, usize)>,
     /// Read or written from outside the schedule: shares its memory with nothing.
@@ -116,6 +119,9 @@ pub(crate) struct Graph<'a> {
     keep_stages: bool,
     /// Bytes bound behind every tensor that nothing may touch; only known-answer tests have any.
     fence: u64,
+    /// Tiles all matrix products alike; only measurements and tests ask for it.
+    tiling: Option<Tiling>,
+    layers: Vec<Layer>,
     tensors: Vec<TensorInfo>,
     dispatches: Vec<Dispatch>,
     stages: Vec<(String, Slice)>,
@@ -123,7 +129,16 @@ pub(crate) struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub(crate) fn new(gpu: &'a Gpu, keep_stages: bool) -> Self {
-        Self { gpu, keep_stages, fence: 0, tensors: Vec::new(), dispatches: Vec::new(), stages: Vec::new() }
+        Self {
+            gpu,
+            keep_stages,
+            fence: 0,
+            tiling: None,
+            layers: Vec::new(),
+            tensors: Vec::new(),
+            dispatches: Vec::new(),
+            stages: Vec::new(),
+        }
     }
 
     /// A graph that keeps its stages and has room behind each tensor, to see whether a kernel writes there.
@@ -131,8 +146,24 @@ impl<'a> Graph<'a> {
         Self { fence, ..Self::new(gpu, true) }
     }
 
+    /// The graph with all its matrix products tiled so.
+    pub(crate) fn tiled(self, tiling: Tiling) -> Self {
+        Self { tiling: Some(tiling), ..self }
+    }
+
     pub(crate) fn gpu(&self) -> &'a Gpu {
         self.gpu
+    }
+
+    /// How to tile the product of a layer, which is noted.
+    pub(crate) fn tiling(&mut self, layer: &Layer, winograd: Option<Winograd>) -> Tiling {
+        self.layers.push(*layer);
+        self.tiling.unwrap_or_else(|| self.gpu.tiling(layer, winograd))
+    }
+
+    /// The layers of all matrix products so far.
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
     }
 
     /// The labels of all kernels.
@@ -148,6 +179,7 @@ impl<'a> Graph<'a> {
             label: label.to_owned(),
             bytes,
             texture: None,
+            matrices: false,
             used: None,
             external: false,
             scratch: false,
@@ -175,7 +207,21 @@ impl<'a> Graph<'a> {
         tensor
     }
 
-    /// Whether a tensor is a row texture.
+    /// Right operands `[matrices][depth][columns]` of matrix products: a texture where the device's kernel multiplies
+    /// textures, a layer a matrix, otherwise a tensor like any other.
+    pub(crate) fn matrices(&mut self, label: &str, [matrices, depth, columns]: [u32; 3]) -> Tensor {
+        let tensor = self.scratch(label, [matrices, depth, 1, columns]);
+        let info = &mut self.tensors[tensor.id];
+        info.matrices = true;
+        if self.gpu.matmul.reads_textures() {
+            let size = wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: matrices };
+            info.texture = Some(size);
+            info.bytes = row_texture::bytes(size);
+        }
+        tensor
+    }
+
+    /// Whether a tensor is a texture.
     pub(crate) fn is_texture(&self, tensor: Tensor) -> bool {
         self.tensors[tensor.id].texture.is_some()
     }
@@ -307,10 +353,11 @@ impl<'a> Graph<'a> {
     async fn create_memory(&self, lifetimes: &[Lifetime]) -> Result<(Vec<Memory>, super::Memory)> {
         let mut memory = vec![Memory::Buffer(self.gpu.unused.clone()); self.tensors.len()];
         let mut bytes = super::Memory::default();
-        // A texture only takes the place of one as wide, so that little of it is left over.
-        let mut kinds = BTreeMap::<Option<u32>, Vec<usize>>::new();
+        // A texture only takes the place of one of its kind and as wide, so that little of it is left over.
+        let mut kinds = BTreeMap::<Option<(u32, bool)>, Vec<usize>>::new();
         for (id, tensor) in self.tensors.iter().enumerate() {
-            kinds.entry(tensor.texture.map(|size| size.width)).or_default().push(id);
+            let kind = tensor.texture.map(|size| (size.width, tensor.matrices));
+            kinds.entry(kind).or_default().push(id);
         }
         for ids in kinds.into_values() {
             let plan = arena::plan(&ids.iter().map(|&id| lifetimes[id]).collect::<Vec<_>>());

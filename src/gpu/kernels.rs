@@ -1,5 +1,8 @@
 //! The choices between kernels that compute the same.
 
+use super::Kernel;
+use serde::{Deserialize, Serialize};
+
 /// Which of the matrix product's shapes a device gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatmulKernel {
@@ -25,19 +28,18 @@ impl MatmulKernel {
         }
     }
 
-    pub(crate) fn shader(self) -> &'static str {
+    /// Its tilings; the first suits most layers and every device.
+    pub(crate) fn tilings(self) -> &'static [Tiling] {
         match self {
-            Self::Tiled => "matmul_tiled",
-            Self::Register => "matmul_register",
-            Self::RegisterTexture => "matmul_texture",
-        }
-    }
-
-    /// Rows and columns of the output that a workgroup computes.
-    pub(crate) fn tile(self) -> [u32; 2] {
-        match self {
-            Self::Tiled => [64, 64],
-            Self::Register | Self::RegisterTexture => [32, 64],
+            Self::Tiled => &[
+                Tiling { shader: "matmul_tiled", staged: true, rows: 64, columns: 64 },
+                Tiling { shader: "matmul_tiled", staged: true, rows: 32, columns: 64 },
+                Tiling { shader: "matmul_tiled", staged: true, rows: 128, columns: 64 },
+                Tiling { shader: "matmul_tiled", staged: true, rows: 128, columns: 128 },
+                Tiling { shader: "matmul_direct", staged: false, rows: 64, columns: 64 },
+            ],
+            Self::Register => &[Tiling { shader: "matmul_register", staged: false, rows: 32, columns: 64 }],
+            Self::RegisterTexture => &[Tiling { shader: "matmul_texture", staged: false, rows: 32, columns: 64 }],
         }
     }
 
@@ -47,9 +49,48 @@ impl MatmulKernel {
     }
 }
 
+/// A shader that multiplies matrices, and the tile of the output that a workgroup of it computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tiling {
+    shader: &'static str,
+    /// Whether it stages operands in workgroup memory, in tiles whose size its pipeline is made for.
+    staged: bool,
+    pub rows: u32,
+    pub columns: u32,
+}
+
+impl Tiling {
+    /// Tells it from the kernel's other tilings.
+    pub(crate) fn name(&self) -> String {
+        format!("{}_{}x{}", self.shader, self.rows, self.columns)
+    }
+
+    /// The kernel with these names defined.
+    pub(crate) fn kernel<const N: usize>(&self, names: [(&'static str, bool); N]) -> Kernel {
+        let mut kernel = Kernel::with(self.shader, names);
+        if self.staged {
+            kernel.defines.extend((self.columns == 128).then_some("WIDE"));
+            kernel.constants.push(("TILE_ROWS", self.rows.into()));
+        }
+        kernel
+    }
+
+    /// Whether workgroups of it are within a device's limits.
+    pub(crate) fn fits(&self, limits: &wgpu::Limits) -> bool {
+        if !self.staged {
+            return true;
+        }
+        // As in the shader: 16 deep, f32; 8 rows a row of invocations.
+        let (bytes, groups) = (4 * 16 * (self.rows + self.columns), self.rows / 8);
+        bytes <= limits.max_compute_workgroup_storage_size
+            && groups <= limits.max_compute_workgroup_size_y
+            && 16 * groups <= limits.max_compute_invocations_per_workgroup
+    }
+}
+
 /// Which of Winograd's algorithms computes 3 x 3 convolutions of stride 1 (Lavin and Gray, "Fast Algorithms for
 /// Convolutional Neural Networks", 2015).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Winograd {
     /// F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 as large as the convolution's.
     F2x2,
@@ -65,11 +106,11 @@ impl Winograd {
         if side < 24 { Self::F2x2 } else { Self::F4x4 }
     }
 
-    /// The shaders of the input and the output transform.
-    pub(crate) fn shaders(self) -> [&'static str; 2] {
+    /// The shaders of the transforms of input, output and weights.
+    pub(crate) fn shaders(self) -> [&'static str; 3] {
         match self {
-            Self::F2x2 => ["winograd2_input", "winograd2_output"],
-            Self::F4x4 => ["winograd4_input", "winograd4_output"],
+            Self::F2x2 => ["winograd2_input", "winograd2_output", "winograd2_weights"],
+            Self::F4x4 => ["winograd4_input", "winograd4_output", "winograd4_weights"],
         }
     }
 

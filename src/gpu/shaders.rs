@@ -3,8 +3,9 @@
 //! Three directives, each alone on its line: `#import name` puts `shaders/shared/name.wgsl` there, once; `#ifdef NAME`
 //! .. `#else` .. `#endif` keeps one of two parts.
 
-use super::{MatmulKernel, Winograd};
+use super::{Gpu, Tiling, Winograd};
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
 /// A shader, the names defined for its `#ifdef`s, and the values of its overridable constants: one compute pipeline.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,25 +44,41 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adaptive_pool, avg_pool, blur, depthwise, distances, heat, lanczos_columns, lanczos_rows, matmul_register, matmul_texture, matmul_tiled, max_pool, max_score,
+    adaptive_pool, avg_pool, blur, depthwise, distances, heat, lanczos_columns, lanczos_rows, matmul_direct, matmul_register, matmul_texture, matmul_tiled, max_pool, max_score,
     nearest, normalize, pack_nchw, pack_rows, project, resize, resize_sum, resize_through, square_norm, upsample_map,
-    winograd2_input, winograd2_output, winograd4_input, winograd4_output,
+    winograd2_input, winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, bilinear, lanczos, matmul, matmul_params, matmul_registers, matmul_rows, matmul_store, row_texture, winograd_patches, winograd_pixels, winograd_place,
+    winograd_weights,
 ];
 
 /// Every set of names a shader is ever compiled with.
 const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("lanczos_columns", &[&[], &["TEXTURE"]]),
-    ("matmul_tiled", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
+    (
+        "matmul_tiled",
+        &[
+            &[],
+            &["WEIGHTS_F16"],
+            &["CONVOLUTION"],
+            &["WEIGHTS_F16", "CONVOLUTION"],
+            &["WIDE"],
+            &["WEIGHTS_F16", "WIDE"],
+            &["CONVOLUTION", "WIDE"],
+            &["WEIGHTS_F16", "CONVOLUTION", "WIDE"],
+        ],
+    ),
+    ("matmul_direct", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
     ("matmul_register", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
     ("matmul_texture", &[&[], &["WEIGHTS_F16"]]),
     ("pack_rows", &[&[], &["CONVOLUTION"]]),
     ("winograd2_input", &[&[], &["TEXTURE"]]),
+    ("winograd2_weights", &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F16", "TEXTURE"]]),
     ("winograd4_input", &[&[], &["TEXTURE"]]),
+    ("winograd4_weights", &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F16", "TEXTURE"]]),
 ];
 
 /// Every shader with every set of names it is compiled with.
@@ -72,26 +89,42 @@ fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     })
 }
 
-/// The kernels of sessions on a device with these choices; constants as models of the standard sizes have them.
-pub(crate) fn kernels(matmul: MatmulKernel, winograd: Option<Winograd>) -> Vec<Kernel> {
-    let is_input_transform = |shader: &str| shader.starts_with("winograd") && shader.ends_with("_input");
+/// The kernels of sessions on a device with products tiled in these ways; constants as models of the standard sizes have
+/// them.
+pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
+    let textures = gpu.matmul.reads_textures();
+    let transforms_weights = gpu.winograd_bytes.is_some();
+    // Those of Winograd's transforms whose output is multiplied.
+    let writes_operand =
+        |shader: &str| shader.starts_with("winograd") && (shader.ends_with("_input") || shader.ends_with("_weights"));
     let chosen = |family: &str, shader: &str, choice: &[&str]| !shader.starts_with(family) || choice.contains(&shader);
-    let textures = matmul.reads_textures();
-    let winograds = winograd.map_or(vec![Winograd::F2x2, Winograd::F4x4], |choice| vec![choice]);
+    let winograds = gpu.winograd.map_or(vec![Winograd::F2x2, Winograd::F4x4], |choice| vec![choice]);
     let transforms: Vec<&str> = winograds.into_iter().flat_map(Winograd::shaders).collect();
-    variants()
-        .filter(|(shader, _)| chosen("matmul_", shader, &[matmul.shader()]))
+    let gathered = if textures { &[false][..] } else { &[false, true] };
+    let products = tilings.iter().flat_map(|tiling| {
+        gathered.iter().flat_map(|&gathered| {
+            [false, true].map(|f16| tiling.kernel([("WEIGHTS_F16", f16), ("CONVOLUTION", gathered)]))
+        })
+    });
+    let others = variants()
+        .filter(|(shader, _)| !shader.starts_with("matmul_"))
         .filter(|(shader, _)| chosen("winograd", shader, &transforms))
+        .filter(|(shader, _)| transforms_weights || !shader.ends_with("_weights"))
         .filter(|(shader, _)| chosen("pack_rows", shader, if textures { &["pack_rows"] } else { &[] }))
-        .filter(|(shader, defines)| !is_input_transform(shader) || defines.contains(&"TEXTURE") == textures)
+        .filter(|(shader, defines)| !writes_operand(shader) || defines.contains(&"TEXTURE") == textures)
         // Painting heat is no part of the network; its pipeline depends on the target.
         .filter(|(shader, _)| *shader != "heat")
         .map(|(shader, defines)| Kernel {
             defines: defines.to_vec(),
             constants: if shader == "nearest" { vec![("SORTED", 256.0)] } else { Vec::new() },
             ..Kernel::new(shader)
-        })
-        .collect()
+        });
+    products.chain(others).collect()
+}
+
+/// Hashes the text of all shaders.
+pub(super) fn hash(hasher: &mut impl Hasher) {
+    (SHADERS, SHARED).hash(hasher);
 }
 
 fn find(sources: &[(&'static str, &'static str)], name: &str) -> &'static str {

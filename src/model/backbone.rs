@@ -15,9 +15,11 @@ pub(crate) enum Backbone {
 impl Backbone {
     pub(crate) async fn load(loader: &mut Loader<'_>, config: &ModelConfig) -> Result<Self> {
         Ok(match &config.backbone {
-            BackboneConfig::Basic(resnet) => Self::ResNet(ResNet::basic(loader, resnet).await?),
-            BackboneConfig::Bottleneck(resnet) => Self::ResNet(ResNet::bottleneck(loader, resnet).await?),
-            BackboneConfig::Inverted(network) => Self::EfficientNet(EfficientNet::load(loader, network).await?),
+            BackboneConfig::Basic(resnet) => Self::ResNet(ResNet::basic(loader, resnet, config.input).await?),
+            BackboneConfig::Bottleneck(resnet) => Self::ResNet(ResNet::bottleneck(loader, resnet, config.input).await?),
+            BackboneConfig::Inverted(network) => {
+                Self::EfficientNet(EfficientNet::load(loader, network, config.input).await?)
+            }
         })
     }
 

@@ -3,7 +3,7 @@
 use super::Loader;
 use crate::gpu::{Graph, Slice, Tensor};
 use crate::ops::{
-    Activation, Conv2d, Epilogue, Geometry, Matrix, Product, Residual, adaptive_pool, conv2d, matmul, project, resize,
+    Activation, Conv2d, Epilogue, Matrix, Product, Residual, adaptive_pool, conv2d, matmul, project, resize,
     resize_sum, resize_through,
 };
 use crate::weights::layout;
@@ -111,13 +111,12 @@ impl Bin {
         res1: Matrix,
     ) -> Result<Self> {
         let width = config.width;
-        let pointwise = Geometry::POINTWISE;
         let corr_name = format!("cas.corr_conv.{index}.0");
-        let corr = loader.conv2d(&corr_name, [width, config.guide + config.nearest], pointwise).await?.matrix;
+        let corr = loader.conv1x1(&corr_name, [width, config.guide + config.nearest]).await?.matrix;
         let alpha = match index.checked_sub(1) {
             Some(before) => {
                 let alpha_name = format!("cas.alpha_conv.{before}.0");
-                Some(loader.conv2d(&alpha_name, [width, 2 * width], pointwise).await?.matrix)
+                Some(loader.conv1x1(&alpha_name, [width, 2 * width]).await?.matrix)
             }
             None => None,
         };

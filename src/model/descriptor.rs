@@ -3,7 +3,7 @@
 use super::loader::{Loader, Norm};
 use crate::config::{DescriptorKind, LEVELS};
 use crate::gpu::{Graph, Tensor};
-use crate::ops::{Activation, Conv2d, Epilogue, Geometry, Matrix, Product, Residual, avg_pool, conv2d, matmul, resize};
+use crate::ops::{Activation, Conv2d, Epilogue, Matrix, Product, Residual, avg_pool, conv2d, matmul, resize};
 use crate::weights::fold::EPSILON;
 use crate::weights::layout;
 use crate::{ModelConfig, Result};
@@ -99,11 +99,10 @@ async fn load_squeeze(loader: &mut Loader<'_>, level: usize, features: u32, chan
     let name = |part: &str| format!("adaptor.Descriptor.{part}{suffix}");
     let [norm1, norm2] = ["bn1", "bn2"].map(name);
     let [norm1, norm2] = [&norm1, &norm2].map(|name| Norm { name, epsilon: EPSILON });
-    let pointwise = Geometry::POINTWISE;
     Ok(vec![
-        loader.conv2d_folded(&name("conv1"), norm1, [channels, features], pointwise).await?,
-        loader.conv2d_folded(&name("conv2"), norm2, [channels, channels], pointwise).await?,
-        loader.conv2d(&name("conv3"), [channels, channels], pointwise).await?,
+        loader.conv1x1_folded(&name("conv1"), norm1, [channels, features]).await?,
+        loader.conv1x1_folded(&name("conv2"), norm2, [channels, channels]).await?,
+        loader.conv1x1(&name("conv3"), [channels, channels]).await?,
     ])
 }
 

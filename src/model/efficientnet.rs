@@ -26,9 +26,11 @@ struct InvertedResidual {
 }
 
 impl EfficientNet {
-    pub(crate) async fn load(loader: &mut Loader<'_>, config: &EfficientNetConfig) -> Result<Self> {
+    /// For images of `input` x `input`.
+    pub(crate) async fn load(loader: &mut Loader<'_>, config: &EfficientNetConfig, input: u32) -> Result<Self> {
         let norm = Norm { name: "backbone.bn1", epsilon: TENSORFLOW_EPSILON };
-        let stem = loader.conv2d_folded("backbone.conv_stem", norm, [config.stem, 3], same(3, 2)).await?;
+        let stem =
+            loader.conv2d_folded("backbone.conv_stem", norm, [config.stem, 3], same(3, 2), input.div_ceil(2)).await?;
         let mut levels = Vec::with_capacity(LEVELS);
         let (mut inputs, mut number) = (config.stem, 0);
         for stages in &config.layers {
@@ -82,14 +84,13 @@ impl InvertedResidual {
         let norms = norms.map(part);
         let [norm_widen, norm_depthwise, norm_narrow] =
             [0, 1, 2].map(|index| Norm { name: &norms[index], epsilon: TENSORFLOW_EPSILON });
-        let pointwise = Geometry::POINTWISE;
         let widen = match widens {
-            true => Some(loader.conv2d_folded(&part("conv_pw"), norm_widen, [wide, inputs], pointwise).await?),
+            true => Some(loader.conv1x1_folded(&part("conv_pw"), norm_widen, [wide, inputs]).await?),
             false => None,
         };
         let geometry = same(stage.kernel, stride);
         let depthwise = loader.depthwise_folded(&part("conv_dw"), norm_depthwise, wide, geometry).await?;
-        let narrow = loader.conv2d_folded(&part(narrow_name), norm_narrow, [stage.channels, wide], pointwise).await?;
+        let narrow = loader.conv1x1_folded(&part(narrow_name), norm_narrow, [stage.channels, wide]).await?;
         let residual = stride == 1 && inputs == stage.channels;
         Ok(Self { widen, depthwise, narrow, residual, name })
     }

@@ -1,7 +1,7 @@
 //! From tensors in files to constants on the GPU.
 
-use crate::gpu::{Gpu, Uploader, Winograd};
-use crate::ops::{Algorithm, Conv2d, Depthwise, Geometry, Matrix};
+use crate::gpu::{Gpu, Layer, Uploader, Winograd};
+use crate::ops::{Algorithm, Conv2d, Depthwise, Geometry, Matrix, Transform};
 use crate::weights::{Weights, layout};
 use crate::{Error, Result};
 
@@ -10,6 +10,16 @@ pub(crate) struct Loader<'a> {
     pub weights: &'a Weights,
     uploader: Uploader<'a>,
     f16: bool,
+    /// Bytes there is room for in transformed weights.
+    winograd_room: u64,
+}
+
+/// What a loader has put on the GPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Loaded {
+    pub bytes: u64,
+    /// Bytes there is still room for in transformed weights.
+    pub winograd_room: u64,
 }
 
 /// A BatchNorm's name and what it adds to variances.
@@ -20,14 +30,14 @@ pub(crate) struct Norm<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(gpu: &'a Gpu, weights: &'a Weights, f16: bool) -> Self {
-        Self { weights, uploader: Uploader::new(gpu), f16 }
+    pub(crate) fn new(gpu: &'a Gpu, weights: &'a Weights, f16: bool, winograd_room: u64) -> Self {
+        Self { weights, uploader: Uploader::new(gpu), f16, winograd_room }
     }
 
-    /// Waits for the last uploads and gives the bytes of all.
-    pub(crate) fn finish(mut self) -> u64 {
+    /// Waits for the last uploads.
+    pub(crate) fn finish(mut self) -> Loaded {
         self.uploader.flush();
-        self.uploader.total()
+        Loaded { bytes: self.uploader.total(), winograd_room: self.winograd_room }
     }
 
     /// Matrices `[batch][depth][columns]`, packed as f16 if the model is loaded so.
@@ -35,6 +45,25 @@ impl<'a> Loader<'a> {
         let matrix = Matrix::new(&mut self.uploader, label, shape, self.f16).await?;
         self.write(&matrix, label, 0, values).await?;
         Ok(matrix)
+    }
+
+    /// How a convolution of images of `side` x `side` is computed. Transformed weights take from the room for them.
+    fn algorithm(&mut self, [outputs, inputs]: [u32; 2], geometry: Geometry, side: u32) -> Algorithm {
+        let Geometry { kernel, stride, .. } = geometry;
+        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16: self.f16 };
+        let winograd = self.uploader.gpu().winograd_for(&layer);
+        let algorithm = geometry.algorithm(winograd);
+        if !matches!(algorithm, Algorithm::Winograd(..)) {
+            return algorithm;
+        }
+        let values = u64::from(winograd.positions()) * u64::from(inputs) * u64::from(outputs);
+        match self.winograd_room.checked_sub(values * if self.f16 { 2 } else { 4 }) {
+            Some(room) => {
+                self.winograd_room = room;
+                algorithm
+            }
+            None => Algorithm::Winograd(winograd, Transform::BeforeUse),
+        }
     }
 
     /// Whole matrices from the `first` on.
@@ -53,38 +82,39 @@ impl<'a> Loader<'a> {
         self.uploader.buffer(label, bytemuck::cast_slice(values)).await
     }
 
-    /// A convolution without bias, `{name}.weight` of shape output x input x kernel x kernel.
-    pub(crate) async fn conv2d(
-        &mut self,
-        name: &str,
-        [outputs, inputs]: [u32; 2],
-        geometry: Geometry,
-    ) -> Result<Conv2d> {
-        let shape = [outputs, inputs, geometry.kernel, geometry.kernel].map(|n| n as usize);
+    /// A 1 x 1 convolution without bias.
+    pub(crate) async fn conv1x1(&mut self, name: &str, [outputs, inputs]: [u32; 2]) -> Result<Conv2d> {
+        let shape = [outputs, inputs, 1, 1].map(|n| n as usize);
         let weight = self.weights.read(&format!("{name}.weight"), &shape)?;
-        let algorithm = geometry.algorithm(self.uploader.gpu().winograd.unwrap_or_default());
-        self.laid_out(name, weight, None, shape, geometry, algorithm).await
+        self.laid_out(name, weight, None, shape, Geometry::POINTWISE, Algorithm::Pointwise).await
     }
 
     /// A 3 x 3 convolution without bias, as many channels out as in, of images of `side` x `side`.
     pub(crate) async fn conv3x3(&mut self, name: &str, channels: u32, side: u32) -> Result<Conv2d> {
         let shape = [channels, channels, 3, 3].map(|n| n as usize);
         let weight = self.weights.read(&format!("{name}.weight"), &shape)?;
-        let winograd = self.uploader.gpu().winograd.unwrap_or(Winograd::for_side(side));
-        self.laid_out(name, weight, None, shape, Geometry::SIDE_3, Algorithm::Winograd(winograd)).await
+        let algorithm = self.algorithm([channels, channels], Geometry::SIDE_3, side);
+        self.laid_out(name, weight, None, shape, Geometry::SIDE_3, algorithm).await
     }
 
-    /// A convolution and the BatchNorm behind it as one convolution with bias.
+    /// A 1 x 1 convolution and the BatchNorm behind it as one convolution with bias.
+    pub(crate) async fn conv1x1_folded(&mut self, name: &str, norm: Norm<'_>, channels: [u32; 2]) -> Result<Conv2d> {
+        // Pointwise convolutions are computed alike whatever the size of the image.
+        self.conv2d_folded(name, norm, channels, Geometry::POINTWISE, 1).await
+    }
+
+    /// A convolution and the BatchNorm behind it as one convolution with bias, whose output is `side` x `side`.
     pub(crate) async fn conv2d_folded(
         &mut self,
         name: &str,
         norm: Norm<'_>,
         [outputs, inputs]: [u32; 2],
         geometry: Geometry,
+        side: u32,
     ) -> Result<Conv2d> {
         let shape = [outputs, inputs, geometry.kernel, geometry.kernel].map(|n| n as usize);
         let folded = self.weights.read_folded(name, norm.name, shape, norm.epsilon)?;
-        let algorithm = geometry.algorithm(self.uploader.gpu().winograd.unwrap_or_default());
+        let algorithm = self.algorithm([outputs, inputs], geometry, side);
         self.laid_out(name, folded.weight, Some(folded.bias), shape, geometry, algorithm).await
     }
 
@@ -119,7 +149,17 @@ impl<'a> Loader<'a> {
         let [outputs, inputs, kernel, _] = shape;
         let label = format!("{name}.weight");
         let matrix = match algorithm {
-            Algorithm::Winograd(winograd) => self.winograd(&label, winograd, &weight, [outputs, inputs]).await?,
+            Algorithm::Winograd(winograd, Transform::AtLoad) => {
+                self.winograd(&label, winograd, &weight, [outputs, inputs]).await?
+            }
+            Algorithm::Winograd(_, Transform::BeforeUse) => {
+                let values = layout::rows_of_inputs(&weight, shape, inputs);
+                drop(weight);
+                let shape = [(kernel * kernel) as u32, inputs as u32, outputs as u32];
+                let matrix = Matrix::in_buffer(&mut self.uploader, &label, shape, self.f16).await?;
+                self.write(&matrix, &label, 0, &values).await?;
+                matrix
+            }
             Algorithm::Pointwise | Algorithm::Implicit => {
                 let padded_inputs = inputs.next_multiple_of(4);
                 let values = layout::rows_of_inputs(&weight, shape, padded_inputs);

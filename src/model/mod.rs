@@ -16,7 +16,7 @@ use crate::{ModelConfig, Result};
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
-pub(crate) use loader::Loader;
+pub(crate) use loader::{Loaded, Loader};
 
 /// The part of a model that is trained for a category: descriptor, prototypes and decoder.
 pub(crate) struct Head {

@@ -24,17 +24,17 @@ struct Block {
 type Shape = ([u32; 2], Geometry);
 
 impl ResNet {
-    /// Blocks of two 3 x 3 convolutions; the stride is in the first.
-    pub(crate) async fn basic(loader: &mut Loader<'_>, config: &ResNetConfig) -> Result<Self> {
-        Self::load(loader, config, |inputs, LayerConfig { channels, .. }, stride| {
+    /// Blocks of two 3 x 3 convolutions; the stride is in the first. For images of `input` x `input`.
+    pub(crate) async fn basic(loader: &mut Loader<'_>, config: &ResNetConfig, input: u32) -> Result<Self> {
+        Self::load(loader, config, input, |inputs, LayerConfig { channels, .. }, stride| {
             vec![([channels, inputs], strided(3, stride)), ([channels, channels], Geometry::SIDE_3)]
         })
         .await
     }
 
     /// Blocks of 1 x 1, 3 x 3, 1 x 1 convolutions; the stride is in the second.
-    pub(crate) async fn bottleneck(loader: &mut Loader<'_>, config: &ResNetConfig) -> Result<Self> {
-        Self::load(loader, config, |inputs, LayerConfig { width, channels, .. }, stride| {
+    pub(crate) async fn bottleneck(loader: &mut Loader<'_>, config: &ResNetConfig, input: u32) -> Result<Self> {
+        Self::load(loader, config, input, |inputs, LayerConfig { width, channels, .. }, stride| {
             vec![
                 ([width, inputs], Geometry::POINTWISE),
                 ([width, width], strided(3, stride)),
@@ -47,10 +47,14 @@ impl ResNet {
     async fn load(
         loader: &mut Loader<'_>,
         config: &ResNetConfig,
+        input: u32,
         shapes: impl Fn(u32, LayerConfig, u32) -> Vec<Shape>,
     ) -> Result<Self> {
         let norm = Norm { name: "backbone.bn1", epsilon: EPSILON };
-        let stem = loader.conv2d_folded("backbone.conv1", norm, [config.stem, 3], strided(7, 2)).await?;
+        let halve = |side: u32| side.div_ceil(2);
+        let stem = loader.conv2d_folded("backbone.conv1", norm, [config.stem, 3], strided(7, 2), halve(input)).await?;
+        // As the stem's pooling leaves it.
+        let mut side = halve(halve(input));
         let mut layers = Vec::with_capacity(LEVELS);
         let mut inputs = config.stem;
         for (level, layer) in config.layers.into_iter().enumerate() {
@@ -60,7 +64,8 @@ impl ResNet {
                 // Layers 2 and 3 halve the resolution in their first block.
                 let stride = if level > 0 && index == 0 { 2 } else { 1 };
                 let shapes = shapes(inputs, layer, stride);
-                blocks.push(Block::load(loader, name, &shapes, [layer.channels, inputs], stride).await?);
+                side = side.div_ceil(stride);
+                blocks.push(Block::load(loader, name, &shapes, [layer.channels, inputs], stride, side).await?);
                 inputs = layer.channels;
             }
             layers.push(blocks);
@@ -100,17 +105,18 @@ impl Block {
         shapes: &[Shape],
         [outputs, inputs]: [u32; 2],
         stride: u32,
+        side: u32,
     ) -> Result<Self> {
         let mut convs = Vec::with_capacity(shapes.len());
         for (index, &(channels, geometry)) in (1..).zip(shapes) {
             let norm = format!("{name}.bn{index}");
             let norm = Norm { name: &norm, epsilon: EPSILON };
-            convs.push(loader.conv2d_folded(&format!("{name}.conv{index}"), norm, channels, geometry).await?);
+            convs.push(loader.conv2d_folded(&format!("{name}.conv{index}"), norm, channels, geometry, side).await?);
         }
         let downsample = if stride != 1 || inputs != outputs {
             let [conv, norm] = ["0", "1"].map(|part| format!("{name}.downsample.{part}"));
             let norm = Norm { name: &norm, epsilon: EPSILON };
-            Some(loader.conv2d_folded(&conv, norm, [outputs, inputs], strided(1, stride)).await?)
+            Some(loader.conv2d_folded(&conv, norm, [outputs, inputs], strided(1, stride), side).await?)
         } else {
             None
         };

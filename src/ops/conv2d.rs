@@ -3,7 +3,7 @@
 use super::activation::{Activation, Epilogue, Residual};
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
 use super::winograd;
-use crate::gpu::{Graph, Tensor, Winograd};
+use crate::gpu::{Graph, Layer, Tensor, Winograd};
 
 /// A convolution with its weights in the layout its algorithm wants.
 pub(crate) struct Conv2d {
@@ -37,8 +37,17 @@ pub(crate) enum Algorithm {
     Pointwise,
     /// A matrix product whose rows are gathered on the way. Matrix `[kernel row][kernel column][in][out]`.
     Implicit,
-    /// One of Winograd's. Matrices `[positions][in][out]`.
-    Winograd(Winograd),
+    /// One of Winograd's.
+    Winograd(Winograd, Transform),
+}
+
+/// When the weights of a 3 x 3 convolution are transformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transform {
+    /// Once and for all. Matrices `[positions][in][out]`.
+    AtLoad,
+    /// Each time the convolution runs. Matrices `[3 * 3][in][out]`.
+    BeforeUse,
 }
 
 impl Geometry {
@@ -49,7 +58,7 @@ impl Geometry {
     pub(crate) fn algorithm(&self, winograd: Winograd) -> Algorithm {
         match *self {
             Self::POINTWISE => Algorithm::Pointwise,
-            Self::SIDE_3 => Algorithm::Winograd(winograd),
+            Self::SIDE_3 => Algorithm::Winograd(winograd, Transform::AtLoad),
             _ => Algorithm::Implicit,
         }
     }
@@ -87,9 +96,24 @@ pub(crate) fn conv2d(
     let out = graph.tensor(label, [x.batch, height, width, conv.matrix.columns]);
     let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
     let product = Product { a: x.all(), input_floor, matrix: &conv.matrix, epilogue, out: out.all() };
+    let layer = Layer {
+        kernel: geometry.kernel,
+        stride: geometry.stride,
+        batch: x.batch,
+        height: x.height,
+        width: x.width,
+        inputs: x.channels,
+        outputs: out.channels,
+        f16: conv.matrix.f16,
+    };
     match conv.algorithm {
         Algorithm::Pointwise => matmul(graph, label, &product),
-        Algorithm::Winograd(kind) => winograd::conv2d(graph, label, kind, x, out, &product),
+        Algorithm::Winograd(kind, transform) => {
+            let tiling = graph.tiling(&layer, Some(kind));
+            let made = (transform == Transform::BeforeUse).then(|| winograd::weights(graph, label, kind, &conv.matrix));
+            let matrix = made.as_ref().unwrap_or(&conv.matrix);
+            winograd::conv2d(graph, label, kind, x, out, &Product { matrix, ..product }, tiling);
+        }
         Algorithm::Implicit => {
             debug_assert!(x.height == x.width || matches!(geometry.padding, Padding::Even(_)), "{label}");
             let gather = Gather {
@@ -102,7 +126,8 @@ pub(crate) fn conv2d(
                 stride: geometry.stride,
                 padding: geometry.padding_before(x.width),
             };
-            matmul_gathered(graph, label, &product, gather);
+            let tiling = graph.tiling(&layer, None);
+            matmul_gathered(graph, label, &product, gather, tiling);
         }
     }
     out

@@ -2,7 +2,7 @@
 
 use super::activation::{Epilogue, Residual};
 use crate::Result;
-use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, Uploader};
+use crate::gpu::{Binding, Graph, Kernel, Layer, Slice, Tensor, Tiling, Uploader};
 
 /// Constant matrices on the GPU, `[batch][depth][columns]`, f32 or packed f16.
 pub(crate) struct Matrix {
@@ -18,6 +18,8 @@ pub(crate) enum Values {
     Buffer(wgpu::Buffer),
     /// A layer a matrix.
     Texture(wgpu::TextureView),
+    /// Made by an earlier dispatch, [`Graph::matrices`].
+    Tensor(Tensor),
 }
 
 impl Matrix {
@@ -33,10 +35,21 @@ impl Matrix {
             let format = if f16 { wgpu::TextureFormat::Rgba16Float } else { wgpu::TextureFormat::Rgba32Float };
             Values::Texture(uploader.create_texture(label, size, format).await?)
         } else {
-            let bytes_per_value = if f16 { 2 } else { 4 };
-            let size = bytes_per_value * u64::from(batch) * u64::from(depth) * u64::from(columns);
-            Values::Buffer(uploader.create_buffer(label, size).await?)
+            return Self::in_buffer(uploader, label, [batch, depth, columns], f16).await;
         };
+        Ok(Self { values, batch, depth, columns, f16 })
+    }
+
+    /// Matrices in a buffer whatever the device multiplies: another kernel than the product reads them.
+    pub(crate) async fn in_buffer(
+        uploader: &mut Uploader<'_>,
+        label: &str,
+        [batch, depth, columns]: [u32; 3],
+        f16: bool,
+    ) -> Result<Self> {
+        let bytes_per_value = if f16 { 2 } else { 4 };
+        let size = bytes_per_value * u64::from(batch) * u64::from(depth) * u64::from(columns);
+        let values = Values::Buffer(uploader.create_buffer(label, size).await?);
         Ok(Self { values, batch, depth, columns, f16 })
     }
 
@@ -50,13 +63,15 @@ impl Matrix {
                 let matrix_bytes = buffer.size() / u64::from(self.batch);
                 uploader.write_buffer(label, buffer, u64::from(first) * matrix_bytes, bytes).await
             }
+            Values::Tensor(_) => unreachable!("{label}: the host does not write what kernels make"),
         }
     }
 
-    fn binding(&self) -> Binding<'_> {
+    pub(super) fn binding(&self) -> Binding<'_> {
         match &self.values {
             Values::Buffer(buffer) => Binding::Constant(buffer),
             Values::Texture(texture) => Binding::Texture(texture),
+            Values::Tensor(tensor) => Binding::Read(*tensor),
         }
     }
 }
@@ -114,23 +129,35 @@ struct Params {
 
 /// Appends a product whose `a` is stored as it is multiplied.
 pub(crate) fn matmul(graph: &mut Graph<'_>, label: &str, product: &Product<'_>) {
+    let Matrix { depth, columns, f16, .. } = *product.matrix;
+    let tiling = graph.tiling(&Layer::product([product.out.rows, depth, columns], f16), None);
+    matmul_tiled(graph, label, product, tiling);
+}
+
+/// [`matmul`] in tiles of the caller's choice.
+pub(super) fn matmul_tiled(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, tiling: Tiling) {
     debug_assert_eq!(product.a.channels, product.matrix.depth, "{label}");
     debug_assert_eq!(product.a.rows, product.out.rows, "{label}");
-    dispatch(graph, label, product, None);
+    dispatch(graph, label, product, None, tiling);
 }
 
 /// Appends a product whose `a` is gathered from an image: a convolution.
-pub(super) fn matmul_gathered(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Gather) {
+pub(super) fn matmul_gathered(
+    graph: &mut Graph<'_>,
+    label: &str,
+    product: &Product<'_>,
+    gather: Gather,
+    tiling: Tiling,
+) {
     debug_assert_eq!(4 * gather.in_channels * gather.kernel * gather.kernel, product.matrix.depth, "{label}");
-    dispatch(graph, label, product, Some(gather));
+    dispatch(graph, label, product, Some(gather), tiling);
 }
 
-fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Option<Gather>) {
+fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Option<Gather>, tiling: Tiling) {
     let Product { a, matrix, epilogue, out, .. } = product;
     debug_assert_eq!(out.channels, matrix.columns, "{label}");
     let params = params(product, gather.unwrap_or_default());
-    let kernel = graph.gpu().matmul;
-    let textures = kernel.reads_textures();
+    let textures = graph.gpu().matmul.reads_textures();
     let rows = if textures && !graph.is_texture(a.tensor) {
         pack_rows(graph, label, &params, a.tensor, matrix.batch, gather.is_some())
     } else {
@@ -144,9 +171,8 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         epilogue.residual.binding(),
         Binding::Write(out.tensor),
     ];
-    let [tile_rows, tile_columns] = kernel.tile();
-    let workgroups = [matrix.columns.div_ceil(tile_columns), params.rows.div_ceil(tile_rows), matrix.batch];
-    graph.dispatch(label, Kernel::with(kernel.shader(), names), &params, &bindings, workgroups);
+    let workgroups = [matrix.columns.div_ceil(tiling.columns), params.rows.div_ceil(tiling.rows), matrix.batch];
+    graph.dispatch(label, tiling.kernel(names), &params, &bindings, workgroups);
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
 

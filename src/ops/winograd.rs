@@ -2,8 +2,8 @@
 
 use super::activation::Epilogue;
 use super::groups_of_64;
-use super::matmul::{Product, matmul};
-use crate::gpu::{Binding, Graph, Kernel, Tensor, Winograd};
+use super::matmul::{Matrix, Product, Values, matmul_tiled};
+use crate::gpu::{Binding, Graph, Kernel, Tensor, Tiling, Winograd};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -32,6 +32,27 @@ struct OutputParams {
     ceiling: f32,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct WeightParams {
+    inputs: u32,
+    columns: u32,
+}
+
+/// The transformed weights of a 3 x 3 convolution whose own are matrices `[3 * 3][in][out]` in a buffer.
+pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, own: &Matrix) -> Matrix {
+    let Matrix { depth, columns, f16, .. } = *own;
+    let label = format!("{label}.weights");
+    let positions = winograd.positions();
+    let transformed = graph.matrices(&label, [positions, depth, columns]);
+    let [.., shader] = winograd.shaders();
+    let kernel = Kernel::with(shader, [("WEIGHTS_F16", f16), ("TEXTURE", graph.is_texture(transformed))]);
+    let params = WeightParams { inputs: depth, columns: columns / 4 };
+    let bindings = [own.binding(), Binding::Write(transformed)];
+    graph.dispatch(&label, kernel, &params, &bindings, [groups_of_64(columns / 4), depth, 1]);
+    Matrix { values: Values::Tensor(transformed), batch: positions, depth, columns, f16: false }
+}
+
 /// Fills `out` from `x`, whose matrices and epilogue `convolution` names. Residuals must be whole tensors of `out`'s
 /// shape.
 pub(super) fn conv2d(
@@ -41,12 +62,13 @@ pub(super) fn conv2d(
     x: Tensor,
     out: Tensor,
     convolution: &Product<'_>,
+    tiling: Tiling,
 ) {
     let Product { input_floor, matrix, epilogue, .. } = convolution;
     let [tiles_down, tiles_across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
     let tiles = x.batch * tiles_down * tiles_across;
     let positions = winograd.positions();
-    let [input_shader, output_shader] = winograd.shaders();
+    let [input_shader, output_shader, _] = winograd.shaders();
     // One invocation a patch and vec4 of channels.
     let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / 4), x.batch * tiles_down, 1];
 
@@ -67,7 +89,7 @@ pub(super) fn conv2d(
     let products = graph.scratch(&format!("{label}.products"), [positions, tiles, 1, out.channels]);
     let (a, out_products) = (patches.all(), products.all());
     let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out_products };
-    matmul(graph, &format!("{label}.product"), &product);
+    matmul_tiled(graph, &format!("{label}.product"), &product, tiling);
 
     let params = OutputParams {
         height: out.height,

@@ -35,6 +35,8 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         };
     }
     use crate::gpu::Winograd::{F2x2, F4x4};
+    use crate::ops::Transform::{AtLoad, BeforeUse};
+    use cases::products::Convolution;
     use cases::*;
     check! {
         "normalize": maps::normalize(gpu, 2, 37, false, 1),
@@ -46,13 +48,15 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "interpolate, aligned corners": pools::resize(gpu, [2, 9, 5], [30, 21], [1, 3, 2], true, 1),
         "two resizes": pools::resize_through(gpu, [2, 7, 20, 12], [1, 3, 2], 1),
         "sum of resizes": pools::resize_sum(gpu, 2, &[9, 5, 2], 14, 3, 1),
-        "conv2d 1x1": products::convolution(gpu, 1, 1, F4x4, false),
-        "conv2d 1x1, f16": products::convolution(gpu, 1, 1, F4x4, true),
-        "conv2d 3x3, F(2x2)": products::convolution(gpu, 3, 1, F2x2, false),
-        "conv2d 3x3, F(4x4)": products::convolution(gpu, 3, 1, F4x4, false),
-        "conv2d 3x3, F(4x4), f16": products::convolution(gpu, 3, 1, F4x4, true),
-        "conv2d 7x7": products::convolution(gpu, 7, 2, F4x4, false),
-        "conv2d 7x7, f16": products::convolution(gpu, 7, 2, F4x4, true),
+        "conv2d 3x3, F(2x2)": products::convolution(gpu, Convolution::winograd(F2x2, AtLoad)),
+        "conv2d 3x3, F(4x4)": products::convolution(gpu, Convolution::winograd(F4x4, AtLoad)),
+        "conv2d 3x3, F(4x4), f16": products::convolution(gpu, Convolution::winograd(F4x4, AtLoad).packed()),
+        "conv2d 3x3, F(2x2) before use": products::convolution(gpu, Convolution::winograd(F2x2, BeforeUse)),
+        "conv2d 3x3, F(4x4) before use": products::convolution(gpu, Convolution::winograd(F4x4, BeforeUse)),
+        "conv2d 3x3, F(2x2) before use, f16":
+            products::convolution(gpu, Convolution::winograd(F2x2, BeforeUse).packed()),
+        "conv2d 3x3, F(4x4) before use, f16":
+            products::convolution(gpu, Convolution::winograd(F4x4, BeforeUse).packed()),
         "conv2d, depthwise": products::depthwise(gpu),
         "squared norms": selection::square_norm(gpu),
         "distances": selection::distances(gpu),
@@ -64,6 +68,14 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "Lanczos resize of a buffer": photographs::lanczos(gpu, &photographs::Example::SMALL, false),
         "Lanczos resize of a texture": photographs::lanczos(gpu, &photographs::Example::SMALL, true),
         "heat": photographs::heat(gpu, (53, 40), 1),
+    }
+    for tiling in gpu.tilings() {
+        check! {
+            "conv2d 1x1": products::convolution(gpu, Convolution::POINTWISE.tiled(tiling)),
+            "conv2d 1x1, f16": products::convolution(gpu, Convolution::POINTWISE.packed().tiled(tiling)),
+            "conv2d 7x7": products::convolution(gpu, Convolution::STEM.tiled(tiling)),
+            "conv2d 7x7, f16": products::convolution(gpu, Convolution::STEM.packed().tiled(tiling)),
+        }
     }
     Ok(checks)
 }
@@ -80,14 +92,14 @@ fn verdict(operation: &str, case: Result<Case>) -> Result<KernelCheck> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{MatmulKernel, open_device, shaders};
+    use crate::gpu::{EngineOptions, Kernel, MatmulKernel, open_device, shaders};
     use pollster::block_on;
     use std::collections::BTreeSet;
 
     fn gpu(matmul: Option<MatmulKernel>) -> Gpu {
         let (device, queue) = block_on(open_device(None)).expect("an adapter");
-        let matmul = matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-        Gpu::new(device, queue, matmul, None).expect("the adapter was checked")
+        Gpu::new(device, queue, EngineOptions { matmul, winograd_bytes: Some(0), ..Default::default() })
+            .expect("the adapter was checked")
     }
 
     #[test]
@@ -100,7 +112,7 @@ mod tests {
             let name = |label: &str| label.split('[').next().unwrap_or_default().to_owned();
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
-            let missing: Vec<String> = shaders::kernels(gpu.matmul, gpu.winograd)
+            let missing: Vec<String> = shaders::kernels(&gpu, &gpu.tilings())
                 .iter()
                 .map(|kernel| name(&kernel.label()))
                 .filter(|kernel| !tested.contains(kernel))
@@ -121,13 +133,13 @@ mod tests {
         ] {
             let source = shaders::source(kernel, &[]);
             assert!(source.contains(right));
-            gpu.replace_pipeline(kernel, &source.replace(right, wrong));
+            gpu.replace_pipeline(&Kernel::new(kernel), source.replace(right, wrong));
             let checks = block_on(run(&gpu)).expect("the device stays");
             for check in &checks {
                 let uses = check.kernels.iter().any(|name| name == kernel);
                 assert_eq!(check.passed(), !uses, "{kernel}: {check:?}");
             }
-            gpu.replace_pipeline(kernel, &source);
+            gpu.replace_pipeline(&Kernel::new(kernel), source);
         }
     }
 }

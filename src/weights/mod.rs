@@ -94,6 +94,11 @@ impl Weights {
         Self::from_file(TensorFile::from_bytes(name.into(), bytes.into())?)
     }
 
+    /// No tensors at all, for layers whose values are made up.
+    pub(crate) fn none() -> Self {
+        Self { files: Vec::new(), tensors: BTreeMap::new() }
+    }
+
     /// Reads a safetensors file from a stream to its end: a pipe, an archive's entry, a network connection. The whole
     /// file stays in memory, because a stream gives its bytes only once; [`Weights::open`] reads tensor by tensor.
     ///

@@ -8,7 +8,7 @@ mod products;
 mod selection;
 
 use super::Matrix;
-use crate::gpu::{Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, Winograd, open_device};
+use crate::gpu::{EngineOptions, Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, Winograd, open_device};
 use crate::probe::cases;
 use crate::probe::harness::{self, Case, FENCE, SENTINEL, input, is_close, random_maps, values};
 use crate::reference::Maps;
@@ -25,8 +25,7 @@ fn gpu() -> &'static Gpu {
 fn gpu_with(matmul: Option<MatmulKernel>, winograd: Option<Winograd>) -> Gpu {
     let (device, queue) = block_on(open_device(None))
         .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
-    let matmul = matmul.unwrap_or_else(|| MatmulKernel::for_device(&device));
-    Gpu::new(device, queue, matmul, winograd).expect("the adapter was checked")
+    Gpu::new(device, queue, EngineOptions { matmul, winograd, ..Default::default() }).expect("the adapter was checked")
 }
 
 fn config(cases: u32) -> ProptestConfig {

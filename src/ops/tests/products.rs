@@ -1,11 +1,12 @@
 //! Matrix products and convolutions, in every shape of the kernel.
 
 use super::*;
+use crate::model::Loader;
 use crate::ops::{
-    self, Activation, Algorithm, Conv2d, Depthwise, Epilogue, Geometry, Padding, Product, Residual, depthwise,
+    self, Activation, Algorithm, Depthwise, Epilogue, Geometry, Padding, Product, Residual, Transform, depthwise,
 };
 use crate::reference::{self, Window};
-use crate::weights::layout;
+use crate::weights::{Weights, layout};
 
 /// One device for each shape of matrix product it can run and each of Winograd's algorithms.
 fn gpus() -> &'static [Gpu] {
@@ -19,10 +20,11 @@ fn gpus() -> &'static [Gpu] {
     })
 }
 
-/// A kernel shape, and the choices a product's epilogue leaves.
+/// A kernel shape and its tiling, and the choices a product's epilogue leaves.
 #[derive(Clone, Debug)]
 struct Choices {
     shape: usize,
+    tiling: usize,
     f16: bool,
     bias: bool,
     residual: u32,
@@ -31,14 +33,27 @@ struct Choices {
 }
 
 fn choices() -> impl Strategy<Value = Choices> {
-    (0..6_usize, any::<bool>(), any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
-        |(shape, f16, bias, residual, activation, floor)| Choices { shape, f16, bias, residual, activation, floor },
+    (0..6_usize, 0..5_usize, any::<bool>(), any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
+        |(shape, tiling, f16, bias, residual, activation, floor)| Choices {
+            shape,
+            tiling,
+            f16,
+            bias,
+            residual,
+            activation,
+            floor,
+        },
     )
 }
 
 impl Choices {
     fn gpu(&self) -> &'static Gpu {
         &gpus()[self.shape % gpus().len()]
+    }
+
+    fn graph(&self) -> Graph<'static> {
+        let tilings = self.gpu().tilings();
+        Graph::fenced(self.gpu(), FENCE).tiled(tilings[self.tiling % tilings.len()])
     }
 
     fn activation(&self) -> Activation {
@@ -76,7 +91,7 @@ impl Choices {
 }
 
 proptest! {
-    #![proptest_config(config(30))]
+    #![proptest_config(config(60))]
 
     #[test]
     fn matmul(
@@ -93,7 +108,7 @@ proptest! {
         let weights = matrix(gpu, &b, [batch, depth, columns], choices.f16);
         let (bias_buffer, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
 
-        let mut graph = Graph::fenced(gpu, FENCE);
+        let mut graph = choices.graph();
         let tensor = input(&mut graph, &a);
         let added = input(&mut graph, &residual);
         let wide = graph.tensor("wide", [batch, rows, 1, 4 * before + columns + 4 * after]);
@@ -137,7 +152,7 @@ proptest! {
     #[test]
     fn conv2d(
         choices in choices(), batch in 1..3_u32, [height, width] in [1..14_u32, 1..14_u32], quarters in [1..5_u32, 1..20_u32],
-        kind in 0..6_usize, seed: u32,
+        kind in 0..6_usize, before_use: bool, seed: u32,
     ) {
         let (gpu, seed) = (choices.gpu(), u64::from(seed));
         let [inputs, outputs] = quarters.map(|quarter| 4 * quarter);
@@ -155,29 +170,24 @@ proptest! {
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
         // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16; F(4x4) divides by other numbers.
         let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
-        let algorithm = geometry.algorithm(gpu.winograd.unwrap_or_default());
-        let choices = Choices { f16: choices.f16 && algorithm != Algorithm::Winograd(Winograd::F4x4), ..choices };
+        let algorithm = match geometry.algorithm(gpu.winograd.unwrap_or_default()) {
+            Algorithm::Winograd(winograd, _) if before_use => Algorithm::Winograd(winograd, Transform::BeforeUse),
+            algorithm => algorithm,
+        };
+        let rounded = algorithm == Algorithm::Winograd(Winograd::F4x4, Transform::AtLoad);
+        let choices = Choices { f16: choices.f16 && !rounded, ..choices };
         let bias = values(outputs as usize, seed + 2);
         let [out_height, out_width] = window.out.map(|n| n as u32);
         let residual = random_maps([batch, out_height, out_width, outputs], seed + 3);
         let choices = Choices { residual: choices.residual % 3, ..choices };
 
-        let (laid_out, positions, depth) = match algorithm {
-            Algorithm::Winograd(winograd) => {
-                let rows = 0..winograd.tile() as usize + 2;
-                let row = |row| layout::winograd_row(winograd, row, &weight, [shape[0], shape[1]]);
-                (rows.flat_map(row).collect(), winograd.positions(), inputs)
-            }
-            _ => (layout::rows_of_inputs(&weight, shape, shape[1]), 1, kernel * kernel * inputs),
-        };
         let bias_buffer = vector(gpu, &bias);
-        let conv = Conv2d {
-            geometry,
-            algorithm,
-            matrix: matrix(gpu, &laid_out, [positions, depth, outputs], choices.f16),
-            bias: choices.bias.then(|| bias_buffer.clone()),
-        };
-        let mut graph = Graph::fenced(gpu, FENCE);
+        let folded = choices.bias.then(|| bias.clone());
+        let none = Weights::none();
+        let mut loader = Loader::new(gpu, &none, choices.f16, u64::MAX);
+        let conv = block_on(loader.laid_out("conv", weight.clone(), folded, shape, geometry, algorithm));
+        let conv = conv.expect("small enough");
+        let mut graph = choices.graph();
         let tensor = input(&mut graph, &x);
         let added = input(&mut graph, &residual);
         let residual_kind = choices.residual(added.all(), &bias_buffer, 1);

@@ -1,0 +1,35 @@
+// Matrix product for GPUs without fast workgroup memory: as matmul_tiled, 64 x 64 outputs a workgroup and 8 x 4 an
+// invocation, with both operands read where they lie. The 16 invocations that differ in x read neighbouring vec4s of B and
+// the same vec4 of A, which the caches then hold. See shared/matmul.wgsl for the operands.
+#import matmul
+
+const TILE_ROWS: u32 = 64u;
+const TILE_COLUMNS: u32 = 16u;
+
+// Past the last row anything will do, it is never stored.
+fn a_block(z: u32, row: u32, k: u32) -> mat4x4<f32> {
+    let last = params.rows - 1u;
+    return mat4x4(
+        load_a(z, min(row, last), k),
+        load_a(z, min(row + 1u, last), k),
+        load_a(z, min(row + 2u, last), k),
+        load_a(z, min(row + 3u, last), k),
+    );
+}
+
+@compute @workgroup_size(16, 8)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let z = workgroup.z;
+    let row = workgroup.y * TILE_ROWS + 8u * local.y;
+    let column = workgroup.x * TILE_COLUMNS + local.x;
+    let b_column = min(column, params.columns - 1u);
+    var upper = mat4x4<f32>();
+    var lower = mat4x4<f32>();
+    for (var k = 0u; k < params.depth; k++) {
+        let b_block = load_b_block(z, k, b_column);
+        upper += b_block * a_block(z, row, k);
+        lower += b_block * a_block(z, row + 4u, k);
+    }
+    store_block(z, row, column, upper);
+    store_block(z, row + 4u, column, lower);
+}

@@ -1,0 +1,258 @@
+//! Measuring which kernels are the fastest for a model's layers on this device. Native only: a browser's page never waits.
+
+use super::session::{layers, submit};
+use super::{Engine, Model};
+use crate::gpu::{Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
+use crate::model::Loader;
+use crate::ops::{Activation, Conv2d, Geometry, Padding, Residual, conv2d};
+use crate::probe::harness::values;
+use crate::weights::Weights;
+use crate::{Error, Result};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// How far [`Engine::tune`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TuningProgress {
+    /// Layers measured.
+    pub done: usize,
+    /// Layers to measure.
+    pub total: usize,
+}
+
+/// Another way of computing a layer must be faster than the usual one by this factor: less is noise.
+const WORTHWHILE: f64 = 0.97;
+
+impl Engine {
+    /// What was measured on this device so far, to be kept and handed to the next engine's
+    /// [`EngineOptions::tuning`](crate::EngineOptions::tuning).
+    pub fn tuning(&self) -> Tuning {
+        self.gpu.tuning.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Measures the distinct layers of a model at a batch that were not measured yet, each in every sensible way that
+    /// computes it rightly, and keeps the fastest. It takes seconds, in which the device should have nothing else to do.
+    ///
+    /// Sessions opened from here on run so. `true` when the model's weights would now be laid out otherwise (another of
+    /// Winograd's algorithms won): the model has to be loaded again to gain from that.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] that names the kernel when the usual one computes something wrong, and as [`Model::session`].
+    pub async fn tune(&self, model: &Model, batch: u32, mut on_progress: impl FnMut(TuningProgress)) -> Result<bool> {
+        let gpu = &self.gpu;
+        let mut pending = layers(model, batch)?;
+        pending.retain(|layer| ways(gpu, layer).len() > 1 && self.tuning().get(layer).is_none());
+        let total = pending.len();
+        let mut changed = false;
+        for (done, layer) in pending.iter().enumerate() {
+            on_progress(TuningProgress { done, total });
+            let before = layer.is_winograd().then(|| gpu.winograd_for(layer));
+            let tuned = fastest(gpu, layer).await?;
+            changed |= tuned.winograd != before;
+            gpu.tuning.lock().unwrap_or_else(PoisonError::into_inner).insert(tuned);
+        }
+        on_progress(TuningProgress { done: total, total });
+        Ok(changed)
+    }
+}
+
+/// A way of computing a layer.
+#[derive(Clone, Copy, PartialEq)]
+struct Way {
+    winograd: Option<Winograd>,
+    tiling: Tiling,
+}
+
+/// The sensible ways of computing a layer; the first is the usual one.
+fn ways(gpu: &Gpu, layer: &Layer) -> Vec<Way> {
+    let winograds = match gpu.winograd {
+        _ if !layer.is_winograd() => vec![None],
+        Some(choice) => vec![Some(choice)],
+        None => {
+            let usual = Winograd::for_side(layer.height);
+            let other = if usual == Winograd::F2x2 { Winograd::F4x4 } else { Winograd::F2x2 };
+            vec![Some(usual), Some(other)]
+        }
+    };
+    let tilings = gpu.tilings();
+    winograds.into_iter().flat_map(|winograd| tilings.iter().map(move |&tiling| Way { winograd, tiling })).collect()
+}
+
+async fn fastest(gpu: &Gpu, layer: &Layer) -> Result<Tuned> {
+    let problem = Problem::new(layer);
+    let mut best: Option<(Way, Duration)> = None;
+    let mut loaded: Option<(Option<Winograd>, Conv2d)> = None;
+    for way in ways(gpu, layer) {
+        let conv = match loaded.take() {
+            Some((winograd, conv)) if winograd == way.winograd => conv,
+            _ => problem.load(gpu, way.winograd).await?,
+        };
+        let time = problem.time(gpu, &conv, way.tiling, best.map(|(_, time)| time)).await;
+        loaded = Some((way.winograd, conv));
+        match (best, time) {
+            (None, time) => best = Some((way, time?)),
+            (_, Err(error @ Error::DeviceLost(_))) => return Err(error),
+            (Some((_, least)), Ok(time)) if time.as_secs_f64() < WORTHWHILE * least.as_secs_f64() => {
+                best = Some((way, time));
+            }
+            // Slower, wrong, or refused by the driver: another way is taken.
+            _ => {}
+        }
+    }
+    let (Way { winograd, tiling }, time) = best.expect("a layer can be computed in at least one way");
+    Ok(Tuned { layer: *layer, tiling: tiling.name(), winograd, nanoseconds: time.as_nanos() as u64 })
+}
+
+/// A layer with an input and weights.
+struct Problem<'a> {
+    layer: &'a Layer,
+    geometry: Geometry,
+    x: Vec<f32>,
+    /// Output x input x kernel x kernel.
+    weight: Vec<f32>,
+}
+
+impl<'a> Problem<'a> {
+    fn new(layer: &'a Layer) -> Self {
+        let Layer { kernel, stride, batch, height, width, inputs, outputs, .. } = *layer;
+        Self {
+            layer,
+            geometry: Geometry { kernel, stride, padding: Padding::Even(kernel / 2) },
+            x: values((batch * height * width * inputs) as usize, 1),
+            weight: values((outputs * inputs * kernel * kernel) as usize, 2),
+        }
+    }
+
+    async fn load(&self, gpu: &Gpu, winograd: Option<Winograd>) -> Result<Conv2d> {
+        let Layer { kernel, inputs, outputs, f16, .. } = *self.layer;
+        let shape = [outputs, inputs, kernel, kernel].map(|size| size as usize);
+        let algorithm = self.geometry.algorithm(winograd.unwrap_or_default());
+        let none = Weights::none();
+        let mut loader = Loader::new(gpu, &none, f16, u64::MAX);
+        let conv = loader.laid_out("tuning", self.weight.clone(), None, shape, self.geometry, algorithm).await?;
+        loader.finish();
+        Ok(conv)
+    }
+
+    /// How long one run takes, the least of several; measured no longer than it takes to see that it is no improvement.
+    async fn time(&self, gpu: &Gpu, conv: &Conv2d, tiling: Tiling, best: Option<Duration>) -> Result<Duration> {
+        const RUNS: u32 = 3;
+        /// Shorter ones would measure the way to the device.
+        const AT_LEAST: Duration = Duration::from_millis(4);
+        let (schedule, x, out) = self.schedule(gpu, conv, tiling).await?;
+        gpu.guarded("tuning", || gpu.queue.write_buffer(schedule.buffer(x), 0, bytemuck::cast_slice(&self.x))).await?;
+        // The first run compiles.
+        run(gpu, &schedule, 1).await?;
+        self.check(&read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0), tiling)?;
+        let once = run(gpu, &schedule, 1).await?;
+        if best.is_some_and(|best| once > 2 * best + AT_LEAST) {
+            return Ok(once);
+        }
+        let repeats = (AT_LEAST.as_secs_f64() / once.as_secs_f64()).clamp(1.0, 200.0) as u32;
+        let mut least = Duration::MAX;
+        for _ in 0..RUNS {
+            least = least.min(run(gpu, &schedule, repeats).await? / repeats);
+        }
+        Ok(least)
+    }
+
+    async fn schedule(&self, gpu: &Gpu, conv: &Conv2d, tiling: Tiling) -> Result<(Schedule, Tensor, Tensor)> {
+        let Layer { batch, height, width, inputs, .. } = *self.layer;
+        let mut graph = Graph::new(gpu, true).tiled(tiling);
+        let x = graph.external("tuning.x", [batch, height, width, inputs]);
+        let out = conv2d(&mut graph, "tuning", x, f32::MIN, conv, Activation::IDENTITY, Residual::None);
+        graph.stage("out", out.all());
+        Ok((graph.finish().await?, x, out))
+    }
+
+    /// Compares some outputs, the first and the last among them, with sums in f64.
+    fn check(&self, found: &[f32], tiling: Tiling) -> Result<()> {
+        const SAMPLES: usize = 61;
+        let sampled: Vec<usize> = (0..SAMPLES).map(|sample| sample * (found.len() - 1) / (SAMPLES - 1)).collect();
+        let truth: Vec<f64> = sampled.iter().map(|&index| self.output(index)).collect();
+        let scale = truth.iter().fold(0.0_f64, |scale, value| scale.max(value.abs()));
+        // f16 rounds weights, and Winograd's transform of them once more.
+        let tolerance = scale * if self.layer.f16 { 1e-2 } else { 1e-4 };
+        for (&index, truth) in sampled.iter().zip(truth) {
+            let error = (f64::from(found[index]) - truth).abs();
+            if error.is_nan() || error > tolerance {
+                return Err(Error::Gpu {
+                    what: format!("kernel {}", tiling.name()),
+                    reason: format!(
+                        "{:?}: value {index} is {}, should be {truth}; `Engine::probe` tests all kernels",
+                        self.layer, found[index]
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// One output of the convolution, by its definition.
+    fn output(&self, index: usize) -> f64 {
+        let Layer { kernel, stride, height, width, inputs, outputs, .. } = *self.layer;
+        let size = |size: u32| (size + 2 * (kernel / 2) - kernel) / stride + 1;
+        let [inputs, outputs, out_height, out_width] =
+            [inputs, outputs, size(height), size(width)].map(|size| size as usize);
+        let (output, pixel) = (index % outputs, index / outputs);
+        let (x, y, image) = (pixel % out_width, pixel / out_width % out_height, pixel / (out_width * out_height));
+        let [kernel, stride, height, width] = [kernel, stride, height, width].map(|size| size as usize);
+        let mut sum = 0.0;
+        for tap in 0..kernel * kernel {
+            let inside = |place: usize, tap: usize, size: usize| {
+                (place * stride + tap).checked_sub(kernel / 2).filter(|place| *place < size)
+            };
+            let (Some(y), Some(x)) = (inside(y, tap / kernel, height), inside(x, tap % kernel, width)) else {
+                continue;
+            };
+            let pixel = &self.x[((image * height + y) * width + x) * inputs..][..inputs];
+            for (input, &value) in pixel.iter().enumerate() {
+                let weight = self.weight[(output * inputs + input) * kernel * kernel + tap];
+                sum += f64::from(value) * f64::from(weight);
+            }
+        }
+        sum
+    }
+}
+
+/// Runs a schedule some times in a row and waits for it.
+async fn run(gpu: &Gpu, schedule: &Schedule, repeats: u32) -> Result<Duration> {
+    let start = Instant::now();
+    let record = |encoder: &mut wgpu::CommandEncoder| {
+        (0..repeats).for_each(|_| schedule.record(encoder, 0..schedule.len()));
+    };
+    submit(gpu, "tuning", record).await?;
+    gpu.wait()?;
+    Ok(start.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{EngineOptions, MatmulKernel, open_device, shaders};
+    use pollster::block_on;
+
+    /// A kernel that a driver miscompiles is never chosen; where it is the usual one, that is an error.
+    #[test]
+    fn wrong_kernels_are_refused() {
+        let (device, queue) = block_on(open_device(None)).expect("an adapter");
+        let options = EngineOptions { matmul: Some(MatmulKernel::Tiled), ..Default::default() };
+        let gpu = Gpu::new(device, queue, options).expect("the adapter was checked");
+        let layer = Layer::product([70, 32, 36], false);
+        let problem = Problem::new(&layer);
+        let conv = block_on(problem.load(&gpu, None)).expect("small enough");
+        for tiling in gpu.tilings().into_iter().rev() {
+            let kernel = tiling.kernel([]);
+            let right = shaders::source(kernel.shader, &kernel.defines);
+            let wrong = right.replace("lower += b", "lower += 1.01 * b");
+            assert_ne!(wrong, right);
+            block_on(problem.time(&gpu, &conv, tiling, None)).expect("right so far");
+            gpu.replace_pipeline(&kernel, wrong);
+            match block_on(problem.time(&gpu, &conv, tiling, None)) {
+                Err(Error::Gpu { what, .. }) => assert!(what.contains(&tiling.name()), "{what}"),
+                outcome => panic!("{}: {outcome:?}", tiling.name()),
+            }
+        }
+        assert!(matches!(block_on(fastest(&gpu, &layer)), Err(Error::Gpu { .. })));
+    }
+}

@@ -1,0 +1,173 @@
+//! What was measured on a device, and the choices that follow from it. [`crate::Engine::tune`] measures.
+
+use super::kernels::{Tiling, Winograd};
+use super::shaders;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Which kernels were fastest on a device, layer by layer: what [`Engine::tune`](crate::Engine::tune) measured, to be kept
+/// for the next time.
+///
+/// It holds for one adapter, driver and set of shaders; an engine on anything else makes no use of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuning {
+    adapter: String,
+    backend: String,
+    driver: String,
+    /// Hash of the shaders' text.
+    shaders: u64,
+    layers: Vec<Tuned>,
+}
+
+/// A convolution, as far as its speed depends on it. A matrix product is a pointwise one of an image a pixel wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layer {
+    pub kernel: u32,
+    pub stride: u32,
+    pub batch: u32,
+    pub height: u32,
+    pub width: u32,
+    pub inputs: u32,
+    pub outputs: u32,
+    /// Whether the weights are packed as f16.
+    pub f16: bool,
+}
+
+/// The fastest way to compute a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tuned {
+    pub layer: Layer,
+    /// [`Tiling::name`].
+    pub tiling: String,
+    /// For 3 x 3 convolutions of stride 1.
+    pub winograd: Option<Winograd>,
+    pub nanoseconds: u64,
+}
+
+impl Layer {
+    /// The product of `rows` x `depth` and `depth` x `columns`.
+    pub(crate) fn product([rows, depth, columns]: [u32; 3], f16: bool) -> Self {
+        Self { kernel: 1, stride: 1, batch: 1, height: rows, width: 1, inputs: depth, outputs: columns, f16 }
+    }
+
+    /// Whether it is one of those that Winograd's algorithms compute.
+    pub(crate) fn is_winograd(&self) -> bool {
+        self.kernel == 3 && self.stride == 1
+    }
+}
+
+impl Tuning {
+    /// Nothing measured yet.
+    pub fn new(device: &wgpu::Device) -> Self {
+        let info = device.adapter_info();
+        let mut hasher = DefaultHasher::new();
+        shaders::hash(&mut hasher);
+        Self {
+            adapter: info.name,
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            shaders: hasher.finish(),
+            layers: Vec::new(),
+        }
+    }
+
+    /// A name for its file: letters, digits and hyphens, another one for every device, driver and set of shaders.
+    pub fn id(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (&self.adapter, &self.backend, &self.driver, self.shaders).hash(&mut hasher);
+        format!("{}-{:016x}", self.backend, hasher.finish())
+    }
+
+    /// Whether it was measured on the same adapter, driver and shaders.
+    pub fn is_of(&self, device: &wgpu::Device) -> bool {
+        *self == Self { layers: self.layers.clone(), ..Self::new(device) }
+    }
+
+    /// As text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("numbers and names always serialise")
+    }
+
+    /// From text.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for anything but what [`Tuning::to_json`] wrote.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|error| Error::Config(format!("not a tuning: {error}")))
+    }
+
+    /// The layers measured.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    pub(crate) fn get(&self, layer: &Layer) -> Option<&Tuned> {
+        self.layers.iter().find(|tuned| tuned.layer == *layer)
+    }
+
+    pub(crate) fn insert(&mut self, tuned: Tuned) {
+        self.layers.retain(|known| known.layer != tuned.layer);
+        self.layers.push(tuned);
+    }
+
+    /// The tiling of a layer, with which algorithm it was measured to be the fastest.
+    pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>, tilings: &[Tiling]) -> Option<Tiling> {
+        let tuned = self.get(layer).filter(|tuned| tuned.winograd == winograd)?;
+        tilings.iter().find(|tiling| tiling.name() == tuned.tiling).copied()
+    }
+
+    /// Whether some layer is fastest in this tiling.
+    pub(crate) fn uses(&self, tiling: &Tiling) -> bool {
+        self.layers.iter().any(|tuned| tuned.tiling == tiling.name())
+    }
+
+    /// Which of Winograd's algorithms is the fastest for a layer, whatever the batch: weights are laid out before it is
+    /// known.
+    pub(crate) fn winograd(&self, layer: &Layer) -> Option<Winograd> {
+        let same = |tuned: &&Tuned| Layer { batch: layer.batch, ..tuned.layer } == *layer;
+        self.layers.iter().find(same).and_then(|tuned| tuned.winograd)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuning() -> Tuning {
+        let [adapter, backend, driver] = ["GPU", "vulkan", "1.2"].map(str::to_owned);
+        Tuning { adapter, backend, driver, shaders: 3, layers: Vec::new() }
+    }
+
+    #[test]
+    fn survives_its_file() {
+        let mut tuning = tuning();
+        let layer = Layer { kernel: 3, ..Layer::product([60, 896, 896], true) };
+        let tiling = "matmul_direct_64x64".to_owned();
+        tuning.insert(Tuned { layer, tiling, winograd: Some(Winograd::F2x2), nanoseconds: 12_500 });
+        assert_eq!(Tuning::from_json(&tuning.to_json()).expect("written just now"), tuning);
+        assert!(Tuning::from_json("{}").is_err());
+    }
+
+    #[test]
+    fn ids_differ() {
+        let first = tuning();
+        let others = [
+            Tuning { driver: "1.3".to_owned(), ..tuning() },
+            Tuning { adapter: "other".to_owned(), ..tuning() },
+            Tuning { shaders: 4, ..tuning() },
+        ];
+        assert_eq!(first.id(), tuning().id());
+        assert!(others.iter().all(|other| other.id() != first.id()));
+    }
+
+    #[test]
+    fn weights_are_laid_out_for_any_batch() {
+        let mut tuning = tuning();
+        let layer = Layer { kernel: 3, batch: 8, ..Layer::product([60, 896, 896], false) };
+        let tiling = "matmul_tiled_64x64".to_owned();
+        tuning.insert(Tuned { layer, tiling, winograd: Some(Winograd::F2x2), nanoseconds: 1000 });
+        assert_eq!(tuning.winograd(&Layer { batch: 1, ..layer }), Some(Winograd::F2x2));
+        assert_eq!(tuning.winograd(&Layer { height: 30, ..layer }), None);
+    }
+}
