@@ -27,6 +27,8 @@ from pcsnet.config import ModelConfig
 
 BATCHES = (1, 2, 4, 8)
 WIDTHS = (0.5, 1.0, 2.0)
+# Runs of the small model, whose times scatter more.
+SMALL_RUNS = 15
 
 
 def main() -> None:
@@ -38,11 +40,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("growth.png"))
     options = parser.parse_args()
     base = ModelConfig.by_name(options.backbone, "plain")
-    batches = [bench(options, options.model, batch) for batch in BATCHES]
+    batches = [bench(options, options.model, batch, SMALL_RUNS) for batch in BATCHES]
     widths = []
     for scale in WIDTHS:
         with tempfile.TemporaryDirectory() as folder:
-            widths.append(bench(options, write_model(base, scale, Path(folder)), 1))
+            widths.append(bench(options, write_model(base, scale, Path(folder)), 1, options.runs))
     series = {
         f"{options.model.stem}, batch": (BATCHES, batches),
         f"{options.backbone}, width": (WIDTHS, widths),
@@ -59,8 +61,9 @@ def write_model(base: ModelConfig, scale: float, folder: Path) -> Path:
     return path
 
 
-def bench(options, model: Path, batch: int) -> dict:
-    command = [options.pcsnet, "bench", "--model", model, "--batch", batch, "--runs", options.runs, "--warm-up", 0, "--json"]
+def bench(options, model: Path, batch: int, runs: int) -> dict:
+    command = [options.pcsnet, "bench", "--model", model, "--batch", batch, "--runs", runs, "--warm-up", 0]
+    command += ["--no-tuning", "--json"]
     return json.loads(subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout)
 
 
@@ -90,6 +93,9 @@ def draw(series: dict, out: Path) -> None:
         time, work = zip(*growth(reports, reports[steps.index(1)]))
         axes.plot(work, time, marker, label=f"{name} " + ", ".join(f"{step:g}" for step in steps))
     axes.set(xscale="log", yscale="log", xlabel="multiply-adds, relative", ylabel="time, relative")
+    ticks = (0.5, *BATCHES)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.legend()
     adapters = {report["adapter"] for _, reports in series.values() for report in reports}
     axes.set_title(", ".join(sorted(adapters)), fontsize=9)
