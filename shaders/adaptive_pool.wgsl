@@ -3,6 +3,8 @@
 //
 //   x    [batch][size][size][stride] vec4s, the first `channels` of each pixel are read
 //   out  [batch][out_size][out_size][out_stride] vec4s, the first `channels` of each pixel are written
+#import activation_storage
+
 struct Params {
     size: u32,
     stride: u32,
@@ -13,7 +15,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<Output>;
 
 fn window(position: u32) -> vec2<u32> {
     let first = params.size * position / params.out_size;
@@ -38,5 +40,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let count = (down.y - down.x) * (across.y - across.x);
-    out[(id.y * params.out_size + out_x) * params.out_stride + channel] = sum / f32(count);
+    out[(id.y * params.out_size + out_x) * params.out_stride + channel] = to_output(sum / f32(count));
 }

@@ -6,6 +6,7 @@
 //   bias    [channels] vec4s
 //   out     [batch][out_height][out_width][channels] vec4s
 #import activation
+#import activation_storage
 
 struct Params {
     height: u32,
@@ -21,10 +22,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Input>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> out: array<Output>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -47,9 +48,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if column >= params.width {
                 continue;
             }
-            let value = x[((image * params.height + y) * params.width + column) * params.channels + channel];
+            let value = from_input(x[((image * params.height + y) * params.width + column) * params.channels + channel]);
             sum += value * weight[(tap_y * params.kernel + tap_x) * params.channels + channel];
         }
     }
-    out[(id.y * params.out_width + out_x) * params.channels + channel] = activate(sum, params.slope, params.ceiling);
+    let activated = activate(sum, params.slope, params.ceiling);
+    out[(id.y * params.out_width + out_x) * params.channels + channel] = to_output(activated);
 }

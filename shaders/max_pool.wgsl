@@ -3,6 +3,8 @@
 //
 //   x    [batch][height][width][channels] vec4s
 //   out  [batch][out_height][out_width][channels] vec4s
+#import activation_storage
+
 struct Params {
     height: u32,
     width: u32,
@@ -12,8 +14,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Input>;
+@group(0) @binding(2) var<storage, read_write> out: array<Output>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -31,8 +33,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var dx = 0u; dx < 3u; dx++) {
             let source_x = clamp(2u * out_x + dx, 1u, params.width) - 1u;
             let pixel = (image * params.height + source_y) * params.width + source_x;
-            largest = max(largest, x[pixel * params.channels + channel]);
+            largest = max(largest, from_input(x[pixel * params.channels + channel]));
         }
     }
-    out[(id.y * params.out_width + out_x) * params.channels + channel] = largest;
+    out[(id.y * params.out_width + out_x) * params.channels + channel] = to_output(largest);
 }

@@ -3,6 +3,8 @@
 //
 //   pixels  [batch * height * width], red in the lowest byte, alpha ignored
 //   out     [batch * height * width] vec4s, the fourth channel 0
+#import activation_storage
+
 struct Params {
     mean: vec4<f32>,
     deviation: vec4<f32>,
@@ -11,7 +13,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<Output>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -21,5 +23,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = id.y * params.width + id.x;
     let bytes = (vec4(pixels[index]) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
     let value = (vec4<f32>(bytes) / 255.0 - params.mean) / params.deviation;
-    out[index] = vec4(value.xyz, 0.0);
+    out[index] = to_output(vec4(value.xyz, 0.0));
 }

@@ -2,6 +2,8 @@
 //
 //   planes  [batch][3][height * width]
 //   out     [batch][height * width] vec4s
+#import activation_storage
+
 struct Params {
     width: u32,
     height: u32,
@@ -9,7 +11,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> planes: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<Output>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -20,5 +22,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = id.y / params.height;
     let pixel = (id.y % params.height) * params.width + id.x;
     let first = image * 3u * plane + pixel;
-    out[image * plane + pixel] = vec4(planes[first], planes[first + plane], planes[first + 2u * plane], 0.0);
+    let value = vec4(planes[first], planes[first + plane], planes[first + 2u * plane], 0.0);
+    out[image * plane + pixel] = to_output(value);
 }

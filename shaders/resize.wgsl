@@ -3,6 +3,7 @@
 //
 //   x    [batch][height][width][channels] vec4s
 //   out  [batch][out_height][out_width][out_stride] vec4s, written from out_offset on
+#import activation_storage
 #import bilinear
 
 struct Params {
@@ -18,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<Output>;
 
 fn taps(position: u32, from_size: u32, to_size: u32) -> Taps {
     if params.align_corners != 0u {
@@ -49,5 +50,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         x[(bottom + across.high) * params.channels + channel],
         across.weight,
     );
-    out[params.out_offset + (id.y * params.out_width + out_x) * params.out_stride + channel] = mix(upper, lower, down.weight);
+    out[params.out_offset + (id.y * params.out_width + out_x) * params.out_stride + channel] = to_output(mix(upper, lower, down.weight));
 }

@@ -4,6 +4,7 @@
 //
 //   x    [batch][size][size][channels] vec4s
 //   out  [batch][out_size][out_size][out_stride] vec4s, written from out_offset on
+#import activation_storage
 #import bilinear
 
 struct Params {
@@ -16,15 +17,15 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Input>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 
 // A sample of row `row` of x at column `column` of the common grid.
 fn sample_row(row: u32, column: u32, channel: u32) -> vec4<f32> {
     let across = taps_align_corners(column, params.size, params.through);
     return mix(
-        x[(row + across.low) * params.channels + channel],
-        x[(row + across.high) * params.channels + channel],
+        from_input(x[(row + across.low) * params.channels + channel]),
+        from_input(x[(row + across.high) * params.channels + channel]),
         across.weight,
     );
 }

@@ -68,6 +68,27 @@ fn heads_share_a_backbone() {
     let foreign = weights(&small_configs()[1], 1);
     let refusal = block_on(engine().load_head(&backbone, &foreign, Precision::F32)).err().expect("another backbone");
     assert!(matches!(refusal, Error::Config(_)), "{refusal}");
+    let precision = Precision::F16Activations;
+    let refusal = block_on(engine().load_head(&backbone, &second, precision)).err().expect("a backbone in f32");
+    assert!(refusal.to_string().contains("f16-activations on a backbone with f32 weights"), "{refusal}");
+}
+
+#[test]
+fn f16_activations_take_less_memory() {
+    let config = &small_configs()[0];
+    // What a GPU gets: CPU adapters keep rows of products as f32.
+    let (device, queue) = default_device();
+    let mut options = EngineOptions::default();
+    options.matmul = Some(pcsnet::gpu::MatmulKernel::Tiled);
+    let engine = Engine::new(device, queue, options).expect("default limits are enough");
+    let bytes = |precision| {
+        let memory = block_on(load(&engine, config, 1, precision).session(4)).expect("fits").memory();
+        memory.activations + memory.scratch
+    };
+    let (weights_alone, activations) = (bytes(Precision::F16), bytes(Precision::F16Activations));
+    assert_eq!(weights_alone, bytes(Precision::F32));
+    // Most of so small a network are its distances, which stay f32.
+    assert!(20 * activations < 19 * weights_alone, "{activations} of {weights_alone} bytes");
 }
 
 #[test]
@@ -151,6 +172,11 @@ fn models_that_cannot_share_a_session_are_told() {
     };
     assert!(told(&[]).contains("at least one model"));
     assert!(told(&[&first, &second]).contains("model 1 of the session has another backbone"));
+    let file = weights(&small_configs()[0], 1);
+    let backbone = block_on(engine().load_backbone(&file, Precision::F16)).expect("a sound backbone");
+    let [first, second] = [Precision::F16, Precision::F16Activations]
+        .map(|precision| block_on(engine().load_head(&backbone, &file, precision)).expect("a head"));
+    assert!(told(&[&first, &second]).contains("model 1 of the session has another precision of activations"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::output;
 use anyhow::{Context, Result};
 use clap::Args;
 use pcsnet::image::RgbImage;
-use pcsnet::{Engine, Memory, Model, Precision, Session, wgpu};
+use pcsnet::{Engine, Memory, Model, Session, wgpu};
 use pollster::block_on;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -116,10 +116,7 @@ fn measure(arguments: &Arguments, engine: &Engine, model: &Model, load_ms: f64) 
         adapter: info.name,
         backend: format!("{:?}", info.backend),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        precision: match arguments.device.precision {
-            Precision::F32 => "f32",
-            Precision::F16 => "f16",
-        },
+        precision: arguments.device.precision.name(),
         winograd: arguments.device.winograd.map(|winograd| format!("{winograd:?}")),
         batch: arguments.batch,
         load_ms,
@@ -172,7 +169,7 @@ fn table(report: &Report) -> Result<String> {
     let Report { adapter, backend, driver, precision, winograd, batch, stages, .. } = report;
     let convolutions = winograd.as_ref().map_or(String::new(), |winograd| format!("{winograd} convolutions, "));
     writeln!(text, "{adapter}, {backend}, {driver}")?;
-    writeln!(text, "batch {batch}, {precision} weights, {convolutions}{} runs", report.runs_ms.len())?;
+    writeln!(text, "batch {batch}, {precision}, {convolutions}{} runs", report.runs_ms.len())?;
     let (load, first, rate) = (report.load_ms, report.first_ms, report.images_per_second);
     writeln!(text, "{load:.0} ms to load, {first:.0} ms to the first result")?;
     writeln!(text, "{}, host to host: {rate:.2} images per second", spread(&report.runs_ms))?;

@@ -10,7 +10,6 @@ use crate::view::{Seen, ViewArguments};
 use alterations::alterations;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use pcsnet::Precision;
 use pcsnet::data::Dataset;
 use pcsnet::image::{self, Scale};
 use pcsnet::inspect::{CONFIDENCE, Calibration, FalseAlarms, Method, threshold_for};
@@ -142,10 +141,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // The model's own calibration is what is made anew here, tiles included.
     let viewing = arguments.view.viewing(&model, &Calibration::default());
     let pipeline = Pipeline { session: &session, viewing, jobs: arguments.view.jobs(), stop: &AtomicBool::new(false) };
-    let precision = match arguments.device.precision {
-        Precision::F32 => "f32",
-        Precision::F16 => "f16",
-    };
+    let precision = arguments.device.precision.name();
     let (origin, threshold, looks) = match &work {
         Work::Normal(images) => from_normal(arguments, &pipeline, images, precision)?,
         Work::Labelled(set) => from_labelled(&pipeline, set, precision)?,

@@ -14,8 +14,9 @@ use std::sync::Arc;
 /// Where and how the network runs.
 #[derive(Args)]
 pub struct DeviceArguments {
-    /// How the weights are kept on the GPU: f16 takes half the memory and gives slightly other scores
-    #[arg(long, value_name = "f32|f16", default_value = "f32", hide_possible_values = true, value_parser = precision())]
+    /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also less
+    /// for activations; both give slightly other scores
+    #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true, value_parser = precision())]
     pub precision: Precision,
 
     /// Run on the first adapter whose name contains NAME, regardless of case; `pcsnet info` lists them
@@ -58,10 +59,7 @@ fn winograd() -> impl TypedValueParser<Value = Winograd> {
 }
 
 fn precision() -> impl TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(["f32", "f16"]).map(|name| match name.as_str() {
-        "f16" => Precision::F16,
-        _ => Precision::F32,
-    })
+    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| Precision::by_name(&name))
 }
 
 /// Opens a model's files and checks all names and shapes, before any device is needed.

@@ -12,8 +12,8 @@ use crate::view::{ViewArguments, Viewing};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use pcsnet::Engine;
 use pcsnet::inspect::Calibration;
-use pcsnet::{Engine, Precision};
 use plan::{Category, ModelFiles};
 use pollster::block_on;
 use report::{Gallery, Subject};
@@ -139,10 +139,6 @@ fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: 
 /// What a report says of the run.
 fn settings(arguments: &Arguments, engine: &Engine, viewing: Viewing, model: &Path) -> Vec<(String, String)> {
     let adapter = engine.device().adapter_info();
-    let precision = match arguments.device.precision {
-        Precision::F32 => "f32",
-        Precision::F16 => "f16",
-    };
     let shown = match viewing.tiles {
         Some(side) => format!("in tiles of {side} x {side} pixels"),
         None => format!("whole, {}", viewing.fit.name()),
@@ -151,7 +147,7 @@ fn settings(arguments: &Arguments, engine: &Engine, viewing: Viewing, model: &Pa
         ("Test set", arguments.folder.display().to_string()),
         ("Model file", model.display().to_string()),
         ("Photographs", format!("{shown}, as {0} x {0} pixels", viewing.side)),
-        ("Weights on the GPU", precision.to_owned()),
+        ("Precision on the GPU", arguments.device.precision.name().to_owned()),
         ("Adapter", format!("{}, {:?}, {} {}", adapter.name, adapter.backend, adapter.driver, adapter.driver_info)),
         ("Program", format!("pcsnet {}", env!("CARGO_PKG_VERSION"))),
     ];

@@ -166,7 +166,7 @@ fn kind(kind: wgpu::DeviceType) -> &'static str {
 
 /// Loads the model, because nothing else tells as surely whether it fits.
 fn describe_fit(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights, batch: u32) -> Result<()> {
-    for (name, precision) in [("f32", Precision::F32), ("f16", Precision::F16)] {
+    for precision in Precision::ALL {
         let verdict = match memory(adapter, weights, precision, batch) {
             Ok(memory) => {
                 let parts = describe_memory(&memory);
@@ -174,7 +174,7 @@ fn describe_fit(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights,
             }
             Err(error) => format!("does not fit: {}", one_line(&error)),
         };
-        line(report, &format!("model, {name}"), verdict)?;
+        line(report, &format!("model, {}", precision.name()), verdict)?;
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ fn a_table() {
         .assert()
         .success()
         .stdout(
-            predicate::str::contains("batch 1, f16 weights, F2x2 convolutions, 2 runs")
+            predicate::str::contains("batch 1, f16, F2x2 convolutions, 2 runs")
                 .and(predicate::str::contains("ms median")),
         );
 }

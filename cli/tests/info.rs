@@ -33,7 +33,7 @@ fn a_model_is_described() {
         .stdout(contains("million: backbone"))
         .stdout(
             contains("model, f32")
-                .and(contains("model, f16"))
+                .and(contains("model, f16-activations"))
                 .and(contains("activations, "))
                 .and(contains("in all for a batch of 2")),
         );

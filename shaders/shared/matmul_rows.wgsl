@@ -1,8 +1,9 @@
 // Rows of A: activations, one vec4 = 4 channels of a pixel, [z][rows][a_stride]. With CONVOLUTION defined, A is never
 // stored: its rows are gathered from an NHWC image (implicit im2col) with k running over (tap row, tap column, channel).
+#import activation_storage
 #import matmul_params
 
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Input>;
 
 // Channels 4 * k .. 4 * k + 3 of row `row`.
 fn load_a(z: u32, row: u32, k: u32) -> vec4<f32> {
@@ -19,8 +20,9 @@ fn load_a(z: u32, row: u32, k: u32) -> vec4<f32> {
         return vec4(0.0);
     }
     let pixel = (image * params.in_height + y) * params.in_width + x;
-    return max(a[params.a_offset + pixel * params.a_stride + channel], vec4(params.input_floor));
+    return max(from_input(a[params.a_offset + pixel * params.a_stride + channel]), vec4(params.input_floor));
 #else
-    return max(a[z * params.a_batch + params.a_offset + row * params.a_stride + k], vec4(params.input_floor));
+    let index = z * params.a_batch + params.a_offset + row * params.a_stride + k;
+    return max(from_input(a[index]), vec4(params.input_floor));
 #endif
 }

@@ -4,11 +4,12 @@
 //   residual  [residual_rows][residual_stride]; row m reads row m % residual_rows
 //   out       [z][rows][out_stride]
 #import activation
+#import activation_storage
 #import matmul_params
 
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Output>;
+@group(0) @binding(5) var<storage, read_write> out: array<Output>;
 
 // Finishes and stores one sum of 4 columns; outside the output it does nothing.
 fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
@@ -21,13 +22,13 @@ fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
     }
     let residual_index = params.residual_offset + (row % params.residual_rows) * params.residual_stride + column;
     if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
-        y += residual[residual_index];
+        y += from_output(residual[residual_index]);
     }
     y = activate(y, params.slope, params.ceiling);
     if params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
-        y += residual[residual_index];
+        y += from_output(residual[residual_index]);
     }
-    out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = y;
+    out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(y);
 }
 
 // Stores 4 rows of 4 columns; column r of `sums` is row `row + r` of the output.

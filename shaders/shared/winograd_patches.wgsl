@@ -2,6 +2,7 @@
 //
 //   x    [batch][height][width][channels] vec4s
 //   out  [positions][batch * tiles_down * tiles_across][channels] vec4s, with TEXTURE defined as a row texture
+#import activation_storage
 #import winograd_place
 #ifdef TEXTURE
 #import row_texture
@@ -20,11 +21,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Input>;
 #ifdef TEXTURE
 @group(0) @binding(2) var out: texture_storage_2d_array<rgba32float, write>;
 #else
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<Output>;
 #endif
 
 fn load(place: Place, down: u32, right: u32) -> vec4<f32> {
@@ -35,7 +36,7 @@ fn load(place: Place, down: u32, right: u32) -> vec4<f32> {
         return vec4(0.0);
     }
     let pixel = (place.image * params.height + y - 1u) * params.width + column - 1u;
-    return max(x[pixel * params.channels + place.channel], vec4(params.input_floor));
+    return max(from_input(x[pixel * params.channels + place.channel]), vec4(params.input_floor));
 }
 
 fn store(place: Place, position: u32, value: vec4<f32>) {
@@ -43,6 +44,6 @@ fn store(place: Place, position: u32, value: vec4<f32>) {
     let row = row_place(position, place.tile, params.tiles);
     textureStore(out, vec2(place.channel, row.y), row.x, value);
 #else
-    out[(position * params.tiles + place.tile) * params.channels + place.channel] = value;
+    out[(position * params.tiles + place.tile) * params.channels + place.channel] = to_output(value);
 #endif
 }

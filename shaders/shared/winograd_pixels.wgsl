@@ -6,6 +6,7 @@
 //   residual  [batch][height][width][channels] vec4s
 //   out       [batch][height][width][channels] vec4s
 #import activation
+#import activation_storage
 #import winograd_place
 
 struct Params {
@@ -23,13 +24,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> products: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> products: array<Input>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<Output>;
+@group(0) @binding(4) var<storage, read_write> out: array<Output>;
 
 fn load(place: Place, position: u32) -> vec4<f32> {
-    return products[(position * params.tiles + place.tile) * params.channels + place.channel];
+    return from_input(products[(position * params.tiles + place.tile) * params.channels + place.channel]);
 }
 
 // Outside the output it does nothing.
@@ -45,11 +46,11 @@ fn store(place: Place, down: u32, right: u32, sum: vec4<f32>) {
         value += bias[place.channel];
     }
     if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
-        value += residual[index];
+        value += from_output(residual[index]);
     }
     value = activate(value, params.slope, params.ceiling);
     if params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
-        value += residual[index];
+        value += from_output(residual[index]);
     }
-    out[index] = value;
+    out[index] = to_output(value);
 }

@@ -2,7 +2,7 @@
 
 use super::SharedBackbone;
 use super::session::{Session, submit_in_pieces};
-use crate::gpu::{Gpu, Graph, read_buffers};
+use crate::gpu::{Format, Gpu, Graph, read_buffers};
 use crate::image::Fit;
 use crate::model::{self, Head};
 use crate::ops;
@@ -15,6 +15,7 @@ pub struct Model {
     pub(super) gpu: Arc<Gpu>,
     pub(super) backbone: SharedBackbone,
     pub(super) head: Arc<Head>,
+    pub(super) activations: Format,
     pub(super) config: Arc<ModelConfig>,
     pub(super) fit: Fit,
     pub(super) head_bytes: u64,
@@ -68,7 +69,7 @@ impl Model {
                 found: format!("{}", input.len()),
             });
         }
-        let mut graph = Graph::new(&self.gpu, true);
+        let mut graph = Graph::new(&self.gpu, true).storing(self.activations);
         let planes = graph.external("planes", [1, 3, side, side]);
         let packed = ops::pack_nchw(&mut graph, planes, [1, side, side]);
         let features = model::write_backbone(&mut graph, &self.backbone.weights, packed);
@@ -79,8 +80,9 @@ impl Model {
         submit_in_pieces(&self.gpu, &schedule).await?;
         let mut stages = Vec::with_capacity(schedule.stages.len());
         for stage in &schedule.stages {
-            let values = read_buffers(&self.gpu, &[(&stage.buffer, stage.slice.tensor.bytes())]).await?.remove(0);
             let tensor = stage.slice.tensor;
+            let bytes: Vec<u8> = read_buffers(&self.gpu, &[(&stage.buffer, tensor.bytes())]).await?.remove(0);
+            let values = tensor.format.decode(&bytes);
             stages.push(TracedStage {
                 name: stage.name.clone(),
                 shape: [1, stage.slice.channels as usize, tensor.height as usize, tensor.width as usize],

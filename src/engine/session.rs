@@ -62,7 +62,8 @@ impl Session {
     /// bit as those of the models' own sessions.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no model, or one has another backbone, input size or fit than the first;
+    /// [`Error::Config`] when there is no model, or one has another backbone, input size, fit or precision
+    /// of activations than the first;
     /// [`Engine::load_backbone`](crate::Engine::load_backbone) loads a backbone to share. Else as [`Model::session`].
     pub async fn open(models: &[&Model], batch: u32) -> Result<Self> {
         let first = common(models)?;
@@ -178,26 +179,14 @@ impl Session {
     /// As [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         self.gpu.guarded("a copy of the images", || self.write_images(images)).await??;
-        self.run_input(images.len() as u32).await
-    }
-
-    /// [`Session::run`] on the first `count` images that the input holds already: from
-    /// [`PhotographInput`](crate::PhotographInput)s whose commands were submitted before, or the host's own.
-    ///
-    /// # Errors
-    /// [`Error::Batch`] for more images than the batch; else as [`Session::run`].
-    pub async fn run_input(&self, count: u32) -> Result<Vec<Detection>> {
-        if count > self.batch {
-            return Err(Error::Batch { requested: count, largest: self.batch });
-        }
-        self.compute(count).await?;
+        self.compute(images.len() as u32).await?;
         let Buffers { map, score, .. } = &self.buffers;
         let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
         let (scores, maps) = (values.pop().unwrap_or_default(), values.pop().unwrap_or_default());
         let (batch, pixels) = (self.batch as usize, (self.side * self.side) as usize);
         let heads = scores.chunks_exact(batch).zip(maps.chunks_exact(batch * pixels));
         let detections =
-            heads.flat_map(|(scores, maps)| scores.iter().zip(maps.chunks_exact(pixels)).take(count as usize));
+            heads.flat_map(|(scores, maps)| scores.iter().zip(maps.chunks_exact(pixels)).take(images.len()));
         Ok(detections.map(|(&score, map)| Detection { score, map: map.to_vec() }).collect())
     }
 
@@ -266,6 +255,9 @@ fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
         if first.fit != other.fit {
             return refuse("fit");
         }
+        if first.activations != other.activations {
+            return refuse("precision of activations");
+        }
     }
     Ok(first)
 }
@@ -299,8 +291,8 @@ pub(super) fn layers(model: &Model, batch: u32) -> Result<Vec<Layer>> {
 }
 
 fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
-    let Model { gpu, backbone, config, .. } = models[0];
-    let mut graph = Graph::new(gpu, false);
+    let Model { gpu, backbone, config, activations, .. } = models[0];
+    let mut graph = Graph::new(gpu, false).storing(*activations);
     let pixels = graph.external("pixels", [images, config.input, config.input, 1]);
     let input = ops::normalize(&mut graph, pixels, config.backbone.normalization());
     let features = model::write_backbone(&mut graph, &backbone.weights, input);

@@ -4,7 +4,7 @@
 use super::session::submit;
 use super::{Engine, Session};
 use crate::Result;
-use crate::gpu::{Graph, Uploader};
+use crate::gpu::{Format, Graph, Uploader};
 use crate::ops::{Epilogue, Matrix, Product, matmul};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ impl Engine {
         let [rows, depth, columns] = SIZE;
         let matrix = Matrix::new(&mut Uploader::new(gpu), "throughput.matrix", [1, depth, columns], false).await?;
         let mut graph = Graph::new(gpu, false);
-        let a = graph.rows("throughput.rows", [1, rows, depth]);
+        let a = graph.rows(Format::F32, "throughput.rows", [1, rows, depth]);
         let out = graph.tensor("throughput.out", [1, rows, 1, columns]);
         let product =
             Product { a: a.all(), input_floor: f32::MIN, matrix: &matrix, epilogue: Epilogue::NONE, out: out.all() };

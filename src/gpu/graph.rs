@@ -4,11 +4,11 @@ use super::arena::{self, Lifetime};
 use super::row_texture;
 use super::schedule::{Schedule, Stage, Step};
 use super::tuning::Layer;
-use super::{Gpu, Kernel, Tiling, Winograd};
+use super::{Format, Gpu, Kernel, Tiling, Winograd};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
-/// An activation, channels last: `[batch][height][width][channels]`, f32.
+/// An activation, channels last: `[batch][height][width][channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tensor {
     id: usize,
@@ -16,6 +16,7 @@ pub(crate) struct Tensor {
     pub height: u32,
     pub width: u32,
     pub channels: u32,
+    pub format: Format,
 }
 
 impl Tensor {
@@ -24,8 +25,17 @@ impl Tensor {
         self.batch * self.height * self.width
     }
 
+    /// Values of all pixels.
+    pub(crate) fn values(&self) -> u64 {
+        u64::from(self.batch) * u64::from(self.height) * u64::from(self.width) * u64::from(self.channels)
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
-        4 * u64::from(self.batch) * u64::from(self.height) * u64::from(self.width) * u64::from(self.channels)
+        self.format.bytes_per_value() * self.values()
+    }
+
+    pub(crate) fn is_f16(&self) -> bool {
+        self.format == Format::F16
     }
 
     /// All pixels and channels, as an operand.
@@ -122,6 +132,8 @@ pub(crate) struct Graph<'a> {
     /// Tiles all matrix products alike; only measurements and tests ask for it.
     tiling: Option<Tiling>,
     layers: Vec<Layer>,
+    /// How activations are stored that need not be f32.
+    activations: Format,
     tensors: Vec<TensorInfo>,
     dispatches: Vec<Dispatch>,
     stages: Vec<(String, Slice)>,
@@ -135,10 +147,16 @@ impl<'a> Graph<'a> {
             fence: 0,
             tiling: None,
             layers: Vec::new(),
+            activations: Format::F32,
             tensors: Vec::new(),
             dispatches: Vec::new(),
             stages: Vec::new(),
         }
+    }
+
+    /// The same graph for a network whose activations are stored so.
+    pub(crate) fn storing(self, activations: Format) -> Self {
+        Self { activations, ..self }
     }
 
     /// A graph that keeps its stages and has room behind each tensor, to see whether a kernel writes there.
@@ -171,9 +189,24 @@ impl<'a> Graph<'a> {
         self.dispatches.iter().map(|dispatch| dispatch.kernel.label()).collect()
     }
 
-    /// A tensor whose memory is shared with others that live at other times.
-    pub(crate) fn tensor(&mut self, label: &str, [batch, height, width, channels]: [u32; 4]) -> Tensor {
-        let tensor = Tensor { id: self.tensors.len(), batch, height, width, channels };
+    /// How to store activations that need not be f32.
+    pub(crate) fn activations(&self) -> Format {
+        self.activations
+    }
+
+    /// A tensor of f32 whose memory is shared with others that live at other times.
+    pub(crate) fn tensor(&mut self, label: &str, shape: [u32; 4]) -> Tensor {
+        self.tensor_as(Format::F32, label, shape)
+    }
+
+    /// A tensor as [`Graph::tensor`] makes it, in a format.
+    pub(crate) fn tensor_as(
+        &mut self,
+        format: Format,
+        label: &str,
+        [batch, height, width, channels]: [u32; 4],
+    ) -> Tensor {
+        let tensor = Tensor { id: self.tensors.len(), batch, height, width, channels, format };
         let bytes = tensor.bytes() + self.fence;
         self.tensors.push(TensorInfo {
             label: label.to_owned(),
@@ -187,23 +220,30 @@ impl<'a> Graph<'a> {
         tensor
     }
 
-    /// A tensor that kernels of one operation hand to one another.
+    /// A tensor of f32 that kernels of one operation hand to one another.
     pub(crate) fn scratch(&mut self, label: &str, shape: [u32; 4]) -> Tensor {
-        let tensor = self.tensor(label, shape);
+        self.scratch_as(Format::F32, label, shape)
+    }
+
+    /// A tensor as [`Graph::scratch`] makes it, in a format.
+    pub(crate) fn scratch_as(&mut self, format: Format, label: &str, shape: [u32; 4]) -> Tensor {
+        let tensor = self.tensor_as(format, label, shape);
         self.tensors[tensor.id].scratch = true;
         tensor
     }
 
     /// The left operands `[matrices][rows][channels]` of matrix products: a row texture (`shaders/shared/row_texture.wgsl`)
-    /// where the device's kernel multiplies textures, otherwise a tensor like any other.
-    pub(crate) fn rows(&mut self, label: &str, [matrices, rows, channels]: [u32; 3]) -> Tensor {
-        let tensor = self.scratch(label, [matrices, rows, 1, channels]);
-        if self.gpu.matmul.reads_textures() {
-            let size = row_texture::size(matrices, rows, channels);
-            let info = &mut self.tensors[tensor.id];
-            info.texture = Some(size);
-            info.bytes = row_texture::bytes(size);
+    /// of f32 where the device's kernel multiplies textures, otherwise a tensor like any other.
+    pub(crate) fn rows(&mut self, format: Format, label: &str, [matrices, rows, channels]: [u32; 3]) -> Tensor {
+        let shape = [matrices, rows, 1, channels];
+        if !self.gpu.matmul.reads_textures() {
+            return self.scratch_as(format, label, shape);
         }
+        let tensor = self.scratch(label, shape);
+        let size = row_texture::size(matrices, rows, channels);
+        let info = &mut self.tensors[tensor.id];
+        info.texture = Some(size);
+        info.bytes = row_texture::bytes(size);
         tensor
     }
 
@@ -226,7 +266,7 @@ impl<'a> Graph<'a> {
         self.tensors[tensor.id].texture.is_some()
     }
 
-    /// A tensor that the outside writes before or reads after the schedule.
+    /// A tensor of f32 that the outside writes before or reads after the schedule.
     pub(crate) fn external(&mut self, label: &str, shape: [u32; 4]) -> Tensor {
         let tensor = self.tensor(label, shape);
         self.tensors[tensor.id].external = true;
@@ -267,7 +307,7 @@ impl<'a> Graph<'a> {
         let params = bytemuck::bytes_of(params).to_vec();
         assert!(params.len() <= PARAMS_STRIDE, "{label}: parameters of {} bytes", params.len());
         let touched = bindings.iter().map(|binding| match binding {
-            Binding::Read(tensor) | Binding::Write(tensor) => tensor.bytes() / 4,
+            Binding::Read(tensor) | Binding::Write(tensor) => tensor.values(),
             Binding::Constant(_) | Binding::Texture(_) | Binding::Unused => 0,
         });
         let work = touched.sum();

@@ -4,6 +4,7 @@
 mod adapter;
 mod arena;
 mod device;
+mod format;
 mod graph;
 mod kernels;
 mod memory;
@@ -24,6 +25,7 @@ pub use requirements::{Shortfall, check_adapter, optional_features, required_fea
 pub use tuning::Tuning;
 
 pub(crate) use device::Gpu;
+pub(crate) use format::Format;
 pub(crate) use graph::{Binding, Graph, Slice, Tensor};
 pub(crate) use kernels::Tiling;
 pub(crate) use readback::read_buffers;

@@ -51,35 +51,83 @@ const SHADERS: &[(&str, &str)] = sources!["":
 
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
-    activation, bilinear, lanczos, matmul, matmul_params, matmul_registers, matmul_rows, matmul_store, row_texture, winograd_patches, winograd_pixels, winograd_place,
-    winograd_weights,
+    activation, activation_storage, bilinear, lanczos, matmul, matmul_params, matmul_registers, matmul_rows, matmul_store, row_texture, winograd_patches,
+    winograd_pixels, winograd_place, winograd_weights,
 ];
 
-/// Every set of names a shader is ever compiled with.
+/// Every set of names a shader is ever compiled with. A model with activations in f16 has weights in f16 where it has
+/// them, and hands results on from f32 to f16 and back only where it says so in [`crate::model`].
 const VARIANTS: &[(&str, &[&[&str]])] = &[
+    ("adaptive_pool", F16_OUTPUT),
+    ("avg_pool", F16_INPUT),
+    ("depthwise", F16_BOTH),
     ("lanczos_columns", &[&[], &["TEXTURE"]]),
-    (
-        "matmul_tiled",
-        &[
-            &[],
-            &["WEIGHTS_F16"],
-            &["CONVOLUTION"],
-            &["WEIGHTS_F16", "CONVOLUTION"],
-            &["WIDE"],
-            &["WEIGHTS_F16", "WIDE"],
-            &["CONVOLUTION", "WIDE"],
-            &["WEIGHTS_F16", "CONVOLUTION", "WIDE"],
-        ],
-    ),
-    ("matmul_direct", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
-    ("matmul_register", &[&[], &["WEIGHTS_F16"], &["CONVOLUTION"], &["WEIGHTS_F16", "CONVOLUTION"]]),
-    ("matmul_texture", &[&[], &["WEIGHTS_F16"]]),
-    ("pack_rows", &[&[], &["CONVOLUTION"]]),
-    ("winograd2_input", &[&[], &["TEXTURE"]]),
-    ("winograd2_weights", &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F16", "TEXTURE"]]),
-    ("winograd4_input", &[&[], &["TEXTURE"]]),
-    ("winograd4_weights", &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F16", "TEXTURE"]]),
+    ("matmul_direct", PRODUCTS),
+    ("matmul_register", PRODUCTS),
+    ("matmul_texture", &[&[], &["WEIGHTS_F16"], &["OUTPUT_F16"], &["WEIGHTS_F16", "OUTPUT_F16"]]),
+    ("matmul_tiled", TILED_PRODUCTS),
+    ("max_pool", F16_BOTH),
+    ("normalize", F16_OUTPUT),
+    ("pack_nchw", F16_OUTPUT),
+    ("pack_rows", &[&[], &["CONVOLUTION"], &["INPUT_F16"], &["CONVOLUTION", "INPUT_F16"]]),
+    ("resize", F16_OUTPUT),
+    ("resize_through", F16_INPUT),
+    ("winograd2_input", PATCHES),
+    ("winograd2_output", PIXELS),
+    ("winograd2_weights", WEIGHTS),
+    ("winograd4_input", PATCHES),
+    ("winograd4_output", PIXELS),
+    ("winograd4_weights", WEIGHTS),
 ];
+
+const F16_INPUT: &[&[&str]] = &[&[], &["INPUT_F16"]];
+const F16_OUTPUT: &[&[&str]] = &[&[], &["OUTPUT_F16"]];
+const F16_BOTH: &[&[&str]] = &[&[], &["INPUT_F16", "OUTPUT_F16"]];
+
+/// Of matrix products with operands in buffers. Weights transformed before use are f32, whatever the activations.
+const PRODUCTS: &[&[&str]] = &[
+    &[],
+    &["INPUT_F16"],
+    &["INPUT_F16", "OUTPUT_F16"],
+    &["WEIGHTS_F16"],
+    &["WEIGHTS_F16", "INPUT_F16"],
+    &["WEIGHTS_F16", "INPUT_F16", "OUTPUT_F16"],
+    &["CONVOLUTION"],
+    &["WEIGHTS_F16", "CONVOLUTION"],
+    &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16"],
+];
+
+/// [`PRODUCTS`] in tiles of either width.
+const TILED_PRODUCTS: &[&[&str]] = &[
+    &[],
+    &["INPUT_F16"],
+    &["INPUT_F16", "OUTPUT_F16"],
+    &["WEIGHTS_F16"],
+    &["WEIGHTS_F16", "INPUT_F16"],
+    &["WEIGHTS_F16", "INPUT_F16", "OUTPUT_F16"],
+    &["CONVOLUTION"],
+    &["WEIGHTS_F16", "CONVOLUTION"],
+    &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16"],
+    &["WIDE"],
+    &["INPUT_F16", "WIDE"],
+    &["INPUT_F16", "OUTPUT_F16", "WIDE"],
+    &["WEIGHTS_F16", "WIDE"],
+    &["WEIGHTS_F16", "INPUT_F16", "WIDE"],
+    &["WEIGHTS_F16", "INPUT_F16", "OUTPUT_F16", "WIDE"],
+    &["CONVOLUTION", "WIDE"],
+    &["WEIGHTS_F16", "CONVOLUTION", "WIDE"],
+    &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16", "WIDE"],
+];
+
+/// Of Winograd's input transforms, whose output is a texture for the matrix product that wants one.
+const PATCHES: &[&[&str]] =
+    &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"], &["TEXTURE"], &["TEXTURE", "INPUT_F16"]];
+
+/// Of Winograd's transforms of weights.
+const WEIGHTS: &[&[&str]] = &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F16", "TEXTURE"]];
+
+/// Of Winograd's output transforms.
+const PIXELS: &[&[&str]] = &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"]];
 
 /// Every shader with every set of names it is compiled with.
 fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
@@ -100,11 +148,19 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
     let chosen = |family: &str, shader: &str, choice: &[&str]| !shader.starts_with(family) || choice.contains(&shader);
     let winograds = gpu.winograd.map_or(vec![Winograd::F2x2, Winograd::F4x4], |choice| vec![choice]);
     let transforms: Vec<&str> = winograds.into_iter().flat_map(Winograd::shaders).collect();
-    let gathered = if textures { &[false][..] } else { &[false, true] };
-    let products = tilings.iter().flat_map(|tiling| {
-        gathered.iter().flat_map(|&gathered| {
-            [false, true].map(|f16| tiling.kernel([("WEIGHTS_F16", f16), ("CONVOLUTION", gathered)]))
-        })
+    // Only weights transformed before use are f32 beside activations in f16.
+    let reads_transformed =
+        |defines: &[&str]| !defines.contains(&"WEIGHTS_F16") && defines.iter().any(|name| name.ends_with("PUT_F16"));
+    let products = tilings.iter().flat_map(move |tiling| {
+        let plain = tiling.kernel([]);
+        let suits = move |(shader, defines): &(&str, &[&str])| {
+            *shader == plain.shader && defines.contains(&"WIDE") == plain.defines.contains(&"WIDE")
+        };
+        let constants = tiling.kernel([]).constants;
+        variants()
+            .filter(suits)
+            .filter(move |(_, defines)| transforms_weights || !reads_transformed(defines))
+            .map(move |(shader, defines)| Kernel { shader, defines: defines.to_vec(), constants: constants.clone() })
     });
     let others = variants()
         .filter(|(shader, _)| !shader.starts_with("matmul_"))

@@ -1,9 +1,9 @@
 //! The context-aware segmentation (CAS) decoder (NETWORK: CAS).
 
 use super::Loader;
-use crate::gpu::{Graph, Slice, Tensor};
+use crate::gpu::{Format, Graph, Slice, Tensor};
 use crate::ops::{
-    Activation, Conv2d, Epilogue, Matrix, Product, Residual, adaptive_pool, conv2d, matmul, project, resize,
+    Activation, Conv2d, Epilogue, Matrix, Product, Residual, adaptive_pool, conv2d, conv2d_as, matmul, project, resize,
     resize_sum, resize_through,
 };
 use crate::weights::layout;
@@ -56,7 +56,7 @@ impl Decoder {
                 loader.conv3x3("cas.res2.0", width, config.grid).await?,
                 loader.conv3x3("cas.res2.2", width, config.grid).await?,
             ],
-            cls: loader.conv3x3("cas.cls.0", width, config.grid).await?,
+            cls: loader.conv3x3_in_f32("cas.cls.0", width, config.grid).await?,
             cls_projection: loader.vector("cas.cls.3", &projection).await?,
             grid: config.grid,
             guide: config.guide,
@@ -74,7 +74,10 @@ impl Decoder {
         let mut previous = None;
         for (index, bin) in self.bins.iter().enumerate() {
             let label = format!("decoder.bin{}", bin.side);
-            let input = self.pooled(graph, &label, descriptor, score, bin.side);
+            // The first bin is nearly all of the decoder's memory and least of its rounding: what is rounded in a coarser
+            // one spreads over many positions of the grid.
+            let format = if index == 0 { graph.activations() } else { Format::F32 };
+            let input = self.pooled(graph, &label, descriptor, score, bin.side, format);
             let out = bin.write(graph, &label, input, previous, self.grid);
             graph.stage(&format!("cas_bin{index}"), out.all());
             let share = shares.row_range(first_pixel, out.pixels());
@@ -85,16 +88,26 @@ impl Decoder {
         let sides: Vec<u32> = self.bins.iter().map(|bin| bin.side).collect();
         let res1 = resize_sum(graph, "decoder.res1", shares, &sides, batch, self.grid);
         graph.stage("cas_res1", res1.all());
-        let fused = residual_pair(graph, "decoder.res2", res1, &self.res2, res1.all());
+        // What stands between res1 and here and what follows stays f32: rounding there reaches the map undiminished.
+        let inside = graph.activations();
+        let fused = residual_pair(graph, "decoder.res2", res1, &self.res2, inside);
         graph.stage("cas_final", fused.all());
         let cls = conv2d(graph, "decoder.cls.0", fused, f32::MIN, &self.cls, Activation::RELU, Residual::None);
         project(graph, "decoder.cls.3", cls, &self.cls_projection)
     }
 
     /// Guide and score at a bin's resolution, `[batch][side][side][guide + K]`.
-    fn pooled(&self, graph: &mut Graph<'_>, label: &str, descriptor: Tensor, score: Tensor, side: u32) -> Tensor {
+    fn pooled(
+        &self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        descriptor: Tensor,
+        score: Tensor,
+        side: u32,
+        format: Format,
+    ) -> Tensor {
         let shape = [descriptor.batch, side, side, self.guide + score.channels];
-        let pooled = graph.tensor(&format!("{label}.pooled"), shape);
+        let pooled = graph.tensor_as(format, &format!("{label}.pooled"), shape);
         adaptive_pool(graph, &format!("{label}.guide"), descriptor, pooled.channel_range(0, self.guide));
         let score_part = pooled.channel_range(self.guide, score.channels);
         resize(graph, &format!("{label}.score"), score, score_part, true);
@@ -143,12 +156,12 @@ impl Bin {
                 mixed
             }
             _ => {
-                let corr = graph.tensor(&corr_label, shape);
+                let corr = graph.tensor_as(input.format, &corr_label, shape);
                 product(graph, &corr_label, input.all(), &self.corr, corr.all(), RELU);
                 corr
             }
         };
-        residual_pair(graph, &format!("{label}.beta"), mixed, &self.beta, mixed.all())
+        residual_pair(graph, &format!("{label}.beta"), mixed, &self.beta, mixed.format)
     }
 }
 
@@ -156,9 +169,9 @@ fn product(graph: &mut Graph<'_>, label: &str, a: Slice, matrix: &Matrix, out: S
     matmul(graph, label, &Product { a, input_floor: f32::MIN, matrix, epilogue, out });
 }
 
-/// `relu(conv2(relu(conv1(x)))) + skip`.
-fn residual_pair(graph: &mut Graph<'_>, label: &str, x: Tensor, convs: &[Conv2d; 2], skip: Slice) -> Tensor {
+/// `relu(conv2(relu(conv1(x)))) + x` in the format of `x`; what is between the convolutions has one of its own.
+fn residual_pair(graph: &mut Graph<'_>, label: &str, x: Tensor, convs: &[Conv2d; 2], inside: Format) -> Tensor {
     let [first, second] = convs;
-    let y = conv2d(graph, &format!("{label}1"), x, f32::MIN, first, Activation::RELU, Residual::None);
-    conv2d(graph, &format!("{label}2"), y, f32::MIN, second, Activation::RELU, Residual::After(skip))
+    let y = conv2d_as(inside, graph, &format!("{label}1"), x, first, Activation::RELU, Residual::None);
+    conv2d_as(x.format, graph, &format!("{label}2"), y, second, Activation::RELU, Residual::After(x.all()))
 }

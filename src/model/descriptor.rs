@@ -2,8 +2,8 @@
 
 use super::loader::{Loader, Norm};
 use crate::config::{DescriptorKind, LEVELS};
-use crate::gpu::{Graph, Tensor};
-use crate::ops::{Activation, Conv2d, Epilogue, Matrix, Product, Residual, avg_pool, conv2d, matmul, resize};
+use crate::gpu::{Format, Graph, Tensor};
+use crate::ops::{Activation, Conv2d, Epilogue, Matrix, Product, Residual, avg_pool, conv2d_as, matmul, resize};
 use crate::weights::fold::EPSILON;
 use crate::weights::layout;
 use crate::{ModelConfig, Result};
@@ -80,7 +80,7 @@ impl Level {
             let last = index + 1 == self.squeeze.len();
             let activation = if last { Activation::IDENTITY } else { Activation::RELU };
             let label = format!("{name}.squeeze{}", index + 1);
-            x = conv2d(graph, &label, x, f32::MIN, conv, activation, Residual::None);
+            x = conv2d_as(Format::F32, graph, &label, x, conv, activation, Residual::None);
         }
         let pooled = avg_pool(graph, &format!("{name}.pool"), x);
         let out = graph.tensor(&name, [x.batch, x.height, x.width, self.matrix.columns]);

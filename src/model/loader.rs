@@ -69,7 +69,7 @@ impl<'a> Loader<'a> {
     /// Whole matrices from the `first` on.
     async fn write(&mut self, matrix: &Matrix, label: &str, first: u32, values: &[f32]) -> Result<()> {
         debug_assert!(values.len().is_multiple_of((matrix.depth * matrix.columns) as usize), "{label}");
-        if self.f16 {
+        if matrix.f16 {
             let halves = pack_f16(label, values)?;
             matrix.write(&mut self.uploader, label, first, bytemuck::cast_slice(&halves)).await
         } else {
@@ -95,6 +95,14 @@ impl<'a> Loader<'a> {
         let weight = self.weights.read(&format!("{name}.weight"), &shape)?;
         let algorithm = self.algorithm([channels, channels], Geometry::SIDE_3, side);
         self.laid_out(name, weight, None, shape, Geometry::SIDE_3, algorithm).await
+    }
+
+    /// [`Loader::conv3x3`] whose weights stay f32 in any model.
+    pub(crate) async fn conv3x3_in_f32(&mut self, name: &str, channels: u32, side: u32) -> Result<Conv2d> {
+        let f16 = std::mem::replace(&mut self.f16, false);
+        let conv = self.conv3x3(name, channels, side).await;
+        self.f16 = f16;
+        conv
     }
 
     /// A 1 x 1 convolution and the BatchNorm behind it as one convolution with bias.

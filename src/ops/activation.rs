@@ -1,6 +1,6 @@
 //! What happens to a sum before it is stored. The shaders' side is `shared/activation.wgsl`.
 
-use crate::gpu::{Binding, Slice};
+use crate::gpu::{Binding, Slice, Tensor};
 
 /// A piecewise linear activation: x above zero, `slope` x below, never above `ceiling`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +17,7 @@ impl Activation {
     pub(crate) const LEAKY_RELU: Self = Self { slope: 0.01, ceiling: f32::MAX };
 }
 
-/// Something added to a sum.
+/// Something added to a sum. A tensor has the output's format.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Residual<'a> {
     #[default]
@@ -26,7 +26,7 @@ pub(crate) enum Residual<'a> {
     Before(Slice),
     /// activation(sum) + residual: the decoder's skip connections.
     After(Slice),
-    /// activation(sum + residual), a constant of one image's `rows` that all images share.
+    /// activation(sum + residual), a constant of f32 of one image's `rows` that all images share.
     Constant { buffer: &'a wgpu::Buffer, rows: u32 },
 }
 
@@ -37,6 +37,15 @@ impl Residual<'_> {
             Self::None => 0,
             Self::Before(_) | Self::Constant { .. } => 1,
             Self::After(_) => 2,
+        }
+    }
+
+    /// Whether it can be added to what is stored in `out`: kernels read it in the same format.
+    pub(super) fn suits(&self, out: Tensor) -> bool {
+        match self {
+            Self::None => true,
+            Self::Before(slice) | Self::After(slice) => slice.tensor.format == out.format,
+            Self::Constant { .. } => !out.is_f16(),
         }
     }
 

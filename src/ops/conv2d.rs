@@ -3,7 +3,7 @@
 use super::activation::{Activation, Epilogue, Residual};
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
 use super::winograd;
-use crate::gpu::{Graph, Layer, Tensor, Winograd};
+use crate::gpu::{Format, Graph, Layer, Tensor, Winograd};
 
 /// A convolution with its weights in the layout its algorithm wants.
 pub(crate) struct Conv2d {
@@ -81,7 +81,7 @@ impl Geometry {
 }
 
 /// `activation(conv2d(max(x, input_floor)) + bias)` with a residual: PyTorch's cross-correlation with zero padding.
-/// The floor is 0 for a relu on the way in, [`f32::MIN`] for none.
+/// The floor is 0 for a relu on the way in, [`f32::MIN`] for none. The output has the format of `x`.
 pub(crate) fn conv2d(
     graph: &mut Graph<'_>,
     label: &str,
@@ -91,10 +91,43 @@ pub(crate) fn conv2d(
     activation: Activation,
     residual: Residual<'_>,
 ) -> Tensor {
-    let geometry = conv.geometry;
-    let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
-    let out = graph.tensor(label, [x.batch, height, width, conv.matrix.columns]);
+    let out = output(graph, x.format, label, x, conv);
     let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
+    append(graph, label, x, conv, input_floor, epilogue, out);
+    out
+}
+
+/// [`conv2d`] without a floor, in a format of its own.
+pub(crate) fn conv2d_as(
+    format: Format,
+    graph: &mut Graph<'_>,
+    label: &str,
+    x: Tensor,
+    conv: &Conv2d,
+    activation: Activation,
+    residual: Residual<'_>,
+) -> Tensor {
+    let out = output(graph, format, label, x, conv);
+    let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
+    append(graph, label, x, conv, f32::MIN, epilogue, out);
+    out
+}
+
+fn output(graph: &mut Graph<'_>, format: Format, label: &str, x: Tensor, conv: &Conv2d) -> Tensor {
+    let [height, width] = [x.height, x.width].map(|size| conv.geometry.out_size(size));
+    graph.tensor_as(format, label, [x.batch, height, width, conv.matrix.columns])
+}
+
+fn append(
+    graph: &mut Graph<'_>,
+    label: &str,
+    x: Tensor,
+    conv: &Conv2d,
+    input_floor: f32,
+    epilogue: Epilogue<'_>,
+    out: Tensor,
+) {
+    let geometry = conv.geometry;
     let product = Product { a: x.all(), input_floor, matrix: &conv.matrix, epilogue, out: out.all() };
     let layer = Layer {
         kernel: geometry.kernel,
@@ -120,8 +153,8 @@ pub(crate) fn conv2d(
                 in_height: x.height,
                 in_width: x.width,
                 in_channels: x.channels / 4,
-                out_height: height,
-                out_width: width,
+                out_height: out.height,
+                out_width: out.width,
                 kernel: geometry.kernel,
                 stride: geometry.stride,
                 padding: geometry.padding_before(x.width),
@@ -130,5 +163,4 @@ pub(crate) fn conv2d(
             matmul_gathered(graph, label, &product, gather, tiling);
         }
     }
-    out
 }

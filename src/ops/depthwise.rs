@@ -13,7 +13,7 @@ pub(crate) struct Depthwise {
     pub bias: wgpu::Buffer,
 }
 
-/// `activation(conv2d(x, groups=channels) + bias)`.
+/// `activation(conv2d(x, groups=channels) + bias)`, in the format of `x`.
 pub(crate) fn depthwise(
     graph: &mut Graph<'_>,
     label: &str,
@@ -36,7 +36,7 @@ pub(crate) fn depthwise(
         ceiling: f32,
     }
     let [out_height, out_width] = [x.height, x.width].map(|size| conv.geometry.out_size(size));
-    let out = graph.tensor(label, [x.batch, out_height, out_width, x.channels]);
+    let out = graph.tensor_as(x.format, label, [x.batch, out_height, out_width, x.channels]);
     let params = Params {
         height: x.height,
         width: x.width,
@@ -52,6 +52,7 @@ pub(crate) fn depthwise(
     let bindings =
         [Binding::Read(x), Binding::Constant(&conv.weight), Binding::Constant(&conv.bias), Binding::Write(out)];
     let workgroups = [groups_of_64(out_width * params.channels), x.batch * out_height, 1];
-    graph.dispatch(label, Kernel::new("depthwise"), &params, &bindings, workgroups);
+    let kernel = Kernel::with("depthwise", [("INPUT_F16", x.is_f16()), ("OUTPUT_F16", out.is_f16())]);
+    graph.dispatch(label, kernel, &params, &bindings, workgroups);
     out
 }

@@ -2,7 +2,7 @@
 
 use super::activation::{Epilogue, Residual};
 use crate::Result;
-use crate::gpu::{Binding, Graph, Kernel, Layer, Slice, Tensor, Tiling, Uploader};
+use crate::gpu::{Binding, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling, Uploader};
 
 /// Constant matrices on the GPU, `[batch][depth][columns]`, f32 or packed f16.
 pub(crate) struct Matrix {
@@ -156,6 +156,7 @@ pub(super) fn matmul_gathered(
 fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Option<Gather>, tiling: Tiling) {
     let Product { a, matrix, epilogue, out, .. } = product;
     debug_assert_eq!(out.channels, matrix.columns, "{label}");
+    debug_assert!(epilogue.residual.suits(out.tensor), "{label}");
     let params = params(product, gather.unwrap_or_default());
     let textures = graph.gpu().matmul.reads_textures();
     let rows = if textures && !graph.is_texture(a.tensor) {
@@ -163,7 +164,12 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     } else {
         a.tensor
     };
-    let names = [("WEIGHTS_F16", matrix.f16), ("CONVOLUTION", gather.is_some() && !textures)];
+    let names = [
+        ("WEIGHTS_F16", matrix.f16),
+        ("CONVOLUTION", gather.is_some() && !textures),
+        ("INPUT_F16", rows.is_f16()),
+        ("OUTPUT_F16", out.tensor.is_f16()),
+    ];
     let bindings = [
         Binding::Read(rows),
         matrix.binding(),
@@ -179,8 +185,8 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
 /// The left operand as the row texture that `matmul_texture` reads.
 fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, a: Tensor, batch: u32, gathered: bool) -> Tensor {
     let label = format!("{label}.rows");
-    let rows = graph.rows(&label, [batch, params.rows, 4 * params.depth]);
-    let kernel = Kernel::with("pack_rows", [("CONVOLUTION", gathered)]);
+    let rows = graph.rows(Format::F32, &label, [batch, params.rows, 4 * params.depth]);
+    let kernel = Kernel::with("pack_rows", [("CONVOLUTION", gathered), ("INPUT_F16", a.is_f16())]);
     let workgroups = [params.depth.div_ceil(8), params.rows.div_ceil(8), batch];
     graph.dispatch(&label, kernel, params, &[Binding::Read(a), Binding::Write(rows)], workgroups);
     rows

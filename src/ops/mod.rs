@@ -18,7 +18,7 @@ mod winograd;
 mod tests;
 
 pub(crate) use activation::{Activation, Epilogue, Residual};
-pub(crate) use conv2d::{Algorithm, Conv2d, Geometry, Padding, Transform, conv2d};
+pub(crate) use conv2d::{Algorithm, Conv2d, Geometry, Padding, Transform, conv2d, conv2d_as};
 pub(crate) use depthwise::{Depthwise, depthwise};
 pub(crate) use distances::{Band, distances};
 pub(crate) use heat::{HeatParams, HeatPass};

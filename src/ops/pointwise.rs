@@ -4,7 +4,8 @@ use super::groups_of_64;
 use crate::config::Normalization;
 use crate::gpu::{Binding, Graph, Kernel, Tensor};
 
-/// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel.
+/// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel, as
+/// the graph stores activations.
 pub(crate) fn normalize(graph: &mut Graph<'_>, pixels: Tensor, normalization: Normalization) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -18,15 +19,16 @@ pub(crate) fn normalize(graph: &mut Graph<'_>, pixels: Tensor, normalization: No
     let Normalization { mean, deviation } = normalization;
     let [mean, deviation] = [(mean, 0.0), (deviation, 1.0)].map(|([r, g, b], a)| [r, g, b, a]);
     let params = Params { mean, deviation, width: pixels.width, padding: [0; 3] };
-    let out = graph.tensor("input", [pixels.batch, pixels.height, pixels.width, 4]);
+    let out = graph.tensor_as(graph.activations(), "input", [pixels.batch, pixels.height, pixels.width, 4]);
     let workgroups = [groups_of_64(pixels.width), pixels.batch * pixels.height, 1];
     let bindings = [Binding::Read(pixels), Binding::Write(out)];
-    graph.dispatch("normalize", Kernel::new("normalize"), &params, &bindings, workgroups);
+    let kernel = Kernel::with("normalize", [("OUTPUT_F16", out.is_f16())]);
+    graph.dispatch("normalize", kernel, &params, &bindings, workgroups);
     out
 }
 
 /// A `[batch][3][height][width]` tensor of f32 (bound as `planes`, any shape of as many elements) to channels last with
-/// a zero fourth channel.
+/// a zero fourth channel, as the graph stores activations.
 pub(crate) fn pack_nchw(graph: &mut Graph<'_>, planes: Tensor, [batch, height, width]: [u32; 3]) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -34,10 +36,11 @@ pub(crate) fn pack_nchw(graph: &mut Graph<'_>, planes: Tensor, [batch, height, w
         width: u32,
         height: u32,
     }
-    let out = graph.tensor("input", [batch, height, width, 4]);
+    let out = graph.tensor_as(graph.activations(), "input", [batch, height, width, 4]);
     let workgroups = [groups_of_64(width), batch * height, 1];
     let bindings = [Binding::Read(planes), Binding::Write(out)];
-    graph.dispatch("pack_nchw", Kernel::new("pack_nchw"), &Params { width, height }, &bindings, workgroups);
+    let kernel = Kernel::with("pack_nchw", [("OUTPUT_F16", out.is_f16())]);
+    graph.dispatch("pack_nchw", kernel, &Params { width, height }, &bindings, workgroups);
     out
 }
 

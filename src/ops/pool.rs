@@ -3,7 +3,7 @@
 use super::groups_of_64;
 use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor};
 
-/// `MaxPool2d(3, stride=2, padding=1)`.
+/// `MaxPool2d(3, stride=2, padding=1)`, in the format of `x`.
 pub(crate) fn max_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -15,14 +15,15 @@ pub(crate) fn max_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor 
         out_width: u32,
     }
     let (out_height, out_width) = (x.height.div_ceil(2), x.width.div_ceil(2));
-    let out = graph.tensor(label, [x.batch, out_height, out_width, x.channels]);
+    let out = graph.tensor_as(x.format, label, [x.batch, out_height, out_width, x.channels]);
     let params = Params { height: x.height, width: x.width, channels: x.channels / 4, out_height, out_width };
     let workgroups = [groups_of_64(out_width * params.channels), x.batch * out_height, 1];
-    graph.dispatch(label, Kernel::new("max_pool"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    let kernel = Kernel::with("max_pool", [("INPUT_F16", x.is_f16()), ("OUTPUT_F16", out.is_f16())]);
+    graph.dispatch(label, kernel, &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
     out
 }
 
-/// `avg_pool2d(3, stride=1, padding=1)`, padding counted.
+/// `avg_pool2d(3, stride=1, padding=1)`, padding counted. Always f32: descriptors are made of it.
 pub(crate) fn avg_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -34,11 +35,13 @@ pub(crate) fn avg_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor 
     let out = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
     let params = Params { height: x.height, width: x.width, channels: x.channels / 4 };
     let workgroups = [groups_of_64(x.width * params.channels), x.batch * x.height, 1];
-    graph.dispatch(label, Kernel::new("avg_pool"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    let kernel = Kernel::with("avg_pool", [("INPUT_F16", x.is_f16())]);
+    graph.dispatch(label, kernel, &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
     out
 }
 
-/// `adaptive_avg_pool2d` of the leading `out.channels` channels of a square `x` into the leading ones of a square `out`.
+/// `adaptive_avg_pool2d` of the leading `out.channels` channels of a square `x` of f32 into the leading ones of a square
+/// `out`.
 pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice) {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -59,5 +62,6 @@ pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: 
     };
     let workgroups = [groups_of_64(params.out_size * params.channels), x.batch * params.out_size, 1];
     let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
-    graph.dispatch(label, Kernel::new("adaptive_pool"), &params, &bindings, workgroups);
+    let kernel = Kernel::with("adaptive_pool", [("OUTPUT_F16", out.tensor.is_f16())]);
+    graph.dispatch(label, kernel, &params, &bindings, workgroups);
 }

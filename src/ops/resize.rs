@@ -3,7 +3,7 @@
 use super::groups_of_64;
 use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor};
 
-/// `interpolate(x, mode="bilinear")` to the size of `out`'s tensor, into some of its channels.
+/// `interpolate(x, mode="bilinear")` of f32 to the size of `out`'s tensor, into some of its channels.
 pub(crate) fn resize(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, align_corners: bool) {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -30,10 +30,12 @@ pub(crate) fn resize(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, 
     };
     let workgroups = [groups_of_64(params.out_width * params.channels), x.batch * params.out_height, 1];
     let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
-    graph.dispatch(label, Kernel::new("resize"), &params, &bindings, workgroups);
+    let kernel = Kernel::with("resize", [("OUTPUT_F16", out.tensor.is_f16())]);
+    graph.dispatch(label, kernel, &params, &bindings, workgroups);
 }
 
-/// Two resizes with aligned corners, first to `through` x `through`, then to the size of `out`'s tensor. All square.
+/// Two resizes with aligned corners, first to `through` x `through`, then to the size of `out`'s tensor, which is f32. All
+/// square.
 pub(crate) fn resize_through(graph: &mut Graph<'_>, label: &str, x: Tensor, through: u32, out: Slice) {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -56,7 +58,8 @@ pub(crate) fn resize_through(graph: &mut Graph<'_>, label: &str, x: Tensor, thro
     };
     let workgroups = [groups_of_64(params.out_size * params.channels), x.batch * params.out_size, 1];
     let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
-    graph.dispatch(label, Kernel::new("resize_through"), &params, &bindings, workgroups);
+    let kernel = Kernel::with("resize_through", [("INPUT_F16", x.is_f16())]);
+    graph.dispatch(label, kernel, &params, &bindings, workgroups);
 }
 
 /// `relu(sum of interpolate(image, out_size, align_corners=True))` over square images that stand in `x` one side after

@@ -3,7 +3,7 @@
 use super::activation::Epilogue;
 use super::groups_of_64;
 use super::matmul::{Matrix, Product, Values, matmul_tiled};
-use crate::gpu::{Binding, Graph, Kernel, Tensor, Tiling, Winograd};
+use crate::gpu::{Binding, Format, Graph, Kernel, Tensor, Tiling, Winograd};
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -72,7 +72,10 @@ pub(super) fn conv2d(
     // One invocation a patch and vec4 of channels.
     let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / 4), x.batch * tiles_down, 1];
 
-    let patches = graph.rows(&format!("{label}.patches"), [positions, tiles, x.channels]);
+    // Patches are as short as the shorter of both ends, products, whose rounding weighs as much and which are read only
+    // once, as long as the longer.
+    let [of_patches, of_products] = if x.format == out.format { [x.format; 2] } else { [Format::F16, Format::F32] };
+    let patches = graph.rows(of_patches, &format!("{label}.patches"), [positions, tiles, x.channels]);
     let params = InputParams {
         height: x.height,
         width: x.width,
@@ -82,11 +85,12 @@ pub(super) fn conv2d(
         tiles,
         input_floor: *input_floor,
     };
-    let kernel = Kernel::with(input_shader, [("TEXTURE", graph.is_texture(patches))]);
+    let names = [("TEXTURE", graph.is_texture(patches)), ("INPUT_F16", x.is_f16()), ("OUTPUT_F16", patches.is_f16())];
+    let kernel = Kernel::with(input_shader, names);
     let bindings = [Binding::Read(x), Binding::Write(patches)];
     graph.dispatch(&format!("{label}.input"), kernel, &params, &bindings, workgroups(x.channels));
 
-    let products = graph.scratch(&format!("{label}.products"), [positions, tiles, 1, out.channels]);
+    let products = graph.scratch_as(of_products, &format!("{label}.products"), [positions, tiles, 1, out.channels]);
     let (a, out_products) = (patches.all(), products.all());
     let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out_products };
     matmul_tiled(graph, &format!("{label}.product"), &product, tiling);
@@ -104,6 +108,7 @@ pub(super) fn conv2d(
         ceiling: epilogue.activation.ceiling,
     };
     let bindings = [Binding::Read(products), epilogue.bias_binding(), epilogue.residual.binding(), Binding::Write(out)];
-    let kernel = Kernel::new(output_shader);
+    let kernel = Kernel::with(output_shader, [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16())]);
+    debug_assert!(epilogue.residual.suits(out), "{label}");
     graph.dispatch(&format!("{label}.output"), kernel, &params, &bindings, workgroups(out.channels));
 }

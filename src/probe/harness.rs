@@ -1,11 +1,11 @@
 //! What the cases are made of: reproducible values, graphs with fences behind their tensors, comparisons.
 
 use crate::Result;
-use crate::gpu::{Gpu, Graph, Slice, Tensor, Uploader, read_buffers};
+use crate::gpu::{Format, Gpu, Graph, Slice, Tensor, Uploader, read_buffers};
 use crate::reference::Maps;
 
-/// No operation gives this value for the inputs of these cases.
-pub(crate) const SENTINEL: f32 = -12345.678;
+/// No operation gives this value for the inputs of these cases. Exact in f16, too.
+pub(crate) const SENTINEL: f32 = -12344.0;
 /// Bytes behind every tensor that nothing may touch.
 pub(crate) const FENCE: u64 = 256;
 
@@ -80,9 +80,32 @@ pub(crate) fn random_maps(shape: [u32; 4], seed: u64) -> Maps {
     Maps { shape, values: values(shape.iter().product(), seed) }
 }
 
-/// A tensor that will hold these values.
+/// [`random_maps`] whose values are exact in a format.
+pub(crate) fn random_maps_in(format: Format, shape: [u32; 4], seed: u64) -> Maps {
+    let maps = random_maps(shape, seed);
+    Maps { values: format.decode(&format.encode(&maps.values)), ..maps }
+}
+
+/// The largest error of storing a value, relative to it.
+pub(crate) fn rounding(format: Format) -> f32 {
+    match format {
+        // An f32's own rounding is part of every tolerance.
+        Format::F32 => 0.0,
+        // 10 bits behind the first one, rounded to the nearest.
+        Format::F16 => 1.0 / 2048.0,
+    }
+}
+
+/// A tensor of f32 that will hold these values.
 pub(crate) fn input(graph: &mut Graph<'_>, maps: &Maps) -> Tensor {
-    graph.external("input", maps.shape.map(|size| size as u32))
+    input_as(Format::F32, graph, maps)
+}
+
+/// A tensor that will hold these values.
+pub(crate) fn input_as(format: Format, graph: &mut Graph<'_>, maps: &Maps) -> Tensor {
+    let tensor = graph.tensor_as(format, "input", maps.shape.map(|size| size as u32));
+    graph.stage("input", tensor.all());
+    tensor
 }
 
 /// A constant.
@@ -95,21 +118,24 @@ pub(crate) async fn run(mut graph: Graph<'_>, inputs: &[(Tensor, &[f32])], out: 
     let (gpu, kernels) = (graph.gpu(), graph.kernels());
     graph.stage("out", out);
     let schedule = graph.finish().await?;
+    let format = out.tensor.format;
     let size = out.tensor.bytes() + FENCE;
     let buffer = schedule.buffer(out.tensor);
     gpu.guarded("a kernel's case", || {
-        gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&vec![SENTINEL; size as usize / 4]));
+        let sentinels = vec![SENTINEL; (size / format.bytes_per_value()) as usize];
+        gpu.queue.write_buffer(buffer, 0, &format.encode(&sentinels));
         for (tensor, values) in inputs {
-            debug_assert_eq!(tensor.bytes(), 4 * values.len() as u64);
-            gpu.queue.write_buffer(schedule.buffer(*tensor), 0, bytemuck::cast_slice(values));
+            debug_assert_eq!(tensor.values(), values.len() as u64);
+            gpu.queue.write_buffer(schedule.buffer(*tensor), 0, &tensor.format.encode(values));
         }
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         schedule.record(&mut encoder, 0..schedule.len());
         gpu.queue.submit([encoder.finish()]);
     })
     .await?;
-    let mut values: Vec<f32> = read_buffers(gpu, &[(buffer, size)]).await?.remove(0);
-    let fence = values.split_off(out.tensor.bytes() as usize / 4);
+    let bytes: Vec<u8> = read_buffers(gpu, &[(buffer, size)]).await?.remove(0);
+    let mut values = format.decode(&bytes);
+    let fence = values.split_off(out.tensor.values() as usize);
     let intact = fence.iter().all(|&value| value == SENTINEL);
     Ok(Answer { values, kernels, intact })
 }

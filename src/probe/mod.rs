@@ -34,30 +34,34 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
             $(checks.push(verdict($operation, $case.await)?);)*
         };
     }
+    use crate::gpu::Format::{F16, F32};
     use crate::gpu::Winograd::{F2x2, F4x4};
     use crate::ops::Transform::{AtLoad, BeforeUse};
-    use cases::products::Convolution;
+    use cases::products::{Convolution, Formats};
     use cases::*;
     check! {
-        "normalize": maps::normalize(gpu, 2, 37, false, 1),
-        "pack_nchw": maps::pack_nchw(gpu, 2, 13, 70, 1),
-        "max_pool2d": pools::max_pool(gpu, [2, 11, 9], 3, 1),
-        "avg_pool2d": pools::avg_pool(gpu, [2, 11, 9], 3, 1),
-        "adaptive_avg_pool2d": pools::adaptive_pool(gpu, [2, 19, 7], [3, 1], 1),
-        "interpolate": pools::resize(gpu, [2, 9, 5], [30, 21], [1, 3, 2], false, 1),
-        "interpolate, aligned corners": pools::resize(gpu, [2, 9, 5], [30, 21], [1, 3, 2], true, 1),
-        "two resizes": pools::resize_through(gpu, [2, 7, 20, 12], [1, 3, 2], 1),
+        "normalize": maps::normalize(gpu, 2, 37, false, F32, 1),
+        "normalize to f16": maps::normalize(gpu, 2, 37, false, F16, 1),
+        "pack_nchw": maps::pack_nchw(gpu, [2, 13, 70], F32, 1),
+        "pack_nchw to f16": maps::pack_nchw(gpu, [2, 13, 70], F16, 1),
+        "max_pool2d": pools::max_pool(gpu, [2, 11, 9], 3, F32, 1),
+        "max_pool2d of f16": pools::max_pool(gpu, [2, 11, 9], 3, F16, 1),
+        "avg_pool2d": pools::avg_pool(gpu, [2, 11, 9], 3, F32, 1),
+        "avg_pool2d of f16": pools::avg_pool(gpu, [2, 11, 9], 3, F16, 1),
+        "adaptive_avg_pool2d": pools::adaptive_pool(gpu, [2, 19, 7], [3, 1], F32, 1),
+        "adaptive_avg_pool2d to f16": pools::adaptive_pool(gpu, [2, 19, 7], [3, 1], F16, 1),
+        "interpolate": pools::resize(gpu, 2, [[9, 5], [30, 21]], [1, 3, 2], false, F32, 1),
+        "interpolate, aligned corners": pools::resize(gpu, 2, [[9, 5], [30, 21]], [1, 3, 2], true, F32, 1),
+        "interpolate to f16": pools::resize(gpu, 2, [[9, 5], [30, 21]], [1, 3, 2], true, F16, 1),
+        "two resizes": pools::resize_through(gpu, [2, 7, 20, 12], [1, 3, 2], F32, 1),
+        "two resizes of f16": pools::resize_through(gpu, [2, 7, 20, 12], [1, 3, 2], F16, 1),
         "sum of resizes": pools::resize_sum(gpu, 2, &[9, 5, 2], 14, 3, 1),
         "conv2d 3x3, F(2x2)": products::convolution(gpu, Convolution::winograd(F2x2, AtLoad)),
         "conv2d 3x3, F(4x4)": products::convolution(gpu, Convolution::winograd(F4x4, AtLoad)),
-        "conv2d 3x3, F(4x4), f16": products::convolution(gpu, Convolution::winograd(F4x4, AtLoad).packed()),
         "conv2d 3x3, F(2x2) before use": products::convolution(gpu, Convolution::winograd(F2x2, BeforeUse)),
         "conv2d 3x3, F(4x4) before use": products::convolution(gpu, Convolution::winograd(F4x4, BeforeUse)),
-        "conv2d 3x3, F(2x2) before use, f16":
-            products::convolution(gpu, Convolution::winograd(F2x2, BeforeUse).packed()),
-        "conv2d 3x3, F(4x4) before use, f16":
-            products::convolution(gpu, Convolution::winograd(F4x4, BeforeUse).packed()),
-        "conv2d, depthwise": products::depthwise(gpu),
+        "conv2d, depthwise": products::depthwise(gpu, F32),
+        "conv2d, depthwise, f16": products::depthwise(gpu, F16),
         "squared norms": selection::square_norm(gpu),
         "distances": selection::distances(gpu),
         "nearest distances": selection::nearest(gpu),
@@ -69,12 +73,34 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "Lanczos resize of a texture": photographs::lanczos(gpu, &photographs::Example::SMALL, true),
         "heat": photographs::heat(gpu, (53, 40), 1),
     }
+    for (name, formats) in [
+        ("f16 weights", Formats::F16_WEIGHTS),
+        ("f16", Formats::F16),
+        ("f32 to f16", Formats::TO_F16),
+        ("f16 to f32", Formats::FROM_F16),
+    ] {
+        for winograd in [F2x2, F4x4] {
+            for transform in [AtLoad, BeforeUse] {
+                let convolution = Convolution::winograd(winograd, transform).stored(formats);
+                let operation = format!("conv2d 3x3, {winograd:?}, {transform:?}, {name}");
+                checks.push(verdict(&operation, products::convolution(gpu, convolution).await)?);
+            }
+        }
+    }
     for tiling in gpu.tilings() {
-        check! {
-            "conv2d 1x1": products::convolution(gpu, Convolution::POINTWISE.tiled(tiling)),
-            "conv2d 1x1, f16": products::convolution(gpu, Convolution::POINTWISE.packed().tiled(tiling)),
-            "conv2d 7x7": products::convolution(gpu, Convolution::STEM.tiled(tiling)),
-            "conv2d 7x7, f16": products::convolution(gpu, Convolution::STEM.packed().tiled(tiling)),
+        const BEFORE_USE: Convolution = Convolution::winograd(F2x2, BeforeUse);
+        for (operation, convolution) in [
+            ("conv2d 1x1", Convolution::POINTWISE),
+            ("conv2d 1x1, f16 weights", Convolution::POINTWISE.stored(Formats::F16_WEIGHTS)),
+            ("conv2d 1x1, f16", Convolution::POINTWISE.stored(Formats::F16)),
+            ("conv2d 1x1, f16 to f32", Convolution::POINTWISE.stored(Formats::FROM_F16)),
+            ("conv2d 3x3, before use, f16", BEFORE_USE.stored(Formats::F16)),
+            ("conv2d 3x3, before use, f16 to f32", BEFORE_USE.stored(Formats::FROM_F16)),
+            ("conv2d 7x7", Convolution::STEM),
+            ("conv2d 7x7, f16 weights", Convolution::STEM.stored(Formats::F16_WEIGHTS)),
+            ("conv2d 7x7, f16", Convolution::STEM.stored(Formats::F16)),
+        ] {
+            checks.push(verdict(operation, products::convolution(gpu, convolution.tiled(tiling)).await)?);
         }
     }
     Ok(checks)

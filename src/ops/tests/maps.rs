@@ -7,13 +7,13 @@ proptest! {
     #![proptest_config(config(12))]
 
     #[test]
-    fn normalize(batch in 1..3_u32, side in 1..70_u32, edge: bool, seed: u32) {
-        assert_right(block_on(maps::normalize(gpu(), batch, side, edge, seed.into())));
+    fn normalize(batch in 1..3_u32, side in 1..70_u32, edge: bool, format in formats(), seed: u32) {
+        assert_right(block_on(maps::normalize(gpu(), batch, side, edge, format, seed.into())));
     }
 
     #[test]
-    fn pack_nchw(batch in 1..3_u32, height in 1..70_u32, width in 1..70_u32, seed: u32) {
-        assert_right(block_on(maps::pack_nchw(gpu(), batch, height, width, seed.into())));
+    fn pack_nchw(shape in [1..3_u32, 1..70_u32, 1..70_u32], format in formats(), seed: u32) {
+        assert_right(block_on(maps::pack_nchw(gpu(), shape, format, seed.into())));
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod products;
 mod selection;
 
 use super::Matrix;
-use crate::gpu::{EngineOptions, Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, Winograd, open_device};
+use crate::gpu::{EngineOptions, Format, Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, Winograd, open_device};
 use crate::probe::cases;
-use crate::probe::harness::{self, Case, FENCE, SENTINEL, input, is_close, random_maps, values};
+use crate::probe::harness::{
+    self, Case, FENCE, SENTINEL, input, input_as, is_close, random_maps, random_maps_in, rounding, values,
+};
 use crate::reference::Maps;
 use pollster::block_on;
 use proptest::prelude::*;
@@ -31,6 +33,11 @@ fn gpu_with(matmul: Option<MatmulKernel>, winograd: Option<Winograd>) -> Gpu {
 fn config(cases: u32) -> ProptestConfig {
     // A failing case is reproduced from the seed it prints; files of past failures would only clutter the sources.
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Either format.
+fn formats() -> impl Strategy<Value = Format> {
+    prop::sample::select(vec![Format::F32, Format::F16])
 }
 
 /// Runs the graph on the given inputs and gives all values of the tensor that `out` lies in; what the graph does not

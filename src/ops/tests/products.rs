@@ -3,8 +3,10 @@
 use super::*;
 use crate::model::Loader;
 use crate::ops::{
-    self, Activation, Algorithm, Depthwise, Epilogue, Geometry, Padding, Product, Residual, Transform, depthwise,
+    self, Activation, Algorithm, Conv2d, Depthwise, Epilogue, Geometry, Padding, Product, Residual, Transform,
+    depthwise,
 };
+use crate::probe::cases::products::Formats;
 use crate::reference::{self, Window};
 use crate::weights::{Weights, layout};
 
@@ -25,7 +27,7 @@ fn gpus() -> &'static [Gpu] {
 struct Choices {
     shape: usize,
     tiling: usize,
-    f16: bool,
+    formats: Formats,
     bias: bool,
     residual: u32,
     activation: usize,
@@ -33,11 +35,13 @@ struct Choices {
 }
 
 fn choices() -> impl Strategy<Value = Choices> {
-    (0..6_usize, 0..5_usize, any::<bool>(), any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
-        |(shape, tiling, f16, bias, residual, activation, floor)| Choices {
+    let formats = [Formats::F32, Formats::F16_WEIGHTS, Formats::F16, Formats::FROM_F16, Formats::TO_F16];
+    let formats = prop::sample::select(formats.to_vec());
+    (0..6_usize, 0..5_usize, formats, any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
+        |(shape, tiling, formats, bias, residual, activation, floor)| Choices {
             shape,
             tiling,
-            f16,
+            formats,
             bias,
             residual,
             activation,
@@ -101,21 +105,24 @@ proptest! {
         let (gpu, seed) = (choices.gpu(), u64::from(seed));
         let [depth, columns] = quarters.map(|quarter| 4 * quarter);
         let period = period.min(rows);
-        let a = random_maps([batch, rows, 1, depth], seed);
+        let Formats { weights, from, to } = choices.formats;
+        let a = random_maps_in(from, [batch, rows, 1, depth], seed);
         let b = halved(values((batch * depth * columns) as usize, seed + 1));
         let bias = values(columns as usize, seed + 2);
-        let residual = random_maps([batch, rows, 1, columns], seed + 3);
-        let weights = matrix(gpu, &b, [batch, depth, columns], choices.f16);
+        let residual = random_maps_in(to, [batch, rows, 1, columns], seed + 3);
+        let weights = matrix(gpu, &b, [batch, depth, columns], weights == Format::F16);
         let (bias_buffer, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
 
         let mut graph = choices.graph();
-        let tensor = input(&mut graph, &a);
-        let added = input(&mut graph, &residual);
-        let wide = graph.tensor("wide", [batch, rows, 1, 4 * before + columns + 4 * after]);
+        let tensor = input_as(from, &mut graph, &a);
+        let added = input_as(to, &mut graph, &residual);
+        let wide = graph.tensor_as(to, "wide", [batch, rows, 1, 4 * before + columns + 4 * after]);
         let out = wide.channel_range(4 * before, columns);
         // Residuals are indexed by row within a matrix of the batch, so they are tested with one matrix.
-        let residual_kind = if batch == 1 { choices.residual(added.all(), &constant, period) } else { Residual::None };
-        let choices = Choices { residual: if batch == 1 { choices.residual } else { 0 }, ..choices };
+        let kind = if batch == 1 { choices.residual } else { 0 };
+        // A constant is f32 and so is what it is added to.
+        let choices = Choices { residual: if to == Format::F16 { kind % 3 } else { kind }, ..choices };
+        let residual_kind = choices.residual(added.all(), &constant, period);
         let epilogue = Epilogue {
             bias: choices.bias.then_some(&bias_buffer),
             activation: choices.activation(),
@@ -144,7 +151,7 @@ proptest! {
                     choices.finish(sum, bias[index % n], residual.values[row * n + index % n])
                 })
                 .collect();
-            assert_close(&ours, &truth, 1e-5);
+            assert_close(&ours, &truth, 1e-5 + rounding(to));
         }
     }
 
@@ -166,33 +173,37 @@ proptest! {
             Padding::Same => Window::same(kernel as usize, stride as usize, size[0]),
             Padding::Even(zeros) => Window::even(kernel as usize, stride as usize, zeros as usize, size),
         };
-        let x = random_maps([batch, height, width, inputs], seed);
+        let Formats { weights, from, to } = choices.formats;
+        let x = random_maps_in(from, [batch, height, width, inputs], seed);
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
-        // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16; F(4x4) divides by other numbers.
+        // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16.
         let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
         let algorithm = match geometry.algorithm(gpu.winograd.unwrap_or_default()) {
             Algorithm::Winograd(winograd, _) if before_use => Algorithm::Winograd(winograd, Transform::BeforeUse),
             algorithm => algorithm,
         };
-        let rounded = algorithm == Algorithm::Winograd(Winograd::F4x4, Transform::AtLoad);
-        let choices = Choices { f16: choices.f16 && !rounded, ..choices };
         let bias = values(outputs as usize, seed + 2);
         let [out_height, out_width] = window.out.map(|n| n as u32);
-        let residual = random_maps([batch, out_height, out_width, outputs], seed + 3);
+        let residual = random_maps_in(to, [batch, out_height, out_width, outputs], seed + 3);
         let choices = Choices { residual: choices.residual % 3, ..choices };
 
         let bias_buffer = vector(gpu, &bias);
         let folded = choices.bias.then(|| bias.clone());
         let none = Weights::none();
-        let mut loader = Loader::new(gpu, &none, choices.f16, u64::MAX);
+        let mut loader = Loader::new(gpu, &none, weights == Format::F16, u64::MAX);
         let conv = block_on(loader.laid_out("conv", weight.clone(), folded, shape, geometry, algorithm));
         let conv = conv.expect("small enough");
         let mut graph = choices.graph();
-        let tensor = input(&mut graph, &x);
-        let added = input(&mut graph, &residual);
+        let tensor = input_as(from, &mut graph, &x);
+        let added = input_as(to, &mut graph, &residual);
         let residual_kind = choices.residual(added.all(), &bias_buffer, 1);
-        let floor = choices.input_floor();
-        let out = ops::conv2d(&mut graph, "conv", tensor, floor, &conv, choices.activation(), residual_kind);
+        let activation = choices.activation();
+        let (floor, out) = if from == to {
+            let floor = choices.input_floor();
+            (floor, ops::conv2d(&mut graph, "conv", tensor, floor, &conv, activation, residual_kind))
+        } else {
+            (f32::MIN, ops::conv2d_as(to, &mut graph, "conv", tensor, &conv, activation, residual_kind))
+        };
         let found = run(graph, &[(tensor, &x.values), (added, &residual.values)], out.all());
 
         let floored = x.map(|value| value.max(floor));
@@ -200,12 +211,13 @@ proptest! {
         let truth: Vec<f32> = sums.values.iter().zip(&residual.values).enumerate()
             .map(|(index, (&sum, &added))| choices.finish(sum, bias[index % outputs as usize], added))
             .collect();
-        assert_close(&found, &truth, 1e-5);
+        assert_close(&found, &truth, 1e-5 + choices.formats.loss(algorithm));
     }
 
     #[test]
     fn depthwise_convolution(
-        batch in 1..3_u32, side in 1..14_u32, quarter in 1..6_u32, kernel in 1..4_u32, stride in 1..3_u32, same: bool, seed: u32,
+        batch in 1..3_u32, side in 1..14_u32, quarter in 1..6_u32, kernel in 1..4_u32, stride in 1..3_u32, same: bool,
+        format in formats(), seed: u32,
     ) {
         let (kernel, channels, seed) = (2 * kernel + 1, 4 * quarter, u64::from(seed));
         let size = [side as usize; 2];
@@ -214,7 +226,7 @@ proptest! {
         } else {
             (Padding::Even(kernel / 2), Window::even(kernel as usize, stride as usize, kernel as usize / 2, size))
         };
-        let x = random_maps([batch, side, side, channels], seed);
+        let x = random_maps_in(format, [batch, side, side, channels], seed);
         let shape = [channels, 1, kernel, kernel].map(|n| n as usize);
         let weight = values(shape.iter().product(), seed + 1);
         let bias = values(channels as usize, seed + 2);
@@ -224,10 +236,26 @@ proptest! {
             bias: vector(gpu(), &bias),
         };
         let mut graph = Graph::fenced(gpu(), FENCE);
-        let tensor = input(&mut graph, &x);
+        let tensor = input_as(format, &mut graph, &x);
         let out = depthwise(&mut graph, "conv", tensor, &conv, Activation::RELU6);
         let found = run(graph, &[(tensor, &x.values)], out.all());
         let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));
-        assert_close(&found, &truth.values, 1e-5);
+        assert_close(&found, &truth.values, 1e-5 + rounding(format));
     }
+}
+
+/// What f16 cannot hold becomes its largest number.
+#[test]
+fn nothing_becomes_infinite() {
+    let x = Maps { shape: [1, 1, 1, 4], values: vec![60000.0, -60000.0, 1.0, 0.0] };
+    let weights = matrix(gpu(), &[2.0, -2.0, 1.0, 0.0].repeat(4), [1, 4, 4], true);
+    let conv = Conv2d { geometry: Geometry::POINTWISE, algorithm: Algorithm::Pointwise, matrix: weights, bias: None };
+    let added = Maps { shape: [1, 1, 1, 4], values: vec![0.0; 4] };
+    let mut graph = Graph::fenced(gpu(), FENCE);
+    let [tensor, residual] = [&x, &added].map(|maps| input_as(Format::F16, &mut graph, maps));
+    let kind = Residual::Before(residual.all());
+    let out = ops::conv2d(&mut graph, "conv", tensor, 0.0, &conv, Activation::IDENTITY, kind);
+    let found = run(graph, &[(tensor, &x.values), (residual, &added.values)], out.all());
+    // 60001 times 2, -2, 1 and 0, added to 0: the last fits.
+    assert_eq!(found, [65504.0, -65504.0, 60000.0, 0.0]);
 }

@@ -1,32 +1,32 @@
 //! Pixels and single-channel maps.
 
 use crate::config::BackboneConfig;
-use crate::gpu::{Gpu, Graph};
-use crate::probe::harness::{Case, FENCE, input, random_maps, run, values, vector};
+use crate::gpu::{Format, Gpu, Graph};
+use crate::probe::harness::{Case, FENCE, input, random_maps, rounding, run, values, vector};
 use crate::{Result, ops, reference};
 
-pub(crate) async fn normalize(gpu: &Gpu, batch: u32, side: u32, edge: bool, seed: u64) -> Result<Case> {
+pub(crate) async fn normalize(gpu: &Gpu, batch: u32, side: u32, edge: bool, format: Format, seed: u64) -> Result<Case> {
     let bits = values((batch * side * side) as usize, seed);
     let pixels: Vec<u32> = bits.iter().map(|value| value.to_bits().wrapping_mul(2_654_435_761)).collect();
     let backbone = if edge { BackboneConfig::efficientnet_lite0() } else { BackboneConfig::resnet18() };
     let normalization = backbone.normalization();
-    let mut graph = Graph::fenced(gpu, FENCE);
+    let mut graph = Graph::fenced(gpu, FENCE).storing(format);
     let tensor = graph.external("pixels", [batch, side, side, 1]);
     let out = ops::normalize(&mut graph, tensor, normalization);
     let answer = run(graph, &[(tensor, bytemuck::cast_slice(&pixels))], out.all()).await?;
     let shape = [batch, side, side].map(|size| size as usize);
     let truth = reference::normalize(&pixels, shape, normalization.mean, normalization.deviation);
-    Ok(answer.against(truth.values, 1e-6))
+    Ok(answer.against(truth.values, 1e-6 + rounding(format)))
 }
 
-pub(crate) async fn pack_nchw(gpu: &Gpu, batch: u32, height: u32, width: u32, seed: u64) -> Result<Case> {
+pub(crate) async fn pack_nchw(gpu: &Gpu, [batch, height, width]: [u32; 3], format: Format, seed: u64) -> Result<Case> {
     let planes = values((3 * batch * height * width) as usize, seed);
-    let mut graph = Graph::fenced(gpu, FENCE);
+    let mut graph = Graph::fenced(gpu, FENCE).storing(format);
     let tensor = graph.external("planes", [batch, 3, height, width]);
     let out = ops::pack_nchw(&mut graph, tensor, [batch, height, width]);
     let answer = run(graph, &[(tensor, &planes)], out.all()).await?;
     let truth = reference::pack_nchw(&planes, [batch, height, width].map(|size| size as usize));
-    Ok(answer.against(truth.values, 0.0))
+    Ok(answer.against(truth.values, rounding(format)))
 }
 
 pub(crate) async fn project(gpu: &Gpu, pixels: u32, quarter: u32, seed: u64) -> Result<Case> {
