@@ -84,11 +84,10 @@ fn on_the_gpu(criterion: &mut Criterion) {
     let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(4 * SIDE), ..Default::default() };
     queue.write_texture(texture.as_image_copy(), &rgba, layout, texture.size());
     let input = block_on(session.texture_input(0, &TextureSource::new(&texture, Encoding::Srgb))).expect("readable");
-    let paint = Paint::Overlay { frame: *input.frame(), opacity: 0.6 };
-    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint };
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Overlay { opacity: 0.6 } };
     queue.write_buffer(session.map_buffer(), 0, bytemuck::cast_slice(&map()));
-    let output =
-        block_on(session.heat_output(0, 0, &HeatTarget::new(&texture, Encoding::Srgb), &style)).expect("paintable");
+    let target = HeatTarget::new(&texture, Encoding::Srgb, *input.frame());
+    let output = block_on(session.heat_output(0, 0, &target, &style)).expect("paintable");
     let submit = |record: &dyn Fn(&mut wgpu::CommandEncoder)| {
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         record(&mut encoder);

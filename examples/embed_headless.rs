@@ -21,15 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let photograph = arguments.next().unwrap_or_else(|| project.join("samples/test/chip/000.png"));
     let heatmap = arguments.next().unwrap_or_else(|| "heatmap.png".into());
+    count_calls()?;
     pollster::block_on(run(&project.join("weights/default.safetensors"), &photograph, &heatmap))?;
     println!("{} -> {}", photograph.display(), heatmap.display());
     Ok(())
 }
 
-/// Runs a model on a photograph as a host does, and saves its heatmap.
+/// Runs a model on a photograph as a host does, and saves its heatmap; after [`count_calls`].
 pub async fn run(model: &Path, photograph: &Path, heatmap: &Path) -> Result<(), Box<dyn Error>> {
-    count_calls()?;
-
     // The host's own device, with no more than the network needs.
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await?;
@@ -56,7 +55,7 @@ pub async fn run(model: &Path, photograph: &Path, heatmap: &Path) -> Result<(), 
     );
     let style = HeatStyle { scale, colours: ColourMap::Turbo, paint: Paint::Map };
     let input = session.texture_input(0, &TextureSource::new(&source, Encoding::Srgb)).await?;
-    let output = session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb), &style).await?;
+    let output = session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb, *input.frame()), &style).await?;
 
     // Every frame: commands in the host's encoder, and the host's one submission.
     for frame in 0..FRAMES {
@@ -162,7 +161,8 @@ impl log::Log for Counter {
     fn flush(&self) {}
 }
 
-fn count_calls() -> Result<(), log::SetLoggerError> {
+/// Begins to count, once in a program.
+pub fn count_calls() -> Result<(), log::SetLoggerError> {
     log::set_logger(&Counter)?;
     log::set_max_level(log::LevelFilter::Trace);
     Ok(())

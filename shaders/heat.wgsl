@@ -7,19 +7,23 @@ struct Params {
     // From a pixel's centre in the target to its place in the map, whose pixels' centres are whole numbers.
     step: vec2<f32>,
     start: vec2<f32>,
-    // The part of the target that the map covers; beyond it, half of the brightness.
+    // The part of the target that the map covers. Beyond it, what an overlay lies over gets half its brightness, and a
+    // map by itself is grey.
     covered_from: vec2<f32>,
     covered_to: vec2<f32>,
     low: f32,
     high: f32,
     opacity: f32,
-    // Whether opacity is a share of the position on the scale, rather than of all.
+    // Whether the map lies over a photograph: then opacity is a share of the position on the scale, rather than of all.
     overlay: u32,
     // Whether the target takes linear light.
     linear: u32,
     size: u32,
     map_offset: u32,
 }
+
+// Not inspected: an sRGB level, as in src/image/heatmap.rs.
+const UNSEEN: vec3<f32> = vec3(96.0 / 255.0);
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> map: array<f32>;
@@ -54,16 +58,25 @@ fn decode_srgb(encoded: vec3<f32>) -> vec3<f32> {
     return select(pow((encoded + 0.055) / 1.055, vec3(2.4)), encoded / 12.92, encoded <= vec3(0.04045));
 }
 
+// An sRGB colour as the target takes it.
+fn in_target(colour: vec3<f32>) -> vec3<f32> {
+    if params.linear != 0u {
+        return decode_srgb(colour);
+    }
+    return colour;
+}
+
 @fragment
 fn paint(@builtin(position) pixel: vec4<f32>) -> @location(0) vec4<f32> {
+    let over_photograph = params.overlay != 0u;
     if any(pixel.xy < params.covered_from) || any(pixel.xy >= params.covered_to) {
-        return vec4(0.0, 0.0, 0.0, 0.5);
+        if over_photograph {
+            return vec4(0.0, 0.0, 0.0, 0.5);
+        }
+        return vec4(in_target(UNSEEN), 1.0);
     }
     let position = position_of(value_at(pixel.xy * params.step + params.start));
     let bytes = (vec3(colours[u32(position * 255.0 + 0.5)]) >> vec3(0u, 8u, 16u)) & vec3(255u);
-    var colour = vec3<f32>(bytes) / 255.0;
-    if params.linear != 0u {
-        colour = decode_srgb(colour);
-    }
-    return vec4(colour, params.opacity * select(1.0, position, params.overlay != 0u));
+    let colour = in_target(vec3<f32>(bytes) / 255.0);
+    return vec4(colour, params.opacity * select(1.0, position, over_photograph));
 }

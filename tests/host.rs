@@ -199,6 +199,12 @@ fn assert_same_picture(found: &[[u8; 4]], truth: &RgbImage, tolerance: u8) {
     assert!(worst(&found, &truth) <= 8, "{} levels", worst(&found, &truth));
 }
 
+/// The frame of the map as the network sees it.
+fn by_itself() -> Frame {
+    let side = small_configs()[0].input;
+    Frame::new(Fit::Stretch, (side, side), side).expect("a usable size")
+}
+
 const SCALE: Scale = Scale { low: 0.0, high: 0.8 };
 
 #[test]
@@ -209,8 +215,8 @@ fn heat_is_painted_as_on_the_cpu() {
     let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
     for format in [TextureFormat::Rgba8Unorm, TextureFormat::Rgba8UnormSrgb] {
         let target = texture([64, 64], format, &[77; 4 * 64 * 64]);
-        let output =
-            block_on(session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb), &style)).expect("paintable");
+        let target_map = HeatTarget::new(&target, Encoding::Srgb, by_itself());
+        let output = block_on(session.heat_output(0, 0, &target_map, &style)).expect("paintable");
         submit(|encoder| output.record(encoder));
         assert_same_picture(&read_texture(&target), &truth, 1);
         // Another look, without making anything anew.
@@ -236,9 +242,8 @@ fn heat_lies_over_the_photograph_as_on_the_cpu() {
         let rgba: Vec<u8> = whole.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
         let target = texture([width + 9, height + 5], TextureFormat::Rgba8Unorm, &rgba);
         let region = Some(Rect { x: 4, y: 3, width, height });
-        let style =
-            HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Overlay { frame, opacity: 0.6 } };
-        let target_region = HeatTarget { region, ..HeatTarget::new(&target, Encoding::Srgb) };
+        let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Overlay { opacity: 0.6 } };
+        let target_region = HeatTarget { region, ..HeatTarget::new(&target, Encoding::Srgb, frame) };
         let output = block_on(session.heat_output(0, 0, &target_region, &style)).expect("paintable");
         submit(|encoder| output.record(encoder));
         let painted = read_texture(&target);
@@ -250,6 +255,38 @@ fn heat_lies_over_the_photograph_as_on_the_cpu() {
         assert!(outer.iter().all(|(_, texel)| *texel == [1, 2, 3, 255]), "painted outside the region");
         let inner: Vec<[u8; 4]> = inner.into_iter().map(|(_, texel)| texel).collect();
         assert_same_picture(&inner, &truth, 1);
+    }
+}
+
+/// What a crop leaves out of the photograph is left out of its map too, in targets of the photograph's own size and, as
+/// a window shows it, of another.
+#[test]
+fn a_map_lies_in_the_photographs_frame_as_on_the_cpu() {
+    let session = session(1);
+    let map = known_map(&session);
+    let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
+    for (fit, width, height) in [(Fit::Crop, 111, 80), (Fit::Crop, 40, 75), (Fit::Stretch, 90, 33)] {
+        let frame = Frame::new(fit, (width, height), 64).expect("usable sizes");
+        let truth = heatmap(&frame.to_original(&map).expect("64 x 64"), width, height, SCALE).expect("sizes agree");
+        let grey = truth.pixels().any(|pixel| pixel.0 == [96; 3]);
+        assert_eq!(grey, fit == Fit::Crop, "only a crop leaves something out");
+        for (format, times) in
+            [(TextureFormat::Rgba8Unorm, 1), (TextureFormat::Rgba8UnormSrgb, 1), (TextureFormat::Rgba8Unorm, 3)]
+        {
+            let size = [times * width, times * height];
+            let target = texture(size, format, &vec![77; (4 * size[0] * size[1]) as usize]);
+            let target_map = HeatTarget::new(&target, Encoding::Srgb, frame);
+            let output = block_on(session.heat_output(0, 0, &target_map, &style)).expect("paintable");
+            submit(|encoder| output.record(encoder));
+            // Every third pixel's centre is that of one of the photograph.
+            let painted: Vec<[u8; 4]> = read_texture(&target)
+                .chunks_exact((times * size[0]) as usize)
+                .flat_map(|rows| rows[(times / 2 * size[0]) as usize..][..size[0] as usize].to_vec())
+                .skip(times as usize / 2)
+                .step_by(times as usize)
+                .collect();
+            assert_same_picture(&painted, &truth, 1);
+        }
     }
 }
 
@@ -266,8 +303,8 @@ fn texture_to_heat_gives_what_run_gives() {
     let scale = Scale { low: lowest, high: expected.score };
     let style = HeatStyle { scale, colours: ColourMap::Turbo, paint: Paint::Map };
     let input = block_on(session.texture_input(0, &TextureSource::new(&source, Encoding::Srgb))).expect("readable");
-    let output =
-        block_on(session.heat_output(0, 0, &HeatTarget::new(&target, Encoding::Srgb), &style)).expect("paintable");
+    let target_map = HeatTarget::new(&target, Encoding::Srgb, by_itself());
+    let output = block_on(session.heat_output(0, 0, &target_map, &style)).expect("paintable");
     session.run_blocking(&[photograph(64, 64, 1)]).expect("runs");
     submit(|encoder| {
         input.record(encoder);
@@ -275,6 +312,9 @@ fn texture_to_heat_gives_what_run_gives() {
         output.record(encoder);
     });
     assert_eq!(read(session.map_buffer()), expected.map);
+    assert_eq!(block_on(session.run_input(1)).expect("runs"), std::slice::from_ref(&expected));
+    let error = block_on(session.run_input(2)).expect_err("a batch of 1");
+    assert!(matches!(error, Error::Batch { requested: 2, largest: 1 }), "{error}");
     assert_same_picture(&read_texture(&target), &heatmap(&expected.map, 64, 64, scale).expect("64 x 64"), 1);
 }
 
@@ -338,7 +378,9 @@ fn destroyed_things_are_told() {
     let texture = || texture_of(device, [20, 10], TextureFormat::Rgba8Unorm, usage);
     let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
     let input = |texture: &_| block_on(session.texture_input(0, &TextureSource::new(texture, Encoding::Srgb)));
-    let output = |texture: &_| block_on(session.heat_output(0, 0, &HeatTarget::new(texture, Encoding::Srgb), &style));
+    let output = |texture: &_| {
+        block_on(session.heat_output(0, 0, &HeatTarget::new(texture, Encoding::Srgb, by_itself()), &style))
+    };
     let create_buffer = || {
         let usage = wgpu::BufferUsages::STORAGE;
         let descriptor = wgpu::BufferDescriptor { label: None, size: 800, usage, mapped_at_creation: false };
@@ -407,19 +449,20 @@ fn targets_that_cannot_be_painted_are_told() {
         input_error(block_on(session.heat_output(head, index, target, &style)), words);
     };
     for format in [TextureFormat::Rgba8Uint, TextureFormat::Rgba32Float, TextureFormat::R8Unorm] {
-        refused(0, 0, &HeatTarget::new(&of(format, paintable), Encoding::Srgb), "3 or 4 channels that can be blended");
+        let target = of(format, paintable);
+        refused(0, 0, &HeatTarget::new(&target, Encoding::Srgb, by_itself()), "3 or 4 channels that can be blended");
     }
     let readable = of(TextureFormat::Rgba8Unorm, TextureUsages::TEXTURE_BINDING);
-    refused(0, 0, &HeatTarget::new(&readable, Encoding::Srgb), "RENDER_ATTACHMENT");
+    refused(0, 0, &HeatTarget::new(&readable, Encoding::Srgb, by_itself()), "RENDER_ATTACHMENT");
     let good = of(TextureFormat::Rgba8Unorm, paintable);
-    let target = HeatTarget::new(&good, Encoding::Srgb);
+    let target = HeatTarget::new(&good, Encoding::Srgb, by_itself());
     refused(1, 0, &target, "index of a head: expected less than the session's 1");
     refused(0, 2, &target, "index of an image");
     let region = Some(Rect { x: 10, y: 0, width: 11, height: 1 });
     refused(0, 0, &HeatTarget { region, ..target }, "a region inside");
     refused(0, 0, &HeatTarget { layer: 3, ..target }, "a layer below 1");
     let linear = of(TextureFormat::Rgba8UnormSrgb, paintable);
-    refused(0, 0, &HeatTarget::new(&linear, Encoding::Linear), "Encoding::Srgb");
+    refused(0, 0, &HeatTarget::new(&linear, Encoding::Linear, by_itself()), "Encoding::Srgb");
 }
 
 /// Things of another device reach the caller as errors where they are handed over, and the host's own error scope where
@@ -447,7 +490,7 @@ fn foreign_devices_are_told() {
     let source = BufferSource { buffer: &buffer, offset: 0, bytes_per_row: 80, width: 20, height: 20 };
     gpu_error(block_on(session.buffer_input(0, &source)).err());
     let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
-    let target = HeatTarget::new(&foreign, Encoding::Srgb);
+    let target = HeatTarget::new(&foreign, Encoding::Srgb, by_itself());
     gpu_error(block_on(session.heat_output(0, 0, &target, &style)).err());
 
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -554,7 +597,8 @@ fn a_lost_device_is_told_everywhere() {
     };
     told(block_on(session.texture_input(0, &TextureSource::new(&texture, Encoding::Srgb))).err());
     let style = HeatStyle { scale: SCALE, colours: ColourMap::Turbo, paint: Paint::Map };
-    told(block_on(session.heat_output(0, 0, &HeatTarget::new(&texture, Encoding::Srgb), &style)).err());
+    let target = HeatTarget::new(&texture, Encoding::Srgb, by_itself());
+    told(block_on(session.heat_output(0, 0, &target, &style)).err());
     told(block_on(engine.load_backbone(&support::weights(&small_configs()[0], 2), Precision::F32)).err());
     match block_on(engine.probe()) {
         Err(error) => told(Some(error)),

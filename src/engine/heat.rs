@@ -20,12 +20,16 @@ pub struct HeatTarget<'a> {
     pub region: Option<Rect>,
     /// The array layer.
     pub layer: u32,
+    /// Where the map lies in the photograph, which fills the region whatever its size;
+    /// [`PhotographInput::frame`](crate::PhotographInput::frame) tells. For the map by itself, as the network sees it:
+    /// `Frame::new(Fit::Stretch, (side, side), side)`.
+    pub frame: Frame,
 }
 
 impl<'a> HeatTarget<'a> {
     /// The whole of a texture's first layer.
-    pub fn new(texture: &'a wgpu::Texture, encoding: Encoding) -> Self {
-        Self { texture, encoding, region: None, layer: 0 }
+    pub fn new(texture: &'a wgpu::Texture, encoding: Encoding, frame: Frame) -> Self {
+        Self { texture, encoding, region: None, layer: 0, frame }
     }
 }
 
@@ -43,15 +47,14 @@ pub struct HeatStyle {
 /// What of a map is painted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Paint {
-    /// The map alone, stretched over the region: the picture of [`image::heatmap`](crate::image::heatmap()).
+    /// The map alone: the picture that [`image::heatmap`](crate::image::heatmap()) makes of [`Frame::to_original`]. What the
+    /// frame leaves out is grey.
     Map,
     /// The map as heat over the photograph that the region already shows, as
     /// [`image::overlay`](crate::image::overlay()) does: a value at the top of the scale covers it with `opacity` (0 to
     /// 1), lower ones in proportion less, and what the frame leaves out gets half its brightness. Targets of `-srgb`
     /// formats are blended in linear light, which looks a little different.
     Overlay {
-        /// Where the map lies in the photograph; [`PhotographInput::frame`](crate::PhotographInput::frame) tells.
-        frame: Frame,
         /// From 0 to 1.
         opacity: f32,
     },
@@ -62,6 +65,7 @@ pub struct HeatOutput {
     gpu: Arc<Gpu>,
     pass: HeatPass,
     region: Rect,
+    frame: Frame,
     /// Whether shaders write linear light to the target.
     linear: bool,
     side: u32,
@@ -81,12 +85,11 @@ impl HeatOutput {
     }
 
     fn params(&self, style: &HeatStyle) -> HeatParams {
-        let params = match &style.paint {
-            Paint::Map => HeatParams::map(self.region, self.side, style.scale),
-            Paint::Overlay { frame, opacity } => {
-                HeatParams::overlay(frame, self.region, self.side, style.scale, *opacity)
-            }
+        let opacity = match style.paint {
+            Paint::Map => None,
+            Paint::Overlay { opacity } => Some(opacity),
         };
+        let params = HeatParams::new(&self.frame, self.region, self.side, style.scale, opacity);
         HeatParams { linear: self.linear.into(), map_offset: self.map_offset, ..params }
     }
 }
@@ -116,6 +119,7 @@ impl Session {
             gpu: Arc::clone(&self.gpu),
             pass,
             region,
+            frame: target.frame,
             linear: target.texture.format().is_srgb() || target.encoding == Encoding::Linear,
             side: self.side,
             map_offset: (head * self.batch + index) * self.side * self.side,

@@ -179,14 +179,26 @@ impl Session {
     /// As [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         self.gpu.guarded("a copy of the images", || self.write_images(images)).await??;
-        self.compute(images.len() as u32).await?;
+        self.run_input(images.len() as u32).await
+    }
+
+    /// [`Session::run`] on the first `count` images that the input holds already: from
+    /// [`PhotographInput`](crate::PhotographInput)s whose commands were submitted before, or the host's own.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] for more images than the batch; else as [`Session::run`].
+    pub async fn run_input(&self, count: u32) -> Result<Vec<Detection>> {
+        if count > self.batch {
+            return Err(Error::Batch { requested: count, largest: self.batch });
+        }
+        self.compute(count).await?;
         let Buffers { map, score, .. } = &self.buffers;
         let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
         let (scores, maps) = (values.pop().unwrap_or_default(), values.pop().unwrap_or_default());
         let (batch, pixels) = (self.batch as usize, (self.side * self.side) as usize);
         let heads = scores.chunks_exact(batch).zip(maps.chunks_exact(batch * pixels));
         let detections =
-            heads.flat_map(|(scores, maps)| scores.iter().zip(maps.chunks_exact(pixels)).take(images.len()));
+            heads.flat_map(|(scores, maps)| scores.iter().zip(maps.chunks_exact(pixels)).take(count as usize));
         Ok(detections.map(|(&score, map)| Detection { score, map: map.to_vec() }).collect())
     }
 

@@ -24,43 +24,30 @@ pub(crate) struct HeatParams {
 }
 
 impl HeatParams {
-    /// A map of `side` x `side` values stretched over a region of the target.
-    pub(crate) fn map(region: Rect, side: u32, scale: Scale) -> Self {
-        let step = [region.width, region.height].map(|pixels| f64::from(side) / f64::from(pixels));
-        Self::new(region, step, [0.0; 2], [[f64::from(f32::MIN), f64::from(f32::MAX)]; 2], side, scale)
-    }
-
-    /// A map at its frame's place in the photograph that the region shows.
-    pub(crate) fn overlay(frame: &Frame, region: Rect, side: u32, scale: Scale, opacity: f32) -> Self {
+    /// A map of `side` x `side` values at its frame's place in the photograph that fills a region of the target: over
+    /// the photograph with an opacity, else by itself.
+    pub(crate) fn new(frame: &Frame, region: Rect, side: u32, scale: Scale, opacity: Option<f32>) -> Self {
         let (original, inspected) = (frame.original(), frame.inspected());
         // Pixels of the photograph for each of the region.
         let shown = [f64::from(original.0) / f64::from(region.width), f64::from(original.1) / f64::from(region.height)];
         let ends = [[inspected.x, inspected.x + inspected.width], [inspected.y, inspected.y + inspected.height]];
-        let corner = [region.x, region.y];
-        let covered =
-            [0, 1].map(|axis: usize| ends[axis].map(|edge| f64::from(edge) / shown[axis] + f64::from(corner[axis])));
+        let corner = [region.x, region.y].map(f64::from);
+        let covered = [0, 1].map(|axis: usize| ends[axis].map(|edge| f64::from(edge) / shown[axis] + corner[axis]));
         // The frame may have been made for another input size than the map's.
         let scaled = f64::from(side) / f64::from(frame.size());
         let placement = frame.placement();
+        // Pixels of the map for each of the target.
         let step = [0, 1].map(|axis: usize| placement[axis][0] * shown[axis] * scaled);
-        let start = placement.map(|[_, start]| start * scaled);
-        let opacity = opacity.clamp(0.0, 1.0);
-        Self { opacity, overlay: 1, ..Self::new(region, step, start, covered, side, scale) }
-    }
-
-    /// `step` pixels of the map for each of the target; `start`, the map's place of the region's edge, as a length.
-    fn new(region: Rect, step: [f64; 2], start: [f64; 2], covered: [[f64; 2]; 2], side: u32, scale: Scale) -> Self {
-        let corner = [region.x, region.y].map(f64::from);
         Self {
             step: step.map(|step| step as f32),
             // The centre of the map's first pixel is 0.
-            start: [0, 1].map(|axis: usize| (start[axis] - corner[axis] * step[axis] - 0.5) as f32),
+            start: [0, 1].map(|axis: usize| (placement[axis][1] * scaled - corner[axis] * step[axis] - 0.5) as f32),
             covered_from: covered.map(|[from, _]| from as f32),
             covered_to: covered.map(|[_, to]| to as f32),
             low: scale.low,
             high: scale.high,
-            opacity: 1.0,
-            overlay: 0,
+            opacity: opacity.map_or(1.0, |opacity| opacity.clamp(0.0, 1.0)),
+            overlay: opacity.is_some().into(),
             linear: 0,
             size: side,
             map_offset: 0,

@@ -21,12 +21,12 @@ export type PictureSource =
   | HTMLVideoElement
   | HTMLCanvasElement
   | OffscreenCanvas
-  /** 8-bit RGBA or BGRA with `COPY_SRC` usage, on the device given to {@link init}. */
+  /** 8-bit RGBA or BGRA with `TEXTURE_BINDING` usage, on the device given to {@link init}; it never leaves the GPU. */
   | GPUTexture;
 
 /** A decoded picture. Files are decoded as in training, not by the browser. */
 export class Photograph {
-  static from(source: PictureSource): Promise<Photograph>;
+  static from(source: Exclude<PictureSource, GPUTexture>): Promise<Photograph>;
   readonly width: number;
   readonly height: number;
   /** For display: the pixels that the network is given, shrunk to `longestSide` where they are more. */
@@ -51,6 +51,11 @@ export interface LoadOptions {
    * `f16-activations` also less for activations; both move scores slightly.
    */
   precision?: 'f32' | 'f16' | 'f16-activations';
+  /**
+   * How 3x3 convolutions are computed; by default `fast`, with Winograd's F(4x4, 3x3) where images are large enough. `small`, with
+   * F(2x2, 3x3), keeps less than half of their weights' memory, for more arithmetic.
+   */
+  convolutions?: 'fast' | 'small';
   /** For a file that holds a head alone: the model whose backbone it is put on, and then shares. */
   backbone?: Detector;
 }
@@ -89,7 +94,7 @@ export interface Detection {
   height: number;
   /** The part of the picture that the network saw. */
   inspected: Rect;
-  /** Milliseconds. */
+  /** Milliseconds. Pictures that are or become textures are resized on the GPU. */
   times: { decode: number; preprocess: number; network: number; regions: number };
 }
 

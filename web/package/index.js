@@ -60,9 +60,7 @@ export class Photograph {
       const bytes = new Uint8Array(await source.arrayBuffer());
       return new Photograph(Pixels.decode(bytes, source.name ?? 'picture'));
     }
-    if (typeof GPUTexture === 'function' && source instanceof GPUTexture) {
-      return new Photograph(await readTexture(source));
-    }
+    if (isA('GPUTexture', source)) throw new TypeError('a texture is given to Detector.detect, which leaves it on the GPU');
     const { data, width, height } = source instanceof ImageData ? source : draw(source);
     return new Photograph(Pixels.fromRgba(data, width, height));
   }
@@ -93,52 +91,37 @@ export class Photograph {
   }
 }
 
-// Pixels of anything that a canvas draws.
-function draw(source) {
+function sizeOf(source) {
   const width = source.displayWidth ?? source.videoWidth ?? source.naturalWidth ?? source.width;
   const height = source.displayHeight ?? source.videoHeight ?? source.naturalHeight ?? source.height;
   if (!width || !height) throw new TypeError('a picture without pixels: is the image or video loaded?');
+  return [width, height];
+}
+
+// Pixels of anything that a canvas draws.
+function draw(source) {
+  const [width, height] = sizeOf(source);
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   context.drawImage(source, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
 }
 
-// Pixels of a texture on the device that `init` was given.
-async function readTexture(texture) {
-  const { width, height, format } = texture;
-  if (!/^(rgba|bgra)8unorm(-srgb)?$/.test(format)) {
-    throw new TypeError(`textures of format ${format} are not read; 8-bit RGBA and BGRA are`);
-  }
-  if (!hostDevice) throw new TypeError('a texture can only be read on the device that init() was given');
-  const stride = Math.ceil((4 * width) / 256) * 256;
-  const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
-  const buffer = hostDevice.createBuffer({ label: 'pcsnet texture', size: stride * height, usage });
-  try {
-    const encoder = hostDevice.createCommandEncoder();
-    encoder.copyTextureToBuffer({ texture }, { buffer, bytesPerRow: stride }, [width, height]);
-    hostDevice.queue.submit([encoder.finish()]);
-    await buffer.mapAsync(GPUMapMode.READ);
-    const padded = new Uint8Array(buffer.getMappedRange());
-    const rgba = new Uint8ClampedArray(4 * width * height);
-    for (let row = 0; row < height; row++) {
-      rgba.set(padded.subarray(row * stride, row * stride + 4 * width), row * 4 * width);
-    }
-    if (format.startsWith('bgra')) {
-      for (let at = 0; at < rgba.length; at += 4) [rgba[at], rgba[at + 2]] = [rgba[at + 2], rgba[at]];
-    }
-    return Pixels.fromRgba(rgba, width, height);
-  } finally {
-    buffer.destroy();
-  }
-}
+const isA = (type, source) => typeof self[type] === 'function' && source instanceof self[type];
+
+// What browsers copy into textures by themselves.
+const COPIED = ['ImageBitmap', 'VideoFrame', 'HTMLVideoElement', 'HTMLCanvasElement', 'OffscreenCanvas'];
 
 export class Detector {
   #model;
+  #device;
+  // Holds pictures that are copied to the GPU, as long as they have one size.
+  #texture;
   // Detections share one session's memory, so they run one after another.
   #last = Promise.resolve();
 
-  constructor(model) {
+  constructor(model, device) {
     this.#model = model;
+    this.#device = device;
     this.card = model.card();
   }
 
@@ -148,12 +131,15 @@ export class Detector {
     const { name, file } = await fileOf(source, options);
     const reader = await readerOf(file, options.progress);
     const backbone = options.backbone && isHead(name, reader) ? options.backbone.#model : undefined;
-    const load = backbone ? backbone.withHead(name, reader) : engine.load(name, reader, options.precision ?? 'f32');
-    return new Detector(await load);
+    const { precision = 'f32', convolutions } = options;
+    const load = backbone ? backbone.withHead(name, reader) : engine.load(name, reader, precision, convolutions === 'small');
+    return new Detector(await load, engine.device);
   }
 
   detect(source) {
     return this.#inTurn(async () => {
+      const texture = this.#textureOf(source);
+      if (texture) return this.#model.detectTexture(texture);
       const photograph = await Photograph.from(source);
       try {
         return await this.#model.detect(photograph.pixels);
@@ -173,6 +159,31 @@ export class Detector {
 
   free() {
     this.#model.free();
+    this.#texture?.destroy();
+  }
+
+  // A texture with the picture, where it is one or the browser copies it into one.
+  #textureOf(source) {
+    if (isA('GPUTexture', source)) {
+      if (!hostDevice) throw new TypeError('a texture can only be read on the device that init() was given');
+      return source;
+    }
+    if (!COPIED.some((type) => isA(type, source))) return undefined;
+    const size = sizeOf(source);
+    if (Math.max(...size) > this.#device.limits.maxTextureDimension2D) return undefined;
+    const [width, height] = size;
+    if (this.#texture?.width !== width || this.#texture.height !== height) {
+      this.#texture?.destroy();
+      const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
+      this.#texture = this.#device.createTexture({ label: 'pcsnet picture', format: 'rgba8unorm', usage, size });
+    }
+    try {
+      this.#device.queue.copyExternalImageToTexture({ source }, { texture: this.#texture }, size);
+      return this.#texture;
+    } catch {
+      // Not every browser copies every kind. A canvas draws what can be seen at all, and says what is wrong with the rest.
+      return undefined;
+    }
   }
 
   #inTurn(task) {

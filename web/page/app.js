@@ -400,7 +400,7 @@ function rows(list, entries) {
 
 const number = (value) => value.toPrecision(4);
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 
 // ---------------------------------------------------------------- controls
 

@@ -3,7 +3,7 @@
 
 import { Detector, Photograph, heatColours, init } from './pcsnet/index.js';
 
-// Files above this are loaded as 16-bit floats, for the sake of phones' memory.
+// Files above this are loaded so that they take little memory, for the sake of phones.
 const LARGE = 100 << 20;
 // More pixels than a screen shows need not travel.
 const LONGEST_SIDE = 1600;
@@ -19,16 +19,17 @@ const calls = {
     const { lost } = await init();
     if (lost !== watched) lost.then((reason) => postMessage({ lost: reason }));
     watched = lost;
-    const precision = source.size > LARGE ? 'f16' : 'f32';
-    const loaded = await Detector.load(source, { progress, precision, backbone: detector });
+    const frugal = source.size > LARGE && { precision: 'f16', convolutions: 'small' };
+    const loaded = await Detector.load(source, { progress, backbone: detector, ...frugal });
     detector?.free();
     detector = loaded;
     return detector.card;
   },
 
   async detect({ source }) {
+    // A camera's frame goes to the GPU as it is.
+    if (source instanceof ImageBitmap) return { ...(await detector.detect(source)), bitmap: source };
     const photograph = await Photograph.from(source);
-    source.close?.();
     try {
       const detection = await detector.detect(photograph);
       return { ...detection, bitmap: await photograph.toImageBitmap(LONGEST_SIDE) };

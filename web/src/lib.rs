@@ -3,9 +3,11 @@
 //! [`Engine`] (a WebGPU device) loads a [`Model`], which finds anomalies in a [`Photograph`]. Everything here runs
 //! on the thread it was made on: a worker, where the page should stay smooth.
 
+mod handles;
 mod model;
 mod photograph;
 mod source;
+mod texture;
 
 pub use model::Model;
 pub use photograph::Photograph;
@@ -13,6 +15,7 @@ pub use photograph::Photograph;
 use pcsnet::{EngineOptions, Precision, gpu, image, wgpu};
 use source::Source;
 use std::future::Future;
+use texture::Texture;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(start)]
@@ -27,9 +30,12 @@ extern "C" {
     fn now() -> f64;
 }
 
-/// A WebGPU device and the pipelines made on it.
+/// A WebGPU device, and the pipelines made on it for either size of convolutions' tiles.
 #[wasm_bindgen]
-pub struct Engine(pcsnet::Engine);
+pub struct Engine {
+    f4x4: pcsnet::Engine,
+    f2x2: pcsnet::Engine,
+}
 
 #[wasm_bindgen]
 impl Engine {
@@ -47,32 +53,50 @@ impl Engine {
             };
             let adapter = instance.request_adapter(&options).await?;
             let (device, queue) = gpu::open_adapter(&adapter).await?;
-            let mut engine_options = EngineOptions::default();
-            // The one CPU adapter of browsers, SwiftShader, takes minutes to compile the kernels made for CPU adapters.
-            engine_options.matmul = Some(gpu::MatmulKernel::Tiled);
-            Ok(Self(pcsnet::Engine::new(device, queue, engine_options)?))
+            let engine = |winograd| {
+                let mut options = EngineOptions::default();
+                options.winograd = winograd;
+                // The one CPU adapter of browsers, SwiftShader, takes minutes to compile the kernels made for CPU adapters.
+                options.matmul = Some(gpu::MatmulKernel::Tiled);
+                pcsnet::Engine::new(device.clone(), queue.clone(), options)
+            };
+            Ok(Self { f4x4: engine(None)?, f2x2: engine(Some(gpu::Winograd::F2x2))? })
         })
+    }
+
+    /// The `GPUDevice`.
+    #[wasm_bindgen(getter)]
+    pub fn device(&self) -> JsValue {
+        handles::device(self.f4x4.device())
     }
 
     /// Calls back with the reason when the device is lost.
     #[wasm_bindgen(js_name = onLost)]
     pub fn on_lost(&self, callback: js_sys::Function) {
-        self.0.device().set_device_lost_callback(move |_, reason| {
+        self.f4x4.device().set_device_lost_callback(move |_, reason| {
             // What the callback throws has nowhere to go.
             let _ = callback.call1(&JsValue::NULL, &reason.into());
         });
     }
 
-    /// Loads a model's file tensor by tensor; `precision` is one of [`Precision`]'s names.
+    /// Loads a model's file tensor by tensor; `precision` is one of [`Precision`]'s names, `small_tiles` computes 3 x 3
+    /// convolutions as Winograd's F(2x2, 3x3), whose weights take less memory.
     ///
     /// # Errors
     /// What is wrong with the file, an unknown precision, or more than the device can hold.
-    pub async fn load(&self, name: String, source: Source, precision: String) -> Result<Model, JsError> {
+    pub async fn load(
+        &self,
+        name: String,
+        source: Source,
+        precision: String,
+        small_tiles: bool,
+    ) -> Result<Model, JsError> {
         let weights = source::weights(&name, source)?;
         weights.check(&pcsnet::weights::schema::model(&weights.config()?))?;
         let precision = Precision::by_name(&precision)?;
-        let backbone = self.0.load_backbone(&weights, precision).await?;
-        Model::load(self.0.clone(), backbone, &weights, precision).await
+        let engine = if small_tiles { &self.f2x2 } else { &self.f4x4 };
+        let backbone = engine.load_backbone(&weights, precision).await?;
+        Model::load(engine.clone(), backbone, &weights, precision).await
     }
 }
 

@@ -1,11 +1,12 @@
 //! A model on the GPU, and what it finds.
 
-use crate::{Photograph, Source, now, source};
+use crate::{Photograph, Source, Texture, now, source};
 use pcsnet::image::{Frame, Rect};
 use pcsnet::inspect::{Calibration, Region, Verdict, regions};
 use pcsnet::weights::Weights;
-use pcsnet::{Engine, Precision, Session, SharedBackbone, wgpu};
+use pcsnet::{Encoding, Engine, PhotographInput, Precision, Session, SharedBackbone, TextureSource, wgpu};
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 
@@ -19,6 +20,8 @@ pub struct Model {
     session: Session,
     calibration: Calibration,
     metadata: BTreeMap<String, String>,
+    /// The way in from the last texture, for its next picture.
+    texture_input: RefCell<Option<(Texture, PhotographInput)>>,
 }
 
 /// What the network found in a picture, but for the map.
@@ -76,11 +79,57 @@ impl Model {
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let model = engine.load_head(&backbone, weights, precision).await?;
         let session = model.session(1).await?;
-        Ok(Self { engine, backbone, precision, model, session, calibration, metadata })
+        let texture_input = RefCell::default();
+        Ok(Self { engine, backbone, precision, model, session, calibration, metadata, texture_input })
     }
 
     fn frame(&self, width: u32, height: u32) -> pcsnet::Result<Frame> {
         Frame::new(self.model.fit(), (width, height), self.model.config().input)
+    }
+
+    /// What JavaScript gets of what was found.
+    fn detection(&self, found: pcsnet::Detection, frame: &Frame, times: Times) -> Result<JsValue, JsError> {
+        let start = now();
+        let regions = self.regions_in(&found.map, frame, self.calibration.threshold)?;
+        let detection = to_object(&Detection {
+            score: found.score,
+            verdict: self.calibration.verdict(found.score),
+            regions,
+            width: frame.original().0,
+            height: frame.original().1,
+            inspected: frame.inspected(),
+            side: frame.size(),
+            times: Times { regions: now() - start, ..times },
+        })?;
+        let map = js_sys::Float32Array::from(found.map.as_slice());
+        js_sys::Reflect::set(&detection, &"map".into(), &map).map_err(|error| JsError::new(&format!("{error:?}")))?;
+        Ok(detection)
+    }
+
+    /// Prepares a texture to be the session's input; the last one's preparation is kept.
+    async fn input_from(&self, texture: Texture) -> Result<(Texture, PhotographInput), JsError> {
+        match self.texture_input.take() {
+            Some(kept) if kept.0 == texture => Ok(kept),
+            _ => {
+                let source = texture.on(self.engine.device())?;
+                // Canvases and pictures of files are sRGB.
+                let input = self.session.texture_input(0, &TextureSource::new(&source, Encoding::Srgb)).await?;
+                Ok((texture, input))
+            }
+        }
+    }
+
+    /// Records and submits a photograph's way to the session's input.
+    async fn submit(&self, input: &PhotographInput) -> Result<(), JsError> {
+        let (device, queue) = (self.engine.device(), self.engine.queue());
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("photograph") });
+        input.record(&mut encoder);
+        queue.submit([encoder.finish()]);
+        match scope.pop().await {
+            Some(error) => Err(JsError::new(&format!("the texture cannot be read: {error}"))),
+            None => Ok(()),
+        }
     }
 
     fn regions_in(&self, map: &[f32], frame: &Frame, threshold: Option<f32>) -> pcsnet::Result<Vec<Region>> {
@@ -133,27 +182,27 @@ impl Model {
         let input = frame.input(&photograph.image)?;
         let preprocessed = now();
         let found = self.session.run(&[input]).await?.remove(0);
-        let run = now();
-        let regions = self.regions_in(&found.map, &frame, self.calibration.threshold)?;
-        let times = Times {
-            decode: photograph.decode_ms,
-            preprocess: preprocessed - start,
-            network: run - preprocessed,
-            regions: now() - run,
-        };
-        let detection = to_object(&Detection {
-            score: found.score,
-            verdict: self.calibration.verdict(found.score),
-            regions,
-            width,
-            height,
-            inspected: frame.inspected(),
-            side: frame.size(),
-            times,
-        })?;
-        let map = js_sys::Float32Array::from(found.map.as_slice());
-        js_sys::Reflect::set(&detection, &"map".into(), &map).map_err(|error| JsError::new(&format!("{error:?}")))?;
-        Ok(detection)
+        let decode = photograph.decode_ms;
+        let times = Times { decode, preprocess: preprocessed - start, network: now() - preprocessed, regions: 0.0 };
+        self.detection(found, &frame, times)
+    }
+
+    /// Finds anomalies in a picture that a texture holds; it never leaves the GPU.
+    ///
+    /// # Errors
+    /// A texture of another kind than is read, or of another device, and whatever the device can meet.
+    #[wasm_bindgen(js_name = detectTexture)]
+    pub async fn detect_texture(&self, texture: Texture) -> Result<JsValue, JsError> {
+        let start = now();
+        let (texture, input) = self.input_from(texture).await?;
+        self.submit(&input).await?;
+        let preprocessed = now();
+        let found = self.session.run_input(1).await?.remove(0);
+        let times =
+            Times { decode: 0.0, preprocess: preprocessed - start, network: now() - preprocessed, regions: 0.0 };
+        let frame = *input.frame();
+        self.texture_input.replace(Some((texture, input)));
+        self.detection(found, &frame, times)
     }
 
     /// Where a detection's map is above a threshold, in the pixels of a picture of this size.

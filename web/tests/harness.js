@@ -1,5 +1,6 @@
 // A static server for target/web and a Chromium to look at it.
 
+import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,6 +11,9 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const site = join(root, 'target/web');
 export const screenshots = join(root, 'target/web-screenshots');
 mkdirSync(screenshots, { recursive: true });
+
+/** Milliseconds that any one step may take: software adapters and busy machines are slow, and a step ends when it is done. */
+export const PATIENCE = 300_000;
 
 const TYPES = {
   '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm', '.png': 'image/png',
@@ -55,11 +59,22 @@ export function launch({ webgpu = true } = {}) {
   const gpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
   return chromium.launch({
     executablePath,
+    timeout: PATIENCE,
     args: [
-      '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+      // Chromium's watchdog ends a GPU process that computes for long, as one does on a CPU.
+      '--disable-gpu-watchdog', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
       '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', ...(webgpu ? gpu : []),
     ],
   });
+}
+
+/** An empty page of its own, on which no script may fail. */
+export async function newPage(browser, options = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  page.on('pageerror', (error) => assert.fail(`the page threw: ${error.stack}`));
+  return page;
 }
 
 /** The repository's samples: the page's names for them, the scores of the PyTorch reference, and the scores' spread. */

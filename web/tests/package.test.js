@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { expectedScores, launch, serve } from './harness.js';
+import { PATIENCE, expectedScores, launch, newPage, serve } from './harness.js';
 
 const { rows, spread } = expectedScores();
 const sample = rows.find(({ name }) => name === 'fibre 1');
@@ -17,8 +17,7 @@ let page;
 before(async () => {
   server = await serve();
   browser = await launch();
-  page = await browser.newPage();
-  page.setDefaultTimeout(120_000);
+  page = await newPage(browser);
   await page.goto(`${server.url}pcsnet/package.json`);
 });
 
@@ -30,18 +29,18 @@ after(async () => {
 const close = (found, expected) => Math.abs(found - expected) < 1e-3 * spread;
 
 test('the example page works', async () => {
-  const example = await browser.newPage();
+  const example = await newPage(browser);
   await example.goto(`${server.url}pcsnet/example.html`);
-  await example.locator('input:enabled').waitFor({ timeout: 120_000 });
+  await example.locator('input:enabled').waitFor();
   await example.locator('input').setInputFiles(sample.path);
-  await example.getByText('fail: score').waitFor({ timeout: 120_000 });
+  await example.getByText('fail: score').waitFor();
   const [, score] = (await example.locator('p').textContent()).match(/^fail: score ([\d.]+), \d+ regions$/);
   assert.ok(close(score, sample.score), `${score}, expected ${sample.score}`);
   await example.close();
 });
 
 test('every kind of picture, on a device of the page', async () => {
-  const scores = await page.evaluate(async (urls) => {
+  const { scores, reads } = await page.evaluate(async (urls) => {
     const { Detector, init } = await import('./index.js');
     const adapter = await navigator.gpu.requestAdapter();
     const device = await adapter.requestDevice();
@@ -55,7 +54,8 @@ test('every kind of picture, on a device of the page', async () => {
     const image = new Image();
     image.src = URL.createObjectURL(file);
     await image.decode();
-    const usage = GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
+    // Without COPY_SRC nobody can read them back.
+    const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
     const texture = (format) => {
       const texture = device.createTexture({ format, usage, size: [bitmap.width, bitmap.height] });
       device.queue.copyExternalImageToTexture({ source: bitmap }, { texture }, [bitmap.width, bitmap.height]);
@@ -71,14 +71,22 @@ test('every kind of picture, on a device of the page', async () => {
       rgba: texture('rgba8unorm'),
       bgra: texture('bgra8unorm'),
     };
+    let reads = 0;
+    const { getImageData } = OffscreenCanvasRenderingContext2D.prototype;
+    OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...region) {
+      reads += 1;
+      return getImageData.apply(this, region);
+    };
     const scores = {};
     // All at once: they must wait for one another.
     await Promise.all(Object.entries(pictures).map(async ([kind, picture]) => {
       scores[kind] = (await detector.detect(picture)).score;
     }));
-    return scores;
+    return { scores, reads };
   }, URLS);
   assert.equal(Object.keys(scores).length, 8);
+  // Of the image, and of the video frame, which Chromium copies to no software adapter; the others go to the GPU as they are.
+  assert.ok(reads <= 2, `${reads} pictures went through a canvas`);
   for (const [kind, score] of Object.entries(scores)) {
     assert.ok(close(score, sample.score), `${kind}: ${score}, expected ${sample.score}`);
   }
@@ -108,18 +116,24 @@ test('a detection is complete', async () => {
 
 test('misuse is refused in words', async () => {
   const reasons = await page.evaluate(async (urls) => {
-    const { Detector, Photograph } = await import('./index.js');
+    const { Detector, Photograph, init } = await import('./index.js');
     const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => error.message);
     const model = await (await fetch(`../${urls.model}`)).arrayBuffer();
-    const foreign = await (await navigator.gpu.requestAdapter()).requestDevice();
-    const usage = GPUTextureUsage.COPY_SRC;
+    const [own, foreign] = [await (await navigator.gpu.requestAdapter()).requestDevice(), await (await navigator.gpu.requestAdapter()).requestDevice()];
+    await init(own);
+    const detector = await Detector.load(model);
+    const texture = (device, format, usage, size = [40, 40]) => detector.detect(device.createTexture({ format, usage, size }));
+    const { TEXTURE_BINDING, COPY_SRC, COPY_DST } = GPUTextureUsage;
     return {
       missing: await reason(Detector.load('nowhere.safetensors')),
       cut: await reason(Detector.load(model.slice(0, -1))),
       text: await reason(Detector.load(new TextEncoder().encode('hello, hello, hello'))),
       picture: await reason(Photograph.from(new File(['hello'], 'hello.png'))),
       empty: await reason(Photograph.from(new Image())),
-      format: await reason(Photograph.from(foreign.createTexture({ format: 'r32float', usage, size: [4, 4] }))),
+      format: await reason(texture(own, 'r32float', TEXTURE_BINDING)),
+      usage: await reason(texture(own, 'rgba8unorm', COPY_SRC | COPY_DST)),
+      foreign: await reason(texture(foreign, 'rgba8unorm', TEXTURE_BINDING)),
+      pixels: await reason(Photograph.from(own.createTexture({ format: 'rgba8unorm', usage: TEXTURE_BINDING, size: [4, 4] }))),
     };
   }, URLS);
   assert.match(reasons.missing, /nowhere\.safetensors could not be loaded: the server answered 404/);
@@ -127,7 +141,10 @@ test('misuse is refused in words', async () => {
   assert.match(reasons.text, /not a usable safetensors file/);
   assert.match(reasons.picture, /hello\.png: not an image of a known format/);
   assert.match(reasons.empty, /without pixels/);
-  assert.match(reasons.format, /r32float/);
+  assert.match(reasons.format, /textures of format r32float are not read/);
+  assert.match(reasons.usage, /expected usage .*TEXTURE_BINDING/);
+  assert.match(reasons.foreign, /the photograph's texture|a resize|device/i);
+  assert.match(reasons.pixels, /leaves it on the GPU/);
 });
 
 // A file of `python -m pcsnet random --config wide_resnet50_2/plain --half`; too large to be made for every run.
@@ -136,11 +153,11 @@ test('the full-size model loads in little memory', { skip: !full && 'PCSNET_FULL
   assert.ok(existsSync(full));
   const own = await launch();
   try {
-    const page = await own.newPage();
+    const page = await newPage(own);
     await page.goto(server.url);
-    await page.locator('#threshold:enabled').waitFor({ timeout: 120_000 });
+    await page.locator('#threshold:enabled').waitFor();
     await page.locator('#open-model').setInputFiles(full);
-    await page.locator('#card', { hasText: full.split('/').pop() }).waitFor({ timeout: 600_000 });
+    await page.locator('#card', { hasText: full.split('/').pop() }).waitFor({ timeout: 2 * PATIENCE });
     // Memory of wasm only grows, so what it has is what it had at most.
     const bytes = await page.workers()[0].evaluate(async () => {
       const { default: start } = await import('./pcsnet/pcsnet_web.js');

@@ -1,21 +1,27 @@
-// The page as a visitor meets it.
+// The page as a visitor meets it. Loading a model and looking at a picture take seconds on a software adapter, so what can
+// be done in one visit is done in one.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { expectedScores, headOf, launch, root, screenshots, serve } from './harness.js';
+import { expectedScores, headOf, launch, newPage, root, screenshots, serve } from './harness.js';
 
-const TIMEOUT = 120_000;
 const { rows, spread } = expectedScores();
 const fibre = rows.find(({ name }) => name === 'fibre 1');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core'), 'utf8');
 
 let server;
 let browser;
+/** The visit that most tests are part of: each leaves the page with the default model and any picture. */
+let visit;
 
 before(async () => {
   server = await serve();
   browser = await launch();
+  visit = await open({ viewport: { width: 1280, height: 900 } });
+  await ready(visit);
 });
 
 after(async () => {
@@ -23,12 +29,9 @@ after(async () => {
   await server?.close();
 });
 
-/** The page with its model loaded; no script may have failed on the way. */
+/** The page, on its way to being loaded. */
 async function open(options = {}, use = browser) {
-  const context = await use.newContext({ permissions: ['camera'], ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT);
-  page.on('pageerror', (error) => assert.fail(`the page threw: ${error.stack}`));
+  const page = await newPage(use, { permissions: ['camera'], ...options });
   await page.goto(server.url);
   return page;
 }
@@ -64,105 +67,159 @@ async function hand(page, kind, ...files) {
   }, [kind, contents]);
 }
 
+/** The message that is read out as soon as it appears. */
 async function notice(page) {
-  await page.locator('#notice').waitFor();
-  return page.locator('#notice-text').textContent();
+  const alert = page.getByRole('alert');
+  await alert.waitFor();
+  return alert.textContent();
 }
 
 const close = (found, expected) => Math.abs(found - expected) < 1e-3 * spread;
 
-test('every sample has the score of the reference', async (t) => {
-  const page = await open();
-  await ready(page);
+function assertClose(found, { path, score }) {
+  assert.ok(close(found, score), `${path}: ${found}, expected ${score}, spread ${spread}`);
+}
+
+/** Does something and gives the main thread's tasks of 50 ms or more on the way, in milliseconds. */
+async function longTasks(page, action) {
+  const observer = await page.evaluateHandle(() => {
+    const observer = new PerformanceObserver(() => {});
+    observer.observe({ type: 'longtask' });
+    return observer;
+  });
+  await action();
+  return observer.evaluate((observer) => observer.takeRecords().map(({ duration }) => duration));
+}
+
+/** What axe finds wrong: names, roles, contrast, landmarks, focus. */
+async function accessibilityFaults(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+test('every sample has the score of the reference, and the main thread stays free', async (t) => {
   let worst = 0;
   for (const row of rows) {
-    const score = await scoreAfter(page, click(page, row));
-    assert.ok(close(score, row.score), `${row.path}: ${score}, expected ${row.score}, spread ${spread}`);
+    let score;
+    const look = async () => (score = await scoreAfter(visit, click(visit, row)));
+    // Another program can hold a task up; what the page itself does too long it does every time.
+    const attempts = [await longTasks(visit, look)];
+    while (attempts.at(-1).length && attempts.length < 4) attempts.push(await longTasks(visit, look));
+    assert.deepEqual(attempts.at(-1), [], `${row.path}: tasks of ${attempts.join(' | ')} ms`);
+    if (attempts.length > 1) t.diagnostic(`${row.name}, looked at ${attempts.length} times: tasks of ${attempts.join(' | ')} ms`);
+    assertClose(score, row);
     worst = Math.max(worst, Math.abs(score - row.score) / spread);
   }
   t.diagnostic(`largest difference: ${worst.toExponential(1)} of the spread`);
-  await page.context().close();
 });
 
 test('dropped, pasted and chosen files have the scores of the reference', async () => {
-  const page = await open();
-  await ready(page);
   const ways = [
-    () => hand(page, 'drop', fibre.path),
-    () => hand(page, 'paste', fibre.path),
-    () => page.locator('#open').setInputFiles(fibre.path),
+    () => hand(visit, 'drop', fibre.path),
+    () => hand(visit, 'paste', fibre.path),
+    () => visit.locator('#open').setInputFiles(fibre.path),
   ];
-  for (const way of ways) {
-    const score = await scoreAfter(page, way);
-    assert.ok(close(score, fibre.score), `${way}: ${score}, expected ${fibre.score}`);
-  }
-  await page.context().close();
+  for (const way of ways) assertClose(await scoreAfter(visit, way), fibre);
 });
 
 test('sliders change the verdict, the regions and the heat', async () => {
-  const page = await open();
-  await ready(page);
-  await scoreAfter(page, click(page, fibre));
-  assert.equal(await page.locator('#verdict-text').textContent(), 'Fail');
-  const regions = page.locator('#regions tbody tr');
+  await scoreAfter(visit, click(visit, fibre));
+  assert.equal(await visit.locator('#verdict-text').textContent(), 'Fail');
+  const regions = visit.locator('#regions tbody tr');
   assert.ok((await regions.count()) > 0);
-  const pixels = () => page.locator('#view').evaluate((canvas) => canvas.toDataURL());
+  const pixels = () => visit.locator('#view').evaluate((canvas) => canvas.toDataURL());
 
   const heated = await pixels();
-  await page.locator('#opacity').fill('0');
-  assert.equal(await page.locator('#opacity-value').textContent(), '0 %');
+  await visit.getByRole('slider', { name: 'Heat' }).fill('0');
+  assert.equal(await visit.locator('#opacity-value').textContent(), '0 %');
   assert.notEqual(await pixels(), heated);
+  await visit.getByRole('slider', { name: 'Heat' }).fill('60');
+  assert.equal(await pixels(), heated);
 
   // By keyboard, as far up as it goes: beyond the score.
-  await page.locator('#threshold').focus();
-  await page.keyboard.press('End');
-  await page.locator('#verdict[data-verdict=pass]').waitFor();
+  await visit.getByRole('slider', { name: 'Threshold' }).focus();
+  await visit.keyboard.press('End');
+  await visit.locator('#verdict[data-verdict=pass]').waitFor();
   await regions.first().waitFor({ state: 'detached' });
-  await page.locator('#reset').click();
-  await page.locator('#verdict[data-verdict=fail]').waitFor();
+  await visit.locator('#reset').click();
+  await visit.locator('#verdict[data-verdict=fail]').waitFor();
   await regions.first().waitFor();
-  await page.context().close();
 });
 
+test('the page is reached by keyboard, told to screen readers, legible in light and dark, on a desk and a phone', async () => {
+  await visit.locator('h1').click();
+  const path = [];
+  for (let at = 0; at < 3 + rows.length + 3; at++) {
+    await visit.keyboard.press('Tab');
+    const focused = await visit.evaluate(() => {
+      const { activeElement: element } = document;
+      const ring = getComputedStyle(element.closest('label') ?? element).outlineStyle;
+      return { name: element.id || element.textContent.trim(), ring };
+    });
+    assert.notEqual(focused.ring, 'none', `no one sees that ${focused.name} has the focus`);
+    path.push(focused.name);
+  }
+  const names = await visit.locator('#samples button').allTextContents();
+  assert.deepEqual(path, ['open', 'camera', 'open-model', ...names, 'threshold', 'opacity', 'On the GPU, part by part']);
+  await visit.getByRole('button', { name: 'good 1', exact: true }).focus();
+  assertClose(await scoreAfter(visit, () => visit.keyboard.press('Enter')), rows.find(({ name }) => name === 'good 1'));
+  // What changes by itself is read out.
+  await visit.getByRole('status').filter({ hasText: 'Pass' }).waitFor();
+  await visit.getByRole('img', { name: /Picture with heat: pass, 0 regions/ }).waitFor();
+
+  await visit.locator('#parts summary').click();
+  await scoreAfter(visit, click(visit, fibre));
+  await look(visit, 'desk');
+  const phone = await open({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true });
+  await ready(phone);
+  await look(phone, 'phone-before');
+  await scoreAfter(phone, click(phone, fibre));
+  await look(phone, 'phone');
+  await phone.context().close();
+});
+
+/** Keeps a picture of the page in light and dark, and checks what it shows. */
+async function look(page, name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: join(screenshots, `${name}-${colorScheme}.png`), fullPage: true });
+    assert.deepEqual(await accessibilityFaults(page), [], `${name}, ${colorScheme}`);
+    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(sideways <= 0, `${name}: ${sideways} pixels wider than the window`);
+  }
+}
+
 test('the camera is looked at again and again', async () => {
-  const page = await open();
-  await ready(page);
-  const first = await scoreAfter(page, () => page.locator('#camera').click());
-  const second = await scoreAfter(page, () => {});
+  const camera = visit.getByRole('button', { name: 'Camera' });
+  const first = await scoreAfter(visit, () => camera.click());
+  const second = await scoreAfter(visit, () => {});
   assert.ok(first > 0 && second > 0);
-  assert.equal(await page.locator('#camera').getAttribute('aria-pressed'), 'true');
-  await page.locator('#camera').click();
-  assert.equal(await page.locator('#camera').getAttribute('aria-pressed'), 'false');
+  assert.equal(await camera.getAttribute('aria-pressed'), 'true');
+  await camera.click();
+  assert.equal(await camera.getAttribute('aria-pressed'), 'false');
   // What comes next is not overtaken by a late frame.
-  const score = await scoreAfter(page, () => hand(page, 'drop', fibre.path));
-  assert.ok(close(score, fibre.score));
-  await page.context().close();
+  assertClose(await scoreAfter(visit, () => hand(visit, 'drop', fibre.path)), fibre);
 });
 
 test('wrong files are refused in words, and the page goes on', async () => {
-  const page = await open();
-  await ready(page);
-  await hand(page, 'drop', join(root, 'README.md'));
-  assert.match(await notice(page), /README\.md: not an image of a known format/);
-  await page.locator('#dismiss').click();
-  await page.locator('#open-model').setInputFiles(fibre.path);
-  assert.match(await notice(page), /not a usable safetensors file[^]*The model before it is still in use/);
-  const score = await scoreAfter(page, click(page, fibre));
-  assert.ok(close(score, fibre.score));
-  assert.ok(await page.locator('#notice').isHidden());
-  await page.context().close();
+  await hand(visit, 'drop', join(root, 'README.md'));
+  assert.match(await notice(visit), /README\.md: not an image of a known format/);
+  await visit.getByRole('button', { name: 'Dismiss' }).click();
+  await visit.locator('#open-model').setInputFiles(fibre.path);
+  assert.match(await notice(visit), /not a usable safetensors file[^]*The model before it is still in use/);
+  assert.deepEqual(await accessibilityFaults(visit), []);
+  assertClose(await scoreAfter(visit, click(visit, fibre)), fibre);
+  assert.ok(await visit.locator('#notice').isHidden());
 });
 
 test("a user's own head runs on the default backbone", async () => {
-  const page = await open();
-  await ready(page);
-  await scoreAfter(page, click(page, fibre));
+  await scoreAfter(visit, click(visit, fibre));
   const buffer = headOf(readFileSync(join(root, 'weights/default.safetensors')));
-  const score = await scoreAfter(page, () =>
-    page.locator('#open-model').setInputFiles({ name: 'own.safetensors', mimeType: '', buffer }));
-  assert.ok(close(score, fibre.score));
-  assert.match(await page.locator('#card').textContent(), /own\.safetensors/);
-  await page.context().close();
+  const score = await scoreAfter(visit, () =>
+    visit.locator('#open-model').setInputFiles({ name: 'own.safetensors', mimeType: '', buffer }));
+  assertClose(score, fibre);
+  assert.match(await visit.locator('#card').textContent(), /own\.safetensors/);
 });
 
 test('a model that cannot be loaded gives a message and another try', async () => {
@@ -180,53 +237,15 @@ test('once loaded, the page works without a network', async () => {
   const page = await open();
   await ready(page);
   await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.reload();
-  await ready(page);
   await page.context().setOffline(true);
   server.state.refuse = /./;
   try {
     await page.reload();
     await ready(page);
-    const score = await scoreAfter(page, () => hand(page, 'drop', fibre.path));
-    assert.ok(close(score, fibre.score));
+    assertClose(await scoreAfter(page, () => hand(page, 'drop', fibre.path)), fibre);
   } finally {
     server.state.refuse = undefined;
   }
-  await page.context().close();
-});
-
-test('the main thread is never held up for 50 ms during a detection', async () => {
-  const page = await open();
-  await ready(page);
-  await scoreAfter(page, click(page, fibre));
-  await page.evaluate(() => {
-    globalThis.longTasks = [];
-    new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration)))
-      .observe({ type: 'longtask' });
-  });
-  for (const row of rows.slice(0, 6)) await scoreAfter(page, click(page, row));
-  const longTasks = await page.evaluate(() => globalThis.longTasks);
-  assert.deepEqual(longTasks, [], `tasks of ${longTasks} ms`);
-  await page.context().close();
-});
-
-test('everything can be reached by keyboard and has a name', async () => {
-  const page = await open();
-  await ready(page);
-  const unnamed = await page.evaluate(() =>
-    [...document.querySelectorAll('button, input, canvas[role], summary')]
-      .filter((element) => !element.hidden && !element.closest('[hidden]'))
-      .filter((element) => !(element.getAttribute('aria-label') ?? element.labels?.[0]?.textContent ?? element.textContent).trim())
-      .map((element) => element.outerHTML));
-  assert.deepEqual(unnamed, []);
-  await page.locator('#open').focus();
-  for (const id of ['camera', 'open-model']) {
-    await page.keyboard.press('Tab');
-    assert.equal(await page.evaluate(() => document.activeElement.id), id);
-  }
-  await page.keyboard.press('Tab');
-  const score = await scoreAfter(page, () => page.keyboard.press('Enter'));
-  assert.ok(close(score, rows.find(({ name }) => name === 'good 1').score));
   await page.context().close();
 });
 
@@ -241,6 +260,7 @@ test('without a WebGPU adapter the page says what to do', async () => {
 });
 
 test('a lost device gives a message and another try', async () => {
+  // Other pages of the browser would lose theirs too.
   const own = await launch();
   try {
     const page = await open({}, own);
@@ -249,27 +269,8 @@ test('a lost device gives a message and another try', async () => {
     const devtools = await own.newBrowserCDPSession();
     await devtools.send('Browser.crashGpuProcess');
     assert.match(await notice(page), /graphics device was lost/);
-    const score = await scoreAfter(page, () => page.locator('#retry').click());
-    assert.ok(close(score, fibre.score));
+    assertClose(await scoreAfter(page, () => page.locator('#retry').click()), fibre);
   } finally {
     await own.close();
-  }
-});
-
-test('light, dark, wide and narrow', async () => {
-  const looks = {
-    light: { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-    dark: { colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
-    phone: { colorScheme: 'light', viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true },
-  };
-  for (const [name, look] of Object.entries(looks)) {
-    const page = await open(look);
-    await ready(page);
-    await page.locator('#parts summary').click();
-    await scoreAfter(page, click(page, fibre));
-    await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
-    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(sideways <= 0, `${name}: ${sideways} pixels wider than the window`);
-    await page.context().close();
   }
 });

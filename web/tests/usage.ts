@@ -8,6 +8,7 @@ export async function uses(device: GPUDevice, file: File, frame: VideoFrame, tex
   const detector = await Detector.load('model.safetensors', {
     progress: ({ stage, done, total }) => console.log(stage, done / (total ?? done)),
     precision: 'f16',
+    convolutions: 'small',
   });
   const head = await Detector.load(new Uint8Array(8), { backbone: detector });
   const detection: Detection = await head.detect(file);
@@ -16,6 +17,8 @@ export async function uses(device: GPUDevice, file: File, frame: VideoFrame, tex
   const photograph = await Photograph.from(file);
   await detector.detect(photograph);
   const [first] = detector.regions(detection, 0.5);
+  // @ts-expect-error: a texture stays on the GPU.
+  await Photograph.from(texture);
   // @ts-expect-error: a path is no picture.
   await detector.detect('part.png');
   return (detection.map[0] ?? 0) + (first?.bounds.width ?? 0);

@@ -18,7 +18,8 @@ pub(crate) fn build() -> Result<()> {
     wasm::cargo_build(&["--package", "pcsnet-web", "--profile", "web"])?.run()?;
     let module = wasm::target_folder().join(wasm::TARGET).join("web/pcsnet_web.wasm").display().to_string();
     let package = out.join("pcsnet");
-    cargo(&["run", "--package", "pcsnet-web-bindgen", "--", &module, &package.display().to_string()]).run()?;
+    let bindgen = ["run", "--package", "pcsnet-web-bindgen", "--profile", "tool", "--"];
+    cargo(&[&bindgen[..], &[&module, &package.display().to_string()]].concat()).run()?;
 
     let root = project_root();
     copy_folder(&root.join("web/package"), &package)?;

@@ -58,8 +58,8 @@ impl Detector {
         let picture =
             create_texture(device, wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::RENDER_ATTACHMENT);
         let input = session.texture_input(0, &TextureSource::new(&photograph, Encoding::Srgb)).await?;
-        let style = style(&input, scale, look);
-        let output = session.heat_output(0, 0, &HeatTarget::new(&picture, Encoding::Srgb), &style).await?;
+        let target = HeatTarget::new(&picture, Encoding::Srgb, *input.frame());
+        let output = session.heat_output(0, 0, &target, &style(scale, look)).await?;
         let staging = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("score"),
             size: 4,
@@ -88,7 +88,7 @@ impl Detector {
     }
 
     pub fn set_look(&self, look: Look) {
-        self.output.set_style(&style(&self.input, self.scale, look));
+        self.output.set_style(&style(self.scale, look));
     }
 
     /// Does one window frame's share of the work, one submission; `next` gives a picture when one is needed. A score is
@@ -144,9 +144,8 @@ impl Detector {
     }
 }
 
-fn style(input: &PhotographInput, scale: Scale, look: Look) -> HeatStyle {
-    let paint = Paint::Overlay { frame: *input.frame(), opacity: look.opacity };
-    HeatStyle { scale, colours: look.colours, paint }
+fn style(scale: Scale, look: Look) -> HeatStyle {
+    HeatStyle { scale, colours: look.colours, paint: Paint::Overlay { opacity: look.opacity } }
 }
 
 fn create_texture(device: &wgpu::Device, usage: wgpu::TextureUsages) -> wgpu::Texture {

@@ -125,7 +125,8 @@ pub(crate) async fn heat(gpu: &Gpu, (width, height): (u32, u32), seed: u64) -> R
     let copy = buffer(gpu, u64::from(bytes_per_row * height), wgpu::BufferUsages::empty()).await?;
     let region = Rect { x: 0, y: 0, width, height };
     gpu.guarded("heat", || {
-        pass.write(gpu, &HeatParams::overlay(&frame, region, SIDE, scale, 0.6), &ColourMap::Turbo.table());
+        let params = HeatParams::new(&frame, region, SIDE, scale, Some(0.6));
+        pass.write(gpu, &params, &ColourMap::Turbo.table());
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         pass.record(&mut encoder, region);
         let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), ..Default::default() };
