@@ -55,11 +55,9 @@ pub mod reference;
 pub mod weights;
 
 pub use config::ModelConfig;
-#[cfg(not(target_arch = "wasm32"))]
-pub use engine::TuningProgress;
 pub use engine::{
     BufferSource, Detection, Encoding, Engine, HeatOutput, HeatStyle, HeatTarget, Job, Model, Paint, PhotographInput,
-    PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
+    PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage, TuningProgress,
 };
 pub use error::{Error, Result};
 pub use gpu::{EngineOptions, Memory};

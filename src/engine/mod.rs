@@ -8,7 +8,6 @@ mod model;
 mod session;
 #[cfg(not(target_arch = "wasm32"))]
 mod throughput;
-#[cfg(not(target_arch = "wasm32"))]
 mod tune;
 
 pub use heat::{HeatOutput, HeatStyle, HeatTarget, Paint};
@@ -16,7 +15,6 @@ pub use input::{BufferSource, Encoding, PhotographInput, TextureSource};
 pub use job::Job;
 pub use model::{Model, TracedStage};
 pub use session::{Detection, Session};
-#[cfg(not(target_arch = "wasm32"))]
 pub use tune::TuningProgress;
 
 use crate::config::BackboneConfig;

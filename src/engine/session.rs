@@ -1,7 +1,7 @@
 //! The memory and the recorded dispatches for a batch of images.
 
 use super::{Job, Model};
-use crate::gpu::{Gpu, Graph, Memory, Schedule, Tensor, read_buffers};
+use crate::gpu::{Gpu, Graph, Layer, Memory, Schedule, Tensor, read_buffers};
 use crate::image::{Fit, RgbImage};
 use crate::model::{self, Outputs};
 use crate::ops;
@@ -290,8 +290,7 @@ fn write_largest<'a>(models: &[&'a Model], batch: u32) -> Result<Written<'a>> {
 }
 
 /// The distinct layers of a model's matrix products, as a session of this batch runs them.
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) fn layers(model: &Model, batch: u32) -> Result<Vec<crate::gpu::Layer>> {
+pub(super) fn layers(model: &Model, batch: u32) -> Result<Vec<Layer>> {
     let written = write_largest(&[model], batch)?;
     let mut distinct = Vec::new();
     for layer in written.graph.layers() {
