@@ -18,11 +18,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> squared: array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-// A multiple of 4, at least `nearest`.
+// A multiple of 8, at least `nearest`.
 override SORTED: u32 = 256u;
 // Few enough that barriers stay cheap; many rows are in flight at once.
 const INVOCATIONS: u32 = 64u;
 const BUCKETS: u32 = 256u;
+// Larger than any value, with room for 1 more.
+const FILLER: u32 = 0xfffffffeu;
 // The search for a bucket goes through groups first.
 const GROUP: u32 = 16u;
 
@@ -113,7 +115,7 @@ fn narrow(row: u32, lane: u32, now: Search) {
 // else as many copies of the single value they then are.
 fn gather(row: u32, lane: u32, now: Search) {
     let all = now.below + now.inside <= SORTED;
-    let filler = select(now.low, 0xffffffffu, all);
+    let filler = select(now.low, FILLER, all);
     for (var i = lane; i < SORTED; i += INVOCATIONS) {
         kept[i] = filler;
     }
@@ -128,23 +130,44 @@ fn gather(row: u32, lane: u32, now: Search) {
     workgroupBarrier();
 }
 
-// Writes the `nearest` smallest kept values in order: a value's place is the number of values before it, equal ones by
-// where they were kept. More comparisons than a sorting network, but no barriers and no stores between them.
+fn kept_from(index: vec4<u32>) -> vec4<u32> {
+    return vec4(kept[index.x], kept[index.y], kept[index.z], kept[index.w]);
+}
+
+// 1 where the kept value `other` at `i` comes before those of `value` at `index`: smaller ones, and equal ones kept
+// earlier.
+fn comes_before(other: vec4<u32>, i: u32, value: vec4<u32>, index: vec4<u32>) -> vec4<u32> {
+    let bound = value + select(vec4(0u), vec4(1u), vec4(i) < index);
+    return select(vec4(0u), vec4(1u), other < bound);
+}
+
+fn write_ranked(place: u32, value: vec4<u32>, rank: vec4<u32>) {
+    let distances = sqrt(bitcast<vec4<f32>>(value));
+    for (var i = 0u; i < 4u; i++) {
+        if rank[i] < params.nearest {
+            out[place + rank[i]] = distances[i];
+        }
+    }
+}
+
+// Writes the `nearest` smallest kept values in order: a value's rank is the number of values before it. More comparisons
+// than a sorting network, but no barriers and no stores between them. An invocation ranks 8 values, so that what it reads
+// serves as many.
 fn write_in_order(place: u32, lane: u32) {
-    for (var first = 4u * lane; first < SORTED; first += 4u * INVOCATIONS) {
-        let index = vec4(first, first + 1u, first + 2u, first + 3u);
-        let value = vec4(kept[index.x], kept[index.y], kept[index.z], kept[index.w]);
-        var before = vec4(0u);
+    for (var first = 8u * lane; first < SORTED; first += 8u * INVOCATIONS) {
+        let index_0 = vec4(first, first + 1u, first + 2u, first + 3u);
+        let index_1 = index_0 + 4u;
+        let value_0 = kept_from(index_0);
+        let value_1 = kept_from(index_1);
+        var rank_0 = vec4(0u);
+        var rank_1 = vec4(0u);
         for (var i = 0u; i < SORTED; i++) {
             let other = vec4(kept[i]);
-            before += select(vec4(0u), vec4(1u), (other < value) | ((other == value) & (vec4(i) < index)));
+            rank_0 += comes_before(other, i, value_0, index_0);
+            rank_1 += comes_before(other, i, value_1, index_1);
         }
-        let distances = sqrt(bitcast<vec4<f32>>(value));
-        for (var i = 0u; i < 4u; i++) {
-            if before[i] < params.nearest {
-                out[place + before[i]] = distances[i];
-            }
-        }
+        write_ranked(place, value_0, rank_0);
+        write_ranked(place, value_1, rank_1);
     }
 }
 

@@ -19,10 +19,10 @@ fn transformed_row(place: Place, row: u32) -> Pair {
     ));
 }
 
-fn store_column(place: Place, right: u32, m: Line) {
+fn store_column(place: Place, right: u32, m: Line, bias: vec4<f32>) {
     let values = transform(m);
-    store(place, 0u, right, values[0]);
-    store(place, 1u, right, values[1]);
+    store(place, 0u, right, values[0] + bias);
+    store(place, 1u, right, values[1] + bias);
 }
 
 @compute @workgroup_size(64)
@@ -31,10 +31,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let place = place_of(id, 2u);
+    let bias = load_bias(place);
     let r_0 = transformed_row(place, 0u);
     let r_1 = transformed_row(place, 1u);
     let r_2 = transformed_row(place, 2u);
     let r_3 = transformed_row(place, 3u);
-    store_column(place, 0u, Line(r_0[0], r_1[0], r_2[0], r_3[0]));
-    store_column(place, 1u, Line(r_0[1], r_1[1], r_2[1], r_3[1]));
+    store_column(place, 0u, Line(r_0[0], r_1[0], r_2[0], r_3[0]), bias);
+    store_column(place, 1u, Line(r_0[1], r_1[1], r_2[1], r_3[1]), bias);
 }

@@ -33,12 +33,12 @@ fn transformed_row(place: Place, row: u32) -> Quad {
     ));
 }
 
-fn store_column(place: Place, right: u32, m: Line) {
+fn store_column(place: Place, right: u32, m: Line, bias: vec4<f32>) {
     let values = transform(m);
-    store(place, 0u, right, values[0]);
-    store(place, 1u, right, values[1]);
-    store(place, 2u, right, values[2]);
-    store(place, 3u, right, values[3]);
+    store(place, 0u, right, values[0] + bias);
+    store(place, 1u, right, values[1] + bias);
+    store(place, 2u, right, values[2] + bias);
+    store(place, 3u, right, values[3] + bias);
 }
 
 @compute @workgroup_size(64)
@@ -47,14 +47,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let place = place_of(id, 4u);
+    let bias = load_bias(place);
     let r_0 = transformed_row(place, 0u);
     let r_1 = transformed_row(place, 1u);
     let r_2 = transformed_row(place, 2u);
     let r_3 = transformed_row(place, 3u);
     let r_4 = transformed_row(place, 4u);
     let r_5 = transformed_row(place, 5u);
-    store_column(place, 0u, Line(r_0[0], r_1[0], r_2[0], r_3[0], r_4[0], r_5[0]));
-    store_column(place, 1u, Line(r_0[1], r_1[1], r_2[1], r_3[1], r_4[1], r_5[1]));
-    store_column(place, 2u, Line(r_0[2], r_1[2], r_2[2], r_3[2], r_4[2], r_5[2]));
-    store_column(place, 3u, Line(r_0[3], r_1[3], r_2[3], r_3[3], r_4[3], r_5[3]));
+    store_column(place, 0u, Line(r_0[0], r_1[0], r_2[0], r_3[0], r_4[0], r_5[0]), bias);
+    store_column(place, 1u, Line(r_0[1], r_1[1], r_2[1], r_3[1], r_4[1], r_5[1]), bias);
+    store_column(place, 2u, Line(r_0[2], r_1[2], r_2[2], r_3[2], r_4[2], r_5[2]), bias);
+    store_column(place, 3u, Line(r_0[3], r_1[3], r_2[3], r_3[3], r_4[3], r_5[3]), bias);
 }

@@ -1,4 +1,5 @@
-// The end of a matrix product: bias, activation, residual, and the output.
+// The end of a matrix product: bias, activation, residual, and the output. Where EPILOGUE is false the sums are stored as
+// they are; adapters that run shaders on a CPU run through branches that are not taken, loads and all.
 //
 //   bias      [columns], if there is one
 //   residual  [residual_rows][residual_stride]; row m reads row m % residual_rows
@@ -7,15 +8,13 @@
 #import activation_storage
 #import matmul_params
 
+override EPILOGUE: bool = true;
+
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<Output>;
 @group(0) @binding(5) var<storage, read_write> out: array<Output>;
 
-// Finishes and stores one sum of 4 columns; outside the output it does nothing.
-fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
-    if row >= params.rows || column >= params.columns {
-        return;
-    }
+fn finish(row: u32, column: u32, sum: vec4<f32>) -> vec4<f32> {
     var y = sum;
     if params.has_bias != 0u {
         y += bias[column];
@@ -27,6 +26,18 @@ fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
     y = activate(y, params.slope, params.ceiling);
     if params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
         y += from_output(residual[residual_index]);
+    }
+    return y;
+}
+
+// Finishes and stores one sum of 4 columns; outside the output it does nothing.
+fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
+    if row >= params.rows || column >= params.columns {
+        return;
+    }
+    var y = sum;
+    if EPILOGUE {
+        y = finish(row, column, sum);
     }
     out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(y);
 }

@@ -1,5 +1,5 @@
 // What the output transforms of Winograd's algorithms share: reading the products of a patch, and bias, activation and
-// residual as in shared/matmul_store.wgsl on the way out.
+// residual as in shared/matmul_store.wgsl on the way out; RESIDUAL says whether there is one.
 //
 //   products  [positions][batch * tiles_down * tiles_across][channels] vec4s
 //   bias      [channels] vec4s, if there is one
@@ -23,6 +23,8 @@ struct Params {
     ceiling: f32,
 }
 
+override RESIDUAL: bool = true;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> products: array<Input>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
@@ -33,7 +35,14 @@ fn load(place: Place, position: u32) -> vec4<f32> {
     return from_input(products[(position * params.tiles + place.tile) * params.channels + place.channel]);
 }
 
-// Outside the output it does nothing.
+fn load_bias(place: Place) -> vec4<f32> {
+    if params.has_bias != 0u {
+        return bias[place.channel];
+    }
+    return vec4(0.0);
+}
+
+// Finishes and stores a sum with its bias; outside the output it does nothing.
 fn store(place: Place, down: u32, right: u32, sum: vec4<f32>) {
     let y = place.y + down;
     let column = place.column + right;
@@ -42,14 +51,11 @@ fn store(place: Place, down: u32, right: u32, sum: vec4<f32>) {
     }
     let index = ((place.image * params.height + y) * params.width + column) * params.channels + place.channel;
     var value = sum;
-    if params.has_bias != 0u {
-        value += bias[place.channel];
-    }
-    if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
+    if RESIDUAL && params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
         value += from_output(residual[index]);
     }
     value = activate(value, params.slope, params.ceiling);
-    if params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
+    if RESIDUAL && params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
         value += from_output(residual[index]);
     }
     out[index] = to_output(value);

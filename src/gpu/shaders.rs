@@ -28,6 +28,12 @@ impl Kernel {
         Self { shader, defines, constants: Vec::new() }
     }
 
+    /// With an overridable constant set to a truth value.
+    pub(crate) fn with_constant(mut self, name: &'static str, value: bool) -> Self {
+        self.constants.push((name, value.into()));
+        self
+    }
+
     /// What tells this pipeline from every other.
     pub(crate) fn label(&self) -> String {
         let defines = self.defines.iter().map(|name| format!("+{name}"));
@@ -161,6 +167,7 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
             .filter(suits)
             .filter(move |(_, defines)| transforms_weights || !reads_transformed(defines))
             .map(move |(shader, defines)| Kernel { shader, defines: defines.to_vec(), constants: constants.clone() })
+            .flat_map(|kernel| [false, true].map(|value| kernel.clone().with_constant("EPILOGUE", value)))
     });
     let others = variants()
         .filter(|(shader, _)| !shader.starts_with("matmul_"))
@@ -174,6 +181,12 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
             defines: defines.to_vec(),
             constants: if shader == "nearest" { vec![("SORTED", 256.0)] } else { Vec::new() },
             ..Kernel::new(shader)
+        })
+        .flat_map(|kernel| match kernel.shader {
+            "winograd2_output" | "winograd4_output" => {
+                [false, true].map(|value| kernel.clone().with_constant("RESIDUAL", value)).to_vec()
+            }
+            _ => vec![kernel],
         });
     products.chain(others).collect()
 }

@@ -71,6 +71,11 @@ impl Epilogue<'_> {
     /// The sum as it is.
     pub(crate) const NONE: Self = Self { bias: None, activation: Activation::IDENTITY, residual: Residual::None };
 
+    /// Whether it leaves the sum as it is.
+    pub(super) fn is_none(&self) -> bool {
+        self.bias.is_none() && self.residual.kind() == 0 && self.activation == Activation::IDENTITY
+    }
+
     pub(super) fn bias_binding(&self) -> Binding<'_> {
         self.bias.map_or(Binding::Unused, Binding::Constant)
     }

@@ -178,7 +178,8 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         Binding::Write(out.tensor),
     ];
     let workgroups = [matrix.columns.div_ceil(tiling.columns), params.rows.div_ceil(tiling.rows), matrix.batch];
-    graph.dispatch(label, tiling.kernel(names), &params, &bindings, workgroups);
+    let kernel = tiling.kernel(names).with_constant("EPILOGUE", !epilogue.is_none());
+    graph.dispatch(label, kernel, &params, &bindings, workgroups);
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
 

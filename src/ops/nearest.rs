@@ -15,7 +15,7 @@ pub(crate) fn nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: 
     debug_assert_eq!(squared.pixels(), out.rows, "{label}");
     let params = Params { candidates: squared.channels, nearest: out.channels, first_row: out.first / out.stride() };
     // With room for the surplus of the last bucket.
-    let sorted = f64::from(out.channels.next_power_of_two().max(2));
+    let sorted = f64::from(out.channels.next_power_of_two().max(8));
     let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::new("nearest") };
     let bindings = [Binding::Read(squared), Binding::Write(out.tensor)];
     graph.dispatch(label, kernel, &params, &bindings, [squared.pixels(), 1, 1]);

@@ -108,7 +108,8 @@ pub(super) fn conv2d(
         ceiling: epilogue.activation.ceiling,
     };
     let bindings = [Binding::Read(products), epilogue.bias_binding(), epilogue.residual.binding(), Binding::Write(out)];
-    let kernel = Kernel::with(output_shader, [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16())]);
+    let kernel = Kernel::with(output_shader, [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16())])
+        .with_constant("RESIDUAL", epilogue.residual.kind() != 0);
     debug_assert!(epilogue.residual.suits(out), "{label}");
     graph.dispatch(&format!("{label}.output"), kernel, &params, &bindings, workgroups(out.channels));
 }
