@@ -71,7 +71,7 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("matmul_direct", PRODUCTS),
     ("matmul_register", PRODUCTS),
     ("matmul_texture", &[&[], &["WEIGHTS_F16"], &["OUTPUT_F16"], &["WEIGHTS_F16", "OUTPUT_F16"]]),
-    ("matmul_tiled", TILED_PRODUCTS),
+    ("matmul_tiled", PRODUCTS),
     ("max_pool", F16_BOTH),
     ("normalize", F16_OUTPUT),
     ("pack_nchw", F16_OUTPUT),
@@ -103,28 +103,6 @@ const PRODUCTS: &[&[&str]] = &[
     &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16"],
 ];
 
-/// [`PRODUCTS`] in tiles of either width.
-const TILED_PRODUCTS: &[&[&str]] = &[
-    &[],
-    &["INPUT_F16"],
-    &["INPUT_F16", "OUTPUT_F16"],
-    &["WEIGHTS_F16"],
-    &["WEIGHTS_F16", "INPUT_F16"],
-    &["WEIGHTS_F16", "INPUT_F16", "OUTPUT_F16"],
-    &["CONVOLUTION"],
-    &["WEIGHTS_F16", "CONVOLUTION"],
-    &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16"],
-    &["WIDE"],
-    &["INPUT_F16", "WIDE"],
-    &["INPUT_F16", "OUTPUT_F16", "WIDE"],
-    &["WEIGHTS_F16", "WIDE"],
-    &["WEIGHTS_F16", "INPUT_F16", "WIDE"],
-    &["WEIGHTS_F16", "INPUT_F16", "OUTPUT_F16", "WIDE"],
-    &["CONVOLUTION", "WIDE"],
-    &["WEIGHTS_F16", "CONVOLUTION", "WIDE"],
-    &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16", "WIDE"],
-];
-
 /// Of Winograd's input transforms, whose output is a texture for the matrix product that wants one.
 const PATCHES: &[&[&str]] =
     &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"], &["TEXTURE"], &["TEXTURE", "INPUT_F16"]];
@@ -136,10 +114,13 @@ const WEIGHTS: &[&[&str]] = &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F1
 const PIXELS: &[&[&str]] = &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"]];
 
 /// Every shader with every set of names it is compiled with.
-fn variants() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    SHADERS.iter().flat_map(|(shader, _)| {
-        let listed = VARIANTS.iter().find(|(name, _)| name == shader).map(|(_, sets)| *sets);
-        listed.unwrap_or(&[&[]]).iter().map(move |defines| (*shader, *defines))
+fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    SHADERS.iter().flat_map(|&(shader, _)| {
+        const ALONE: &[&[&str]] = &[&[]];
+        let listed = VARIANTS.iter().find(|(name, _)| *name == shader).map_or(ALONE, |(_, sets)| *sets);
+        // The one shader with tiles of two widths.
+        let widths: &[&[&str]] = if shader == "matmul_tiled" { &[&[], &["WIDE"]] } else { ALONE };
+        listed.iter().flat_map(move |names| widths.iter().map(move |width| (shader, [*names, *width].concat())))
     })
 }
 
@@ -159,14 +140,14 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
         |defines: &[&str]| !defines.contains(&"WEIGHTS_F16") && defines.iter().any(|name| name.ends_with("PUT_F16"));
     let products = tilings.iter().flat_map(move |tiling| {
         let plain = tiling.kernel([]);
-        let suits = move |(shader, defines): &(&str, &[&str])| {
+        let suits = move |(shader, defines): &(&str, Vec<&str>)| {
             *shader == plain.shader && defines.contains(&"WIDE") == plain.defines.contains(&"WIDE")
         };
         let constants = tiling.kernel([]).constants;
         variants()
             .filter(suits)
             .filter(move |(_, defines)| transforms_weights || !reads_transformed(defines))
-            .map(move |(shader, defines)| Kernel { shader, defines: defines.to_vec(), constants: constants.clone() })
+            .map(move |(shader, defines)| Kernel { shader, defines, constants: constants.clone() })
             .flat_map(|kernel| [false, true].map(|value| kernel.clone().with_constant("EPILOGUE", value)))
     });
     let others = variants()
@@ -178,7 +159,7 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
         // Painting heat is no part of the network; its pipeline depends on the target.
         .filter(|(shader, _)| *shader != "heat")
         .map(|(shader, defines)| Kernel {
-            defines: defines.to_vec(),
+            defines,
             constants: if shader == "nearest" { vec![("SORTED", 256.0)] } else { Vec::new() },
             ..Kernel::new(shader)
         })
@@ -262,7 +243,7 @@ mod tests {
     #[test]
     fn every_variant_translates_to_every_backend() {
         for (shader, defines) in variants() {
-            let source = source(shader, defines);
+            let source = source(shader, &defines);
             let module = naga::front::wgsl::parse_str(&source)
                 .unwrap_or_else(|error| panic!("{shader} {defines:?}: {}", error.emit_to_string(&source)));
             let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
