@@ -12,7 +12,6 @@ use crate::pipeline::{Pipeline, Source};
 use crate::view::{Seen, ViewArguments, Viewing};
 use anyhow::{Context, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use outputs::{Inspected, Outputs};
 use pcsnet::Session;
 use pcsnet::image::Scale;
@@ -182,7 +181,8 @@ impl Detect<'_> {
 
     /// Images that are all there.
     fn all(&self, images: &[Image]) -> Result<u8> {
-        let progress = progress_bar(images.len());
+        let template = "{bar:40} {pos}/{len} images, {per_sec}, {eta} left";
+        let progress = output::progress_bar(template, images.len(), String::new());
         let start = Instant::now();
         let not_reached = || Err(anyhow::anyhow!("not inspected, because the run was stopped"));
         let mut results: Vec<_> = images.iter().map(|_| not_reached()).collect();
@@ -245,13 +245,6 @@ impl Detect<'_> {
 fn failure(image: &Image, error: &anyhow::Error) -> String {
     let (path, reason) = (image.path.display().to_string(), crate::one_line(error));
     if reason.contains(&path) { format!("failed: {reason}") } else { format!("failed: {path}: {reason}") }
-}
-
-/// On stderr; indicatif hides it where that is no terminal.
-fn progress_bar(images: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {per_sec}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(images as u64).with_style(style)
 }
 
 #[cfg(test)]

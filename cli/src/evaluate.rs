@@ -11,7 +11,6 @@ use crate::pipeline::Pipeline;
 use crate::view::{ViewArguments, Viewing};
 use anyhow::{Context, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use pcsnet::Engine;
 use pcsnet::inspect::Calibration;
 use plan::{Category, ModelFiles};
@@ -117,7 +116,9 @@ fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: 
         jobs: arguments.view.jobs(),
         stop: &AtomicBool::new(false),
     };
-    let progress = progress_bar(category.set.test.len(), &format!("{}, {}", category.set.name, model.name));
+    let template = "{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left";
+    let message = format!("{}, {}", category.set.name, model.name);
+    let progress = output::progress_bar(template, category.set.test.len(), message);
     let mut gallery = (!arguments.no_report).then(Gallery::new).transpose()?;
     let measured = measure::measure(&pipeline, &category.set, gallery.as_mut(), calibration.threshold, &progress);
     progress.finish_and_clear();
@@ -152,11 +153,4 @@ fn settings(arguments: &Arguments, engine: &Engine, viewing: Viewing, model: &Pa
         ("Program", format!("pcsnet {}", env!("CARGO_PKG_VERSION"))),
     ];
     settings.into_iter().map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
-}
-
-/// On stderr; indicatif hides it where that is no terminal.
-fn progress_bar(images: usize, message: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(images as u64).with_style(style).with_message(message.to_owned())
 }

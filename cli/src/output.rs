@@ -1,8 +1,10 @@
-//! Files that appear whole or not at all: each is written under another name in the same folder, then renamed.
+//! What the command shows, and its files, which appear whole or not at all: each is written under another name in the same
+//! folder, then renamed.
 
 use anyhow::{Context, Result};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -44,6 +46,12 @@ pub fn write_npy(path: &Path, map: &[f32], shape: [u32; 2]) -> Result<()> {
         map.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
         Ok(())
     })
+}
+
+/// A progress bar on stderr; indicatif hides it where that is no terminal.
+pub fn progress_bar(template: &str, length: usize, message: String) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length as u64).with_style(style).with_message(message)
 }
 
 /// Prints a text to stdout; a reader that has seen enough, as `head`, is no error.

@@ -2,7 +2,6 @@
 
 use crate::output;
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use pcsnet::gpu::Tuning;
 use pcsnet::{Engine, Model, wgpu};
 use pollster::block_on;
@@ -21,7 +20,8 @@ pub fn stored(device: &wgpu::Device) -> Option<Tuning> {
 /// Whatever prevents it costs time but no results, so it is told and passed over.
 pub fn measure(engine: &Engine, model: &Model, batch: u32) -> bool {
     let before = engine.tuning().layers();
-    let progress = progress_bar();
+    let template = "{msg} {bar:40} {pos}/{len} layers, {eta} left";
+    let progress = output::progress_bar(template, 0, "finding the fastest kernels on this device".to_owned());
     let outcome = block_on(engine.tune(model, batch, |at| {
         progress.set_length(at.total as u64);
         progress.set_position(at.done as u64);
@@ -50,11 +50,4 @@ fn file(tuning: &Tuning) -> Option<PathBuf> {
         None => dirs::cache_dir().map(|folder| folder.join("pcsnet")),
     };
     folder.map(|folder: PathBuf| folder.join(format!("tuning-{}.json", tuning.id())))
-}
-
-/// On stderr; indicatif hides it where that is no terminal.
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} layers, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style).with_message("finding the fastest kernels on this device")
 }

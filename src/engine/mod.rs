@@ -179,7 +179,7 @@ impl Engine {
         let config = weights.config()?;
         weights.check(&schema::backbone(&config))?;
         let room = self.gpu.winograd_bytes.unwrap_or(u64::MAX);
-        let mut loader = Loader::new(&self.gpu, weights, precision.weights() == Format::F16, room);
+        let mut loader = Loader::new(&self.gpu, weights, precision.weights(), room);
         let backbone = Backbone::load(&mut loader, &config).await?;
         let loaded = loader.finish();
         Ok(SharedBackbone { weights: Arc::new(backbone), config: config.backbone, precision, loaded })
@@ -210,7 +210,7 @@ impl Engine {
         };
         weights.check(&schema::head(&config))?;
         let room = backbone.loaded.winograd_room;
-        let mut loader = Loader::new(&self.gpu, weights, precision.weights() == Format::F16, room);
+        let mut loader = Loader::new(&self.gpu, weights, precision.weights(), room);
         let head = Head::load(&mut loader, &config).await?;
         Ok(Model {
             gpu: Arc::clone(&self.gpu),

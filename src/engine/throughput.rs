@@ -20,7 +20,8 @@ impl Engine {
         const RUNS: u32 = 5;
         let gpu = &self.gpu;
         let [rows, depth, columns] = SIZE;
-        let matrix = Matrix::new(&mut Uploader::new(gpu), "throughput.matrix", [1, depth, columns], false).await?;
+        let matrix =
+            Matrix::new(&mut Uploader::new(gpu), "throughput.matrix", [1, depth, columns], Format::F32).await?;
         let mut graph = Graph::new(gpu, false);
         let a = graph.rows(Format::F32, "throughput.rows", [1, rows, depth]);
         let out = graph.tensor("throughput.out", [1, rows, 1, columns]);

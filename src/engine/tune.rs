@@ -2,13 +2,13 @@
 
 use super::session::{layers, submit};
 use super::{Engine, Model};
-use crate::gpu::{Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
+use crate::gpu::{Format, Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
 use crate::model::Loader;
 use crate::ops::{Activation, Conv2d, Geometry, Padding, Residual, conv2d};
-use crate::probe::harness::values;
+use crate::probe::harness::{random_maps, values};
+use crate::reference::{self, Maps, Window};
 use crate::weights::Weights;
 use crate::{Error, Result};
-use std::sync::PoisonError;
 use std::time::Duration;
 use web_time::Instant;
 
@@ -28,7 +28,7 @@ impl Engine {
     /// What was measured on this device so far, to be kept and handed to the next engine's
     /// [`EngineOptions::tuning`](crate::EngineOptions::tuning).
     pub fn tuning(&self) -> Tuning {
-        self.gpu.tuning.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.gpu.tuning().clone()
     }
 
     /// Measures the distinct layers of a model at a batch that were not measured yet, each in every sensible way that
@@ -42,7 +42,7 @@ impl Engine {
     pub async fn tune(&self, model: &Model, batch: u32, mut on_progress: impl FnMut(TuningProgress)) -> Result<bool> {
         let gpu = &self.gpu;
         let mut pending = layers(model, batch)?;
-        pending.retain(|layer| ways(gpu, layer).len() > 1 && self.tuning().get(layer).is_none());
+        pending.retain(|layer| ways(gpu, layer).len() > 1 && gpu.tuning().get(layer).is_none());
         let total = pending.len();
         let mut changed = false;
         for (done, layer) in pending.iter().enumerate() {
@@ -50,7 +50,7 @@ impl Engine {
             let before = layer.is_winograd().then(|| gpu.winograd_for(layer));
             let tuned = fastest(gpu, layer).await?;
             changed |= tuned.winograd != before;
-            gpu.tuning.lock().unwrap_or_else(PoisonError::into_inner).insert(tuned);
+            gpu.tuning().insert(tuned);
         }
         on_progress(TuningProgress { done: total, total });
         Ok(changed)
@@ -108,7 +108,7 @@ async fn fastest(gpu: &Gpu, layer: &Layer) -> Result<Tuned> {
 struct Problem<'a> {
     layer: &'a Layer,
     geometry: Geometry,
-    x: Vec<f32>,
+    x: Maps,
     /// Output x input x kernel x kernel.
     weight: Vec<f32>,
 }
@@ -119,17 +119,18 @@ impl<'a> Problem<'a> {
         Self {
             layer,
             geometry: Geometry { kernel, stride, padding: Padding::Even(kernel / 2) },
-            x: values((batch * height * width * inputs) as usize, 1),
+            x: random_maps([batch, height, width, inputs], 1),
             weight: values((outputs * inputs * kernel * kernel) as usize, 2),
         }
     }
 
     async fn load(&self, gpu: &Gpu, winograd: Option<Winograd>) -> Result<Conv2d> {
         let Layer { kernel, inputs, outputs, f16, .. } = *self.layer;
+        let format = if f16 { Format::F16 } else { Format::F32 };
         let shape = [outputs, inputs, kernel, kernel].map(|size| size as usize);
         let algorithm = self.geometry.algorithm(winograd.unwrap_or_default());
         let none = Weights::none();
-        let mut loader = Loader::new(gpu, &none, f16, u64::MAX);
+        let mut loader = Loader::new(gpu, &none, format, u64::MAX);
         let conv = loader.laid_out("tuning", self.weight.clone(), None, shape, self.geometry, algorithm).await?;
         loader.finish();
         Ok(conv)
@@ -141,7 +142,8 @@ impl<'a> Problem<'a> {
         /// Shorter ones would measure the way to the device.
         const AT_LEAST: Duration = Duration::from_millis(4);
         let (schedule, x, out) = self.schedule(gpu, conv, tiling).await?;
-        gpu.guarded("tuning", || gpu.queue.write_buffer(schedule.buffer(x), 0, bytemuck::cast_slice(&self.x))).await?;
+        gpu.guarded("tuning", || gpu.queue.write_buffer(schedule.buffer(x), 0, bytemuck::cast_slice(&self.x.values)))
+            .await?;
         // The first run compiles.
         run(gpu, &schedule, out, 1).await?;
         self.check(&read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0), tiling)?;
@@ -191,28 +193,14 @@ impl<'a> Problem<'a> {
 
     /// One output of the convolution, by its definition.
     fn output(&self, index: usize) -> f64 {
-        let Layer { kernel, stride, height, width, inputs, outputs, .. } = *self.layer;
-        let size = |size: u32| (size + 2 * (kernel / 2) - kernel) / stride + 1;
-        let [inputs, outputs, out_height, out_width] =
-            [inputs, outputs, size(height), size(width)].map(|size| size as usize);
-        let (output, pixel) = (index % outputs, index / outputs);
-        let (x, y, image) = (pixel % out_width, pixel / out_width % out_height, pixel / (out_width * out_height));
-        let [kernel, stride, height, width] = [kernel, stride, height, width].map(|size| size as usize);
-        let mut sum = 0.0;
-        for tap in 0..kernel * kernel {
-            let inside = |place: usize, tap: usize, size: usize| {
-                (place * stride + tap).checked_sub(kernel / 2).filter(|place| *place < size)
-            };
-            let (Some(y), Some(x)) = (inside(y, tap / kernel, height), inside(x, tap % kernel, width)) else {
-                continue;
-            };
-            let pixel = &self.x[((image * height + y) * width + x) * inputs..][..inputs];
-            for (input, &value) in pixel.iter().enumerate() {
-                let weight = self.weight[(output * inputs + input) * kernel * kernel + tap];
-                sum += f64::from(value) * f64::from(weight);
-            }
-        }
-        sum
+        let Layer { kernel, stride, height, width, outputs, .. } = *self.layer;
+        let [kernel, stride, height, width, outputs] = [kernel, stride, height, width, outputs].map(|n| n as usize);
+        let window = Window::even(kernel, stride, kernel / 2, [height, width]);
+        let [out_height, out_width] = window.out;
+        let pixel = index / outputs;
+        let place =
+            [pixel / (out_width * out_height), pixel / out_width % out_height, pixel % out_width, index % outputs];
+        reference::conv2d_at(&self.x, &self.weight, window, place)
     }
 }
 

@@ -7,7 +7,7 @@ use super::shaders::{self, Kernel};
 use super::tuning::{Layer, Tuning};
 use crate::{Error, Result};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A device, its queue, and its compute pipelines. Pipelines are made once per kernel and shared by all models.
 pub(crate) struct Gpu {
@@ -19,8 +19,7 @@ pub(crate) struct Gpu {
     pub winograd: Option<Winograd>,
     /// Most bytes of a model's transformed weights, where the caller bounds them.
     pub winograd_bytes: Option<u64>,
-    /// What was measured so far.
-    pub tuning: Mutex<Tuning>,
+    tuning: Mutex<Tuning>,
     /// Stands at bindings that a shader does not look at.
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
@@ -50,6 +49,11 @@ impl Gpu {
         })
     }
 
+    /// What was measured so far.
+    pub(crate) fn tuning(&self) -> MutexGuard<'_, Tuning> {
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The tilings of matrix products that the device can run; the first suits most layers.
     pub(crate) fn tilings(&self) -> Vec<Tiling> {
         self.matmul.tilings().iter().filter(|tiling| tiling.fits(&self.limits)).copied().collect()
@@ -57,7 +61,7 @@ impl Gpu {
 
     /// Those of them that sessions use.
     pub(crate) fn tilings_in_use(&self) -> Vec<Tiling> {
-        let tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
+        let tuning = self.tuning();
         let mut tilings = self.tilings();
         let usual = tilings[0];
         tilings.retain(|tiling| *tiling == usual || tuning.uses(tiling));
@@ -67,14 +71,12 @@ impl Gpu {
     /// How the product of a layer is tiled: as was measured, otherwise as suits most.
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>) -> Tiling {
         let tilings = self.matmul.tilings();
-        let tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
-        tuning.tiling(layer, winograd, tilings).unwrap_or(tilings[0])
+        self.tuning().tiling(layer, winograd, tilings).unwrap_or(tilings[0])
     }
 
     /// The algorithm of a 3 x 3 convolution: as the caller wants, as was measured, otherwise as suits its size.
     pub(crate) fn winograd_for(&self, layer: &Layer) -> Winograd {
-        let measured = || self.tuning.lock().unwrap_or_else(PoisonError::into_inner).winograd(layer);
-        self.winograd.or_else(measured).unwrap_or(Winograd::for_side(layer.height))
+        self.winograd.or_else(|| self.tuning().winograd(layer)).unwrap_or(Winograd::for_side(layer.height))
     }
 
     /// Runs calls that create something and turns what wgpu reports about them into an error.

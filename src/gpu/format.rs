@@ -1,6 +1,7 @@
-//! How activations are stored.
+//! How weights and activations are stored.
 
-/// The numbers an activation is stored as; the shaders' side is `shaders/shared/activation_storage.wgsl`.
+/// The numbers that weights or an activation are stored as; for activations the shaders' side is
+/// `shaders/shared/activation_storage.wgsl`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
     #[default]
@@ -15,6 +16,10 @@ impl Format {
             Self::F32 => 4,
             Self::F16 => 2,
         }
+    }
+
+    pub(crate) fn is_f16(self) -> bool {
+        self == Self::F16
     }
 
     /// The values as they stand in memory, rounded where they must be.

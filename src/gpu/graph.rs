@@ -35,7 +35,7 @@ impl Tensor {
     }
 
     pub(crate) fn is_f16(&self) -> bool {
-        self.format == Format::F16
+        self.format.is_f16()
     }
 
     /// All pixels and channels, as an operand.

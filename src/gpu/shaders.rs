@@ -139,11 +139,9 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
     let reads_transformed =
         |defines: &[&str]| !defines.contains(&"WEIGHTS_F16") && defines.iter().any(|name| name.ends_with("PUT_F16"));
     let products = tilings.iter().flat_map(move |tiling| {
-        let plain = tiling.kernel([]);
-        let suits = move |(shader, defines): &(&str, Vec<&str>)| {
-            *shader == plain.shader && defines.contains(&"WIDE") == plain.defines.contains(&"WIDE")
-        };
-        let constants = tiling.kernel([]).constants;
+        let Kernel { shader: tiled, defines, constants } = tiling.kernel([]);
+        let wide = defines.contains(&"WIDE");
+        let suits = move |(shader, defines): &(&str, Vec<&str>)| *shader == tiled && defines.contains(&"WIDE") == wide;
         variants()
             .filter(suits)
             .filter(move |(_, defines)| transforms_weights || !reads_transformed(defines))

@@ -12,12 +12,33 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// It holds for one adapter, driver and set of shaders; an engine on anything else makes no use of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
+    #[serde(flatten)]
+    on: Circumstances,
+    layers: Vec<Tuned>,
+}
+
+/// What measurements hold for.
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
+struct Circumstances {
     adapter: String,
     backend: String,
     driver: String,
     /// Hash of the shaders' text.
     shaders: u64,
-    layers: Vec<Tuned>,
+}
+
+impl Circumstances {
+    fn of(device: &wgpu::Device) -> Self {
+        let info = device.adapter_info();
+        let mut hasher = DefaultHasher::new();
+        shaders::hash(&mut hasher);
+        Self {
+            adapter: info.name,
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            shaders: hasher.finish(),
+        }
+    }
 }
 
 /// A convolution, as far as its speed depends on it. A matrix product is a pointwise one of an image a pixel wide.
@@ -60,28 +81,19 @@ impl Layer {
 impl Tuning {
     /// Nothing measured yet.
     pub fn new(device: &wgpu::Device) -> Self {
-        let info = device.adapter_info();
-        let mut hasher = DefaultHasher::new();
-        shaders::hash(&mut hasher);
-        Self {
-            adapter: info.name,
-            backend: info.backend.to_string(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-            shaders: hasher.finish(),
-            layers: Vec::new(),
-        }
+        Self { on: Circumstances::of(device), layers: Vec::new() }
     }
 
     /// A name for its file: letters, digits and hyphens, another one for every device, driver and set of shaders.
     pub fn id(&self) -> String {
         let mut hasher = DefaultHasher::new();
-        (&self.adapter, &self.backend, &self.driver, self.shaders).hash(&mut hasher);
-        format!("{}-{:016x}", self.backend, hasher.finish())
+        self.on.hash(&mut hasher);
+        format!("{}-{:016x}", self.on.backend, hasher.finish())
     }
 
     /// Whether it was measured on the same adapter, driver and shaders.
     pub fn is_of(&self, device: &wgpu::Device) -> bool {
-        *self == Self { layers: self.layers.clone(), ..Self::new(device) }
+        self.on == Circumstances::of(device)
     }
 
     /// As text.
@@ -134,9 +146,13 @@ impl Tuning {
 mod tests {
     use super::*;
 
-    fn tuning() -> Tuning {
+    fn circumstances() -> Circumstances {
         let [adapter, backend, driver] = ["GPU", "vulkan", "1.2"].map(str::to_owned);
-        Tuning { adapter, backend, driver, shaders: 3, layers: Vec::new() }
+        Circumstances { adapter, backend, driver, shaders: 3 }
+    }
+
+    fn tuning() -> Tuning {
+        Tuning { on: circumstances(), layers: Vec::new() }
     }
 
     #[test]
@@ -153,10 +169,11 @@ mod tests {
     fn ids_differ() {
         let first = tuning();
         let others = [
-            Tuning { driver: "1.3".to_owned(), ..tuning() },
-            Tuning { adapter: "other".to_owned(), ..tuning() },
-            Tuning { shaders: 4, ..tuning() },
-        ];
+            Circumstances { driver: "1.3".to_owned(), ..circumstances() },
+            Circumstances { adapter: "other".to_owned(), ..circumstances() },
+            Circumstances { shaders: 4, ..circumstances() },
+        ]
+        .map(|on| Tuning { on, ..tuning() });
         assert_eq!(first.id(), tuning().id());
         assert!(others.iter().all(|other| other.id() != first.id()));
     }

@@ -1,6 +1,6 @@
 //! From tensors in files to constants on the GPU.
 
-use crate::gpu::{Gpu, Layer, Uploader, Winograd};
+use crate::gpu::{Format, Gpu, Layer, Uploader, Winograd};
 use crate::ops::{Algorithm, Conv2d, Depthwise, Geometry, Matrix, Transform};
 use crate::weights::{Weights, layout};
 use crate::{Error, Result};
@@ -9,7 +9,8 @@ use crate::{Error, Result};
 pub(crate) struct Loader<'a> {
     pub weights: &'a Weights,
     uploader: Uploader<'a>,
-    f16: bool,
+    /// Of the weights of products and convolutions.
+    format: Format,
     /// Bytes there is room for in transformed weights.
     winograd_room: u64,
 }
@@ -30,8 +31,8 @@ pub(crate) struct Norm<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(gpu: &'a Gpu, weights: &'a Weights, f16: bool, winograd_room: u64) -> Self {
-        Self { weights, uploader: Uploader::new(gpu), f16, winograd_room }
+    pub(crate) fn new(gpu: &'a Gpu, weights: &'a Weights, format: Format, winograd_room: u64) -> Self {
+        Self { weights, uploader: Uploader::new(gpu), format, winograd_room }
     }
 
     /// Waits for the last uploads.
@@ -42,7 +43,7 @@ impl<'a> Loader<'a> {
 
     /// Matrices `[batch][depth][columns]`, packed as f16 if the model is loaded so.
     pub(crate) async fn matrix(&mut self, label: &str, values: &[f32], shape: [u32; 3]) -> Result<Matrix> {
-        let matrix = Matrix::new(&mut self.uploader, label, shape, self.f16).await?;
+        let matrix = Matrix::new(&mut self.uploader, label, shape, self.format).await?;
         self.write(&matrix, label, 0, values).await?;
         Ok(matrix)
     }
@@ -50,14 +51,15 @@ impl<'a> Loader<'a> {
     /// How a convolution of images of `side` x `side` is computed. Transformed weights take from the room for them.
     fn algorithm(&mut self, [outputs, inputs]: [u32; 2], geometry: Geometry, side: u32) -> Algorithm {
         let Geometry { kernel, stride, .. } = geometry;
-        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16: self.f16 };
+        let f16 = self.format.is_f16();
+        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16 };
         let winograd = self.uploader.gpu().winograd_for(&layer);
         let algorithm = geometry.algorithm(winograd);
         if !matches!(algorithm, Algorithm::Winograd(..)) {
             return algorithm;
         }
         let values = u64::from(winograd.positions()) * u64::from(inputs) * u64::from(outputs);
-        match self.winograd_room.checked_sub(values * if self.f16 { 2 } else { 4 }) {
+        match self.winograd_room.checked_sub(values * self.format.bytes_per_value()) {
             Some(room) => {
                 self.winograd_room = room;
                 algorithm
@@ -69,7 +71,7 @@ impl<'a> Loader<'a> {
     /// Whole matrices from the `first` on.
     async fn write(&mut self, matrix: &Matrix, label: &str, first: u32, values: &[f32]) -> Result<()> {
         debug_assert!(values.len().is_multiple_of((matrix.depth * matrix.columns) as usize), "{label}");
-        if matrix.f16 {
+        if matrix.format.is_f16() {
             let halves = pack_f16(label, values)?;
             matrix.write(&mut self.uploader, label, first, bytemuck::cast_slice(&halves)).await
         } else {
@@ -99,9 +101,9 @@ impl<'a> Loader<'a> {
 
     /// [`Loader::conv3x3`] whose weights stay f32 in any model.
     pub(crate) async fn conv3x3_in_f32(&mut self, name: &str, channels: u32, side: u32) -> Result<Conv2d> {
-        let f16 = std::mem::replace(&mut self.f16, false);
+        let format = std::mem::replace(&mut self.format, Format::F32);
         let conv = self.conv3x3(name, channels, side).await;
-        self.f16 = f16;
+        self.format = format;
         conv
     }
 
@@ -164,7 +166,7 @@ impl<'a> Loader<'a> {
                 let values = layout::rows_of_inputs(&weight, shape, inputs);
                 drop(weight);
                 let shape = [(kernel * kernel) as u32, inputs as u32, outputs as u32];
-                let matrix = Matrix::in_buffer(&mut self.uploader, &label, shape, self.f16).await?;
+                let matrix = Matrix::in_buffer(&mut self.uploader, &label, shape, self.format).await?;
                 self.write(&matrix, &label, 0, &values).await?;
                 matrix
             }
@@ -194,7 +196,7 @@ impl<'a> Loader<'a> {
         [outputs, inputs]: [usize; 2],
     ) -> Result<Matrix> {
         let shape = [winograd.positions(), inputs as u32, outputs as u32];
-        let matrix = Matrix::new(&mut self.uploader, label, shape, self.f16).await?;
+        let matrix = Matrix::new(&mut self.uploader, label, shape, self.format).await?;
         let side = winograd.tile() + 2;
         for row in 0..side {
             let values = layout::winograd_row(winograd, row as usize, weight, [outputs, inputs]);

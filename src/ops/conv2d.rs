@@ -91,10 +91,8 @@ pub(crate) fn conv2d(
     activation: Activation,
     residual: Residual<'_>,
 ) -> Tensor {
-    let out = output(graph, x.format, label, x, conv);
     let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
-    append(graph, label, x, conv, input_floor, epilogue, out);
-    out
+    convolve(x.format, graph, label, x, input_floor, conv, epilogue)
 }
 
 /// [`conv2d`] without a floor, in a format of its own.
@@ -107,27 +105,22 @@ pub(crate) fn conv2d_as(
     activation: Activation,
     residual: Residual<'_>,
 ) -> Tensor {
-    let out = output(graph, format, label, x, conv);
     let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
-    append(graph, label, x, conv, f32::MIN, epilogue, out);
-    out
+    convolve(format, graph, label, x, f32::MIN, conv, epilogue)
 }
 
-fn output(graph: &mut Graph<'_>, format: Format, label: &str, x: Tensor, conv: &Conv2d) -> Tensor {
-    let [height, width] = [x.height, x.width].map(|size| conv.geometry.out_size(size));
-    graph.tensor_as(format, label, [x.batch, height, width, conv.matrix.columns])
-}
-
-fn append(
+fn convolve(
+    format: Format,
     graph: &mut Graph<'_>,
     label: &str,
     x: Tensor,
-    conv: &Conv2d,
     input_floor: f32,
+    conv: &Conv2d,
     epilogue: Epilogue<'_>,
-    out: Tensor,
-) {
+) -> Tensor {
     let geometry = conv.geometry;
+    let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
+    let out = graph.tensor_as(format, label, [x.batch, height, width, conv.matrix.columns]);
     let product = Product { a: x.all(), input_floor, matrix: &conv.matrix, epilogue, out: out.all() };
     let layer = Layer {
         kernel: geometry.kernel,
@@ -137,7 +130,7 @@ fn append(
         width: x.width,
         inputs: x.channels,
         outputs: out.channels,
-        f16: conv.matrix.f16,
+        f16: conv.matrix.format.is_f16(),
     };
     match conv.algorithm {
         Algorithm::Pointwise => matmul(graph, label, &product),
@@ -153,8 +146,8 @@ fn append(
                 in_height: x.height,
                 in_width: x.width,
                 in_channels: x.channels / 4,
-                out_height: out.height,
-                out_width: out.width,
+                out_height: height,
+                out_width: width,
                 kernel: geometry.kernel,
                 stride: geometry.stride,
                 padding: geometry.padding_before(x.width),
@@ -163,4 +156,5 @@ fn append(
             matmul_gathered(graph, label, &product, gather, tiling);
         }
     }
+    out
 }

@@ -10,7 +10,7 @@ pub(crate) struct Matrix {
     pub batch: u32,
     pub depth: u32,
     pub columns: u32,
-    pub f16: bool,
+    pub format: Format,
 }
 
 /// Where the kernel of the device wants its right operand.
@@ -28,16 +28,18 @@ impl Matrix {
         uploader: &mut Uploader<'_>,
         label: &str,
         [batch, depth, columns]: [u32; 3],
-        f16: bool,
+        format: Format,
     ) -> Result<Self> {
-        let values = if uploader.gpu().matmul.reads_textures() {
-            let size = wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: batch };
-            let format = if f16 { wgpu::TextureFormat::Rgba16Float } else { wgpu::TextureFormat::Rgba32Float };
-            Values::Texture(uploader.create_texture(label, size, format).await?)
-        } else {
-            return Self::in_buffer(uploader, label, [batch, depth, columns], f16).await;
+        if !uploader.gpu().matmul.reads_textures() {
+            return Self::in_buffer(uploader, label, [batch, depth, columns], format).await;
+        }
+        let size = wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: batch };
+        let texel = match format {
+            Format::F32 => wgpu::TextureFormat::Rgba32Float,
+            Format::F16 => wgpu::TextureFormat::Rgba16Float,
         };
-        Ok(Self { values, batch, depth, columns, f16 })
+        let values = Values::Texture(uploader.create_texture(label, size, texel).await?);
+        Ok(Self { values, batch, depth, columns, format })
     }
 
     /// Matrices in a buffer whatever the device multiplies: another kernel than the product reads them.
@@ -45,12 +47,11 @@ impl Matrix {
         uploader: &mut Uploader<'_>,
         label: &str,
         [batch, depth, columns]: [u32; 3],
-        f16: bool,
+        format: Format,
     ) -> Result<Self> {
-        let bytes_per_value = if f16 { 2 } else { 4 };
-        let size = bytes_per_value * u64::from(batch) * u64::from(depth) * u64::from(columns);
+        let size = format.bytes_per_value() * u64::from(batch) * u64::from(depth) * u64::from(columns);
         let values = Values::Buffer(uploader.create_buffer(label, size).await?);
-        Ok(Self { values, batch, depth, columns, f16 })
+        Ok(Self { values, batch, depth, columns, format })
     }
 
     /// Uploads whole matrices from the `first` on, whose values are f32 or packed f16 as the matrix is.
@@ -129,8 +130,8 @@ struct Params {
 
 /// Appends a product whose `a` is stored as it is multiplied.
 pub(crate) fn matmul(graph: &mut Graph<'_>, label: &str, product: &Product<'_>) {
-    let Matrix { depth, columns, f16, .. } = *product.matrix;
-    let tiling = graph.tiling(&Layer::product([product.out.rows, depth, columns], f16), None);
+    let Matrix { depth, columns, format, .. } = *product.matrix;
+    let tiling = graph.tiling(&Layer::product([product.out.rows, depth, columns], format.is_f16()), None);
     matmul_tiled(graph, label, product, tiling);
 }
 
@@ -165,7 +166,7 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         a.tensor
     };
     let names = [
-        ("WEIGHTS_F16", matrix.f16),
+        ("WEIGHTS_F16", matrix.format.is_f16()),
         ("CONVOLUTION", gather.is_some() && !textures),
         ("INPUT_F16", rows.is_f16()),
         ("OUTPUT_F16", out.tensor.is_f16()),

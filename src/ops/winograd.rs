@@ -41,16 +41,16 @@ struct WeightParams {
 
 /// The transformed weights of a 3 x 3 convolution whose own are matrices `[3 * 3][in][out]` in a buffer.
 pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, own: &Matrix) -> Matrix {
-    let Matrix { depth, columns, f16, .. } = *own;
+    let Matrix { depth, columns, format, .. } = *own;
     let label = format!("{label}.weights");
     let positions = winograd.positions();
     let transformed = graph.matrices(&label, [positions, depth, columns]);
     let [.., shader] = winograd.shaders();
-    let kernel = Kernel::with(shader, [("WEIGHTS_F16", f16), ("TEXTURE", graph.is_texture(transformed))]);
+    let kernel = Kernel::with(shader, [("WEIGHTS_F16", format.is_f16()), ("TEXTURE", graph.is_texture(transformed))]);
     let params = WeightParams { inputs: depth, columns: columns / 4 };
     let bindings = [own.binding(), Binding::Write(transformed)];
     graph.dispatch(&label, kernel, &params, &bindings, [groups_of_64(columns / 4), depth, 1]);
-    Matrix { values: Values::Tensor(transformed), batch: positions, depth, columns, f16: false }
+    Matrix { values: Values::Tensor(transformed), batch: positions, depth, columns, format: Format::F32 }
 }
 
 /// Fills `out` from `x`, whose matrices and epilogue `convolution` names. Residuals must be whole tensors of `out`'s

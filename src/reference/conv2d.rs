@@ -39,22 +39,29 @@ impl Window {
 
 /// `torch.nn.functional.conv2d(x, weight, bias)`; `weight` is output x input x kernel x kernel.
 pub fn conv2d(x: &Maps, weight: &[f32], bias: Option<&[f32]>, window: Window) -> Maps {
-    let [batch, height, width, inputs] = x.shape;
-    let taps = window.kernel * window.kernel;
-    let outputs = weight.len() / (inputs * taps);
+    let [batch, .., inputs] = x.shape;
+    let outputs = weight.len() / (inputs * window.kernel * window.kernel);
     let [out_height, out_width] = window.out;
-    Maps::from_fn([batch, out_height, out_width, outputs], |[image, y, column, output]| {
-        let mut sum = bias.map_or(0.0, |bias| f64::from(bias[output]));
-        for tap in 0..taps {
-            let place = [tap / window.kernel, tap % window.kernel];
-            if let Some([source_y, source_x]) = window.source([y, column], place, [height, width]) {
-                let pixel = x.pixel([image, source_y, source_x]);
-                let weights = (0..inputs).map(|input| weight[(output * inputs + input) * taps + tap]);
-                sum += pixel.iter().zip(weights).map(|(&a, b)| f64::from(a) * f64::from(b)).sum::<f64>();
-            }
-        }
-        sum
+    Maps::from_fn([batch, out_height, out_width, outputs], |place| {
+        let [.., output] = place;
+        bias.map_or(0.0, |bias| f64::from(bias[output])) + conv2d_at(x, weight, window, place)
     })
+}
+
+/// One value of [`conv2d`] without bias: image, row, column and output channel.
+pub fn conv2d_at(x: &Maps, weight: &[f32], window: Window, [image, y, column, output]: [usize; 4]) -> f64 {
+    let [_, height, width, inputs] = x.shape;
+    let taps = window.kernel * window.kernel;
+    let mut sum = 0.0;
+    for tap in 0..taps {
+        let place = [tap / window.kernel, tap % window.kernel];
+        if let Some([source_y, source_x]) = window.source([y, column], place, [height, width]) {
+            let pixel = x.pixel([image, source_y, source_x]);
+            let weights = (0..inputs).map(|input| weight[(output * inputs + input) * taps + tap]);
+            sum += pixel.iter().zip(weights).map(|(&a, b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        }
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ mod winograd_output;
 pub use adaptive_pool::adaptive_pool;
 pub use avg_pool::avg_pool;
 pub use blur::blur;
-pub use conv2d::{Window, conv2d};
+pub use conv2d::{Window, conv2d, conv2d_at};
 pub use depthwise::depthwise;
 pub use distances::distances;
 pub use matmul::matmul;

@@ -53,14 +53,12 @@ fn assert_right(case: crate::Result<Case>) {
     assert_eq!(case.failure(), None, "{:?}", case.kernels);
 }
 
-/// Constant matrices; as f16 the values must be exact in it.
-fn matrix(gpu: &Gpu, values: &[f32], [batch, depth, columns]: [u32; 3], f16: bool) -> Matrix {
+/// Constant matrices, of values that are exact in their format.
+fn matrix(gpu: &Gpu, values: &[f32], [batch, depth, columns]: [u32; 3], format: Format) -> Matrix {
     let mut uploader = Uploader::new(gpu);
-    let halves: Vec<half::f16> = values.iter().map(|&value| half::f16::from_f32(value)).collect();
-    let bytes: &[u8] = if f16 { bytemuck::cast_slice(&halves) } else { bytemuck::cast_slice(values) };
     block_on(async {
-        let matrix = Matrix::new(&mut uploader, "matrix", [batch, depth, columns], f16).await?;
-        matrix.write(&mut uploader, "matrix", 0, bytes).await?;
+        let matrix = Matrix::new(&mut uploader, "matrix", [batch, depth, columns], format).await?;
+        matrix.write(&mut uploader, "matrix", 0, &format.encode(values)).await?;
         Ok::<_, crate::Error>(matrix)
     })
     .expect("small enough")
@@ -72,7 +70,7 @@ fn vector(gpu: &Gpu, values: &[f32]) -> wgpu::Buffer {
 
 /// Values that f16 holds exactly.
 fn halved(values: Vec<f32>) -> Vec<f32> {
-    values.into_iter().map(|value| half::f16::from_f32(value).to_f32()).collect()
+    Format::F16.decode(&Format::F16.encode(&values))
 }
 
 fn assert_close(values: &[f32], truth: &[f32], tolerance: f32) {

@@ -110,7 +110,7 @@ proptest! {
         let b = halved(values((batch * depth * columns) as usize, seed + 1));
         let bias = values(columns as usize, seed + 2);
         let residual = random_maps_in(to, [batch, rows, 1, columns], seed + 3);
-        let weights = matrix(gpu, &b, [batch, depth, columns], weights == Format::F16);
+        let weights = matrix(gpu, &b, [batch, depth, columns], weights);
         let (bias_buffer, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
 
         let mut graph = choices.graph();
@@ -190,7 +190,7 @@ proptest! {
         let bias_buffer = vector(gpu, &bias);
         let folded = choices.bias.then(|| bias.clone());
         let none = Weights::none();
-        let mut loader = Loader::new(gpu, &none, weights == Format::F16, u64::MAX);
+        let mut loader = Loader::new(gpu, &none, weights, u64::MAX);
         let conv = block_on(loader.laid_out("conv", weight.clone(), folded, shape, geometry, algorithm));
         let conv = conv.expect("small enough");
         let mut graph = choices.graph();
@@ -248,7 +248,7 @@ proptest! {
 #[test]
 fn nothing_becomes_infinite() {
     let x = Maps { shape: [1, 1, 1, 4], values: vec![60000.0, -60000.0, 1.0, 0.0] };
-    let weights = matrix(gpu(), &[2.0, -2.0, 1.0, 0.0].repeat(4), [1, 4, 4], true);
+    let weights = matrix(gpu(), &[2.0, -2.0, 1.0, 0.0].repeat(4), [1, 4, 4], Format::F16);
     let conv = Conv2d { geometry: Geometry::POINTWISE, algorithm: Algorithm::Pointwise, matrix: weights, bias: None };
     let added = Maps { shape: [1, 1, 1, 4], values: vec![0.0; 4] };
     let mut graph = Graph::fenced(gpu(), FENCE);

@@ -83,7 +83,7 @@ pub(crate) async fn convolution(gpu: &Gpu, convolution: Convolution) -> Result<C
     // Multiples of 1/64 below 1 stay exact in f16, through the transform of F(2x2), too.
     let weight: Vec<f32> = values(shape.iter().product(), 2).iter().map(|w| (w * 64.0).round() / 64.0).collect();
     let bias = values(outputs as usize, 3);
-    let conv = Loader::new(gpu, &Weights::none(), weights == Format::F16, u64::MAX)
+    let conv = Loader::new(gpu, &Weights::none(), weights, u64::MAX)
         .laid_out("conv", weight.clone(), Some(bias.clone()), shape, geometry, algorithm)
         .await?;
     let mut graph = Graph::fenced(gpu, FENCE);
