@@ -8,7 +8,7 @@ mod support;
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use pcsnet::config::{BackboneConfig, DescriptorKind, LayerConfig, ResNetConfig};
 use pcsnet::gpu::{Winograd, open_device};
-use pcsnet::{Engine, EngineOptions, ModelConfig, Precision, Session, wgpu};
+use pcsnet::{Engine, EngineOptions, LoadOptions, ModelConfig, Session, wgpu};
 use pollster::block_on;
 use std::time::Duration;
 
@@ -32,10 +32,10 @@ fn all_prototypes() -> ModelConfig {
 
 fn session(config: &ModelConfig, winograd: Option<Winograd>) -> Session {
     let (device, queue) = block_on(open_device(None)).expect("an adapter");
-    let mut options = EngineOptions::default();
+    let engine = Engine::new(device, queue, EngineOptions::default()).expect("the adapter was checked");
+    let mut options = LoadOptions::default();
     options.winograd = winograd;
-    let engine = Engine::new(device, queue, options).expect("the adapter was checked");
-    let session = block_on(support::load(&engine, config, 1, Precision::F32).session(1)).expect("one image fits");
+    let session = block_on(support::load(&engine, config, 1, options).session(1)).expect("one image fits");
     // Drivers compile kernels at their first use.
     session.run_resident().expect("the device stays");
     session

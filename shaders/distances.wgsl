@@ -17,7 +17,7 @@ struct Params {
     band: u32,
     // Positions of the images before this one.
     first_position: u32,
-    // Per level: the side of its square of products and the first row present.
+    // Per level: the side of its square of products, 0 where the descriptors have no such level, and the first row present.
     sides: vec4<u32>,
     first: vec4<u32>,
 }
@@ -38,6 +38,9 @@ struct Corners {
 
 fn corners(level: u32, y: u32, column: u32, prototype: u32) -> Corners {
     let side = params.sides[level];
+    if side == 0u {
+        return Corners(vec4(0u), vec4(0.0));
+    }
     let down = taps_half_pixel(y, side, params.grid);
     let across = taps_half_pixel(column, side, params.grid);
     let top = (down.low - params.first[level]) * side;

@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 /// Levels of the feature pyramid: the outputs of the backbone's layers 1, 2 and 3.
 pub const LEVELS: usize = 3;
 
+/// What PyTorch's BatchNorm adds to a variance before the square root, unless told otherwise.
+pub(crate) const PYTORCH_EPSILON: f64 = 1e-5;
+/// What TensorFlow's BatchNorm adds, and with it the EfficientNets.
+pub(crate) const TENSORFLOW_EPSILON: f64 = 1e-3;
+
 /// The sizes of one PCSNet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -269,6 +274,16 @@ impl ModelConfig {
         }
     }
 
+    /// The levels of the backbone that become descriptors, as indices in reading order.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = usize> + use<> {
+        0..LEVELS
+    }
+
+    /// How many of the backbone's levels have to be computed.
+    pub(crate) fn depth(&self) -> usize {
+        self.levels().max().map_or(0, |deepest| deepest + 1)
+    }
+
     /// Descriptor channels of each level.
     pub fn level_channels(&self) -> [u32; LEVELS] {
         let divisor = match self.descriptor {
@@ -280,7 +295,8 @@ impl ModelConfig {
 
     /// Descriptor channels `D`, all levels together.
     pub fn descriptor_channels(&self) -> u32 {
-        self.level_channels().iter().sum()
+        let channels = self.level_channels();
+        self.levels().map(|level| channels[level]).sum()
     }
 
     /// Side of the square feature maps of each level: stem and pooling halve the input twice, layers 2 and 3 once each.

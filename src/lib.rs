@@ -50,16 +50,18 @@ pub mod inspect;
 pub mod metrics;
 mod model;
 mod ops;
+mod parameters;
 mod probe;
 pub mod reference;
 pub mod weights;
 
 pub use config::ModelConfig;
 pub use engine::{
-    BufferSource, Detection, Encoding, Engine, HeatOutput, HeatStyle, HeatTarget, Job, Model, Paint, PhotographInput,
-    PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage, TuningProgress,
+    BufferSource, Detection, Encoding, Engine, HeatOutput, HeatStyle, HeatTarget, Job, LoadOptions, Model, Paint,
+    PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage, TuningProgress,
 };
 pub use error::{Error, Result};
 pub use gpu::{EngineOptions, Memory};
+pub use model::schema;
 pub use probe::KernelCheck;
 pub use wgpu;

@@ -3,15 +3,20 @@
 mod support;
 
 use pcsnet::reference::{Maps, network::network};
-use pcsnet::{EngineOptions, ModelConfig, Precision};
+use pcsnet::{EngineOptions, LoadOptions, ModelConfig, Precision};
 use pollster::block_on;
 use support::{Random, engine, error_in_deviations, load, small_configs, weights};
 
 /// Largest error of each stage in standard deviations of the reference.
-fn errors(engine: &pcsnet::Engine, config: &ModelConfig, seed: u64, precision: Precision) -> Vec<(String, f64)> {
+fn errors(
+    engine: &pcsnet::Engine,
+    config: &ModelConfig,
+    seed: u64,
+    options: impl Into<LoadOptions>,
+) -> Vec<(String, f64)> {
     let side = config.input as usize;
     let planes = Random::new(seed).values(3 * side * side);
-    let stages = block_on(load(engine, config, seed, precision).trace(&planes)).expect("runs");
+    let stages = block_on(load(engine, config, seed, options).trace(&planes)).expect("runs");
     let input =
         Maps::from_fn([1, side, side, 3], |[_, y, x, channel]| f64::from(planes[(channel * side + y) * side + x]));
     let expected = network(&weights(config, seed), config, &input).expect("a sound model");
@@ -40,7 +45,7 @@ fn error_of_map(engine: &pcsnet::Engine, config: &ModelConfig, seed: u64, precis
 
 #[test]
 fn f16_keeps_the_map() {
-    let tiled = engine_with(Some(pcsnet::gpu::MatmulKernel::Tiled), None);
+    let tiled = engine_with(pcsnet::gpu::MatmulKernel::Tiled);
     for (seed, config) in (10..).zip(&small_configs()) {
         let weights = error_of_map(engine(), config, seed, Precision::F16);
         let activations = [engine(), &tiled].map(|on| error_of_map(on, config, seed, Precision::F16Activations));
@@ -53,11 +58,10 @@ fn f16_keeps_the_map() {
     }
 }
 
-fn engine_with(matmul: Option<pcsnet::gpu::MatmulKernel>, winograd: Option<pcsnet::gpu::Winograd>) -> pcsnet::Engine {
+fn engine_with(matmul: pcsnet::gpu::MatmulKernel) -> pcsnet::Engine {
     let (device, queue) = block_on(pcsnet::gpu::open_device(None)).expect("an adapter");
     let mut options = EngineOptions::default();
-    options.matmul = matmul;
-    options.winograd = winograd;
+    options.matmul = Some(matmul);
     pcsnet::Engine::new(device, queue, options).expect("the adapter was checked")
 }
 
@@ -67,8 +71,9 @@ fn every_choice_of_kernels() {
     use pcsnet::gpu::MatmulKernel::{Register, Tiled};
     use pcsnet::gpu::Winograd::{F2x2, F4x4};
     for (matmul, winograd) in [(Tiled, Some(F4x4)), (Tiled, Some(F2x2)), (Register, None)] {
-        let engine = engine_with(Some(matmul), winograd);
-        for (stage, error) in errors(&engine, &small_configs()[0], 20, Precision::F32) {
+        let mut options = LoadOptions::default();
+        options.winograd = winograd;
+        for (stage, error) in errors(&engine_with(matmul), &small_configs()[0], 20, options) {
             assert!(error < 1e-4, "{matmul:?} {winograd:?} {stage}: {error}");
         }
     }

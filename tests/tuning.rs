@@ -3,7 +3,7 @@
 mod support;
 
 use pcsnet::gpu::{MatmulKernel, Tuning};
-use pcsnet::{Engine, EngineOptions, Model, Precision};
+use pcsnet::{Engine, EngineOptions, LoadOptions, Model, Precision};
 use pollster::block_on;
 use support::{Random, default_device, engine, error_in_deviations, load, small_configs};
 
@@ -71,8 +71,9 @@ fn transformed_weights_keep_within_their_bounds() {
     for config in &small_configs()[..2] {
         for precision in [Precision::F32, Precision::F16] {
             let loaded = |bytes| {
-                let engine = engine_with(|options| options.winograd_bytes = bytes);
-                let model = load(&engine, config, 1, precision);
+                let mut options = LoadOptions::from(precision);
+                options.winograd_bytes = bytes;
+                let model = load(engine(), config, 1, options);
                 (model.weight_bytes(), map_of(&model))
             };
             let (all, truth) = loaded(None);

@@ -2,7 +2,7 @@
 
 use pcsnet::ModelConfig;
 use pcsnet::config::{BackboneConfig, DescriptorKind};
-use pcsnet::weights::schema;
+use pcsnet::schema;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

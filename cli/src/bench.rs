@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let weights = device::open_weights(&arguments.model)?;
     let engine = device::engine(&arguments.device)?;
     let start = Instant::now();
-    let model = block_on(engine.load(&weights, arguments.device.precision))?;
+    let model = block_on(engine.load(&weights, arguments.device.load_options()))?;
     let load_ms = milliseconds(start.elapsed());
     let model = device::tuned(model, &engine, &weights, &arguments.device, arguments.batch)?;
     let report = measure(arguments, &engine, &model, load_ms)?;

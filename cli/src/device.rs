@@ -5,8 +5,8 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::gpu::{Winograd, adapters, find_adapter, open_adapter, open_device};
-use pcsnet::weights::{Weights, schema};
-use pcsnet::{Engine, EngineOptions, Model, Precision, wgpu};
+use pcsnet::weights::Weights;
+use pcsnet::{Engine, EngineOptions, LoadOptions, Model, Precision, schema, wgpu};
 use pollster::block_on;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +42,16 @@ pub struct DeviceArguments {
     pub no_tuning: bool,
 }
 
+impl DeviceArguments {
+    /// How models are kept on the device.
+    pub fn load_options(&self) -> LoadOptions {
+        let mut options = LoadOptions::from(self.precision);
+        options.winograd = self.winograd;
+        options.winograd_bytes = self.winograd_memory.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
+        options
+    }
+}
+
 fn backend() -> impl TypedValueParser<Value = wgpu::Backends> {
     PossibleValuesParser::new(["vulkan", "metal", "dx12", "gl"]).map(|name| match name.as_str() {
         "vulkan" => wgpu::Backends::VULKAN,
@@ -72,7 +82,7 @@ pub fn open_weights(files: &[PathBuf]) -> Result<Weights> {
 /// Loads a model for runs of `batch` images, with the kernels that are the fastest on the device: measured, where they
 /// were not before.
 pub fn load(engine: &Engine, weights: &Weights, arguments: &DeviceArguments, batch: u32) -> Result<Model> {
-    tuned(block_on(engine.load(weights, arguments.precision))?, engine, weights, arguments, batch)
+    tuned(block_on(engine.load(weights, arguments.load_options()))?, engine, weights, arguments, batch)
 }
 
 /// A model just loaded, with the kernels that are the fastest.
@@ -88,7 +98,7 @@ pub fn tuned(
     }
     // Not both at once in memory.
     drop(model);
-    Ok(block_on(engine.load(weights, arguments.precision))?)
+    Ok(block_on(engine.load(weights, arguments.load_options()))?)
 }
 
 /// Opens the adapter the arguments name.
@@ -97,8 +107,6 @@ pub fn engine(arguments: &DeviceArguments) -> Result<Engine> {
     let adapter = block_on(find_adapter(backends, arguments.adapter.as_deref()))?;
     engine_on(&adapter, |device| {
         let mut options = EngineOptions::default();
-        options.winograd = arguments.winograd;
-        options.winograd_bytes = arguments.winograd_memory.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
         options.tuning = if arguments.no_tuning { None } else { tuning::stored(device) };
         options
     })

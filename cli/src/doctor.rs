@@ -88,7 +88,7 @@ fn examine(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights, argu
 fn time_a_run(engine: &Engine, weights: &Weights, arguments: &Arguments) -> Result<String> {
     const RUNS: usize = 5;
     let start = Instant::now();
-    let model = block_on(engine.load(weights, arguments.device.precision))?;
+    let model = block_on(engine.load(weights, arguments.device.load_options()))?;
     let session = block_on(model.session(1))?;
     let side = model.config().input;
     let image = [RgbImage::from_fn(side, side, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8]))];

@@ -6,8 +6,8 @@ use clap::Args;
 use pcsnet::config::{BackboneConfig, DescriptorKind};
 use pcsnet::gpu::check_adapter;
 use pcsnet::image::Fit;
-use pcsnet::weights::{Weights, schema};
-use pcsnet::{Engine, Memory, ModelConfig, Precision, wgpu};
+use pcsnet::weights::{Schema, Weights};
+use pcsnet::{Engine, Memory, ModelConfig, Precision, schema, wgpu};
 use pollster::block_on;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -104,7 +104,7 @@ fn backbone_name(backbone: &BackboneConfig) -> String {
 
 /// Counted as in PyTorch's files: with the prototypes and the BatchNorms' statistics.
 fn parameters(config: &ModelConfig) -> String {
-    let count = |schema: schema::Schema| {
+    let count = |schema: Schema| {
         let elements: usize = schema.tensors().iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
         elements as f64 / 1e6
     };

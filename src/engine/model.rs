@@ -1,8 +1,8 @@
 //! A model on the GPU.
 
-use super::SharedBackbone;
 use super::session::{Session, submit_in_pieces};
-use crate::gpu::{Format, Gpu, Graph, read_buffers};
+use super::{LoadOptions, SharedBackbone};
+use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::image::Fit;
 use crate::model::{self, Head};
 use crate::ops;
@@ -15,7 +15,7 @@ pub struct Model {
     pub(super) gpu: Arc<Gpu>,
     pub(super) backbone: SharedBackbone,
     pub(super) head: Arc<Head>,
-    pub(super) activations: Format,
+    pub(super) options: LoadOptions,
     pub(super) config: Arc<ModelConfig>,
     pub(super) fit: Fit,
     pub(super) head_bytes: u64,
@@ -39,7 +39,7 @@ impl Model {
 
     /// GPU memory of the weights, in bytes; the backbone's part is shared with its other models.
     pub fn weight_bytes(&self) -> u64 {
-        self.backbone.loaded.bytes + self.head_bytes
+        self.backbone.bytes + self.head_bytes
     }
 
     /// Allocates everything needed to run up to `batch` images at once.
@@ -69,11 +69,11 @@ impl Model {
                 found: format!("{}", input.len()),
             });
         }
-        let mut graph = Graph::new(&self.gpu, true).storing(self.activations);
+        let mut graph = Graph::new(&self.gpu, true).storing(self.options.precision.activations());
         let planes = graph.external("planes", [1, 3, side, side]);
         let packed = ops::pack_nchw(&mut graph, planes, [1, side, side]);
-        let features = model::write_backbone(&mut graph, &self.backbone.weights, packed);
-        model::write_head(&mut graph, &self.head, features);
+        let features = self.backbone.network.write(&mut graph, packed, self.config.depth());
+        self.head.write(&mut graph, &features);
         let schedule = graph.finish().await?;
         let write = || self.gpu.queue.write_buffer(schedule.buffer(planes), 0, bytemuck::cast_slice(input));
         self.gpu.guarded("the input", write).await?;

@@ -3,7 +3,7 @@
 use super::{Job, Model};
 use crate::gpu::{Gpu, Graph, Layer, Memory, Schedule, Tensor, read_buffers};
 use crate::image::{Fit, RgbImage};
-use crate::model::{self, Outputs};
+use crate::model::Outputs;
 use crate::ops;
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Session {
                 Buffers { pixels, map: create("map", heads * size), score }
             })
             .await?;
-        let weight_bytes = first.backbone.loaded.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
+        let weight_bytes = first.backbone.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
         Ok(Self { gpu, schedule, side, fit: first.fit, batch, images, pixels, outputs, buffers, weight_bytes })
     }
 
@@ -258,7 +258,7 @@ fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
     for (index, other) in (1..).zip(others) {
         let refuse =
             |what| Err(Error::Config(format!("model {index} of the session has another {what} than the first")));
-        if !Arc::ptr_eq(&first.backbone.weights, &other.backbone.weights) {
+        if !Arc::ptr_eq(&first.backbone.network, &other.backbone.network) {
             return refuse("backbone; load it once with load_backbone and the heads onto it with load_head");
         }
         if first.config.input != other.config.input {
@@ -267,7 +267,7 @@ fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
         if first.fit != other.fit {
             return refuse("fit");
         }
-        if first.activations != other.activations {
+        if first.options.precision.activations() != other.options.precision.activations() {
             return refuse("precision of activations");
         }
     }
@@ -302,12 +302,13 @@ pub(super) fn layers(model: &Model, batch: u32) -> Result<Vec<Layer>> {
 }
 
 fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
-    let Model { gpu, backbone, config, activations, .. } = models[0];
-    let mut graph = Graph::new(gpu, false).storing(*activations);
+    let Model { gpu, backbone, config, options, .. } = models[0];
+    let mut graph = Graph::new(gpu, false).storing(options.precision.activations());
     let pixels = graph.external("pixels", [images, config.input, config.input, 1]);
     let input = ops::normalize(&mut graph, pixels, config.backbone.normalization());
-    let features = model::write_backbone(&mut graph, &backbone.weights, input);
-    let outputs = models.iter().map(|model| model::write_head(&mut graph, &model.head, features)).collect();
+    let depth = models.iter().map(|model| model.config.depth()).max().unwrap_or(0);
+    let features = backbone.network.write(&mut graph, input, depth);
+    let outputs = models.iter().map(|model| model.head.write(&mut graph, &features)).collect();
     Written { graph, images, pixels, outputs }
 }
 

@@ -4,8 +4,10 @@
 use super::session::submit;
 use super::{Engine, Session};
 use crate::Result;
-use crate::gpu::{Format, Graph, Uploader};
-use crate::ops::{Epilogue, Matrix, Product, matmul};
+use crate::gpu::{Format, Graph};
+use crate::ops::{Matrix, Product, matmul};
+use crate::parameters::{Parameters, Storage};
+use crate::weights::Parameter;
 use std::time::{Duration, Instant};
 
 /// Rows, depth and columns of the product: enough to fill any GPU, with the depth of the decoder's.
@@ -20,14 +22,14 @@ impl Engine {
         const RUNS: u32 = 5;
         let gpu = &self.gpu;
         let [rows, depth, columns] = SIZE;
-        let matrix =
-            Matrix::new(&mut Uploader::new(gpu), "throughput.matrix", [1, depth, columns], Format::F32).await?;
+        let mut parameters = Parameters::new(Storage { gpu: Some(gpu), ..Storage::default() });
+        let constant = parameters.matrix("throughput.matrix".to_owned(), [1, depth, columns], Format::F32);
+        parameters.fixed(&constant, vec![0.0; (depth * columns) as usize]);
+        parameters.load(gpu, &|_: &Parameter| Vec::new()).await?;
         let mut graph = Graph::new(gpu, false);
         let a = graph.rows(Format::F32, "throughput.rows", [1, rows, depth]);
         let out = graph.tensor("throughput.out", [1, rows, 1, columns]);
-        let product =
-            Product { a: a.all(), input_floor: f32::MIN, matrix: &matrix, epilogue: Epilogue::NONE, out: out.all() };
-        matmul(&mut graph, "throughput", &product);
+        matmul(&mut graph, "throughput", &Product::new(a.all(), &Matrix::of(constant), out.all()));
         let schedule = graph.finish().await?;
         let mut best = Duration::MAX;
         // One more, in which drivers compile.

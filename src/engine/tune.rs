@@ -3,11 +3,11 @@
 use super::session::{layers, submit};
 use super::{Engine, Model};
 use crate::gpu::{Format, Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
-use crate::model::Loader;
-use crate::ops::{Activation, Conv2d, Geometry, Padding, Residual, conv2d};
+use crate::ops::{Conv2d, Convolution, Epilogue, Geometry, Padding};
+use crate::parameters::{Parameters, Storage};
 use crate::probe::harness::{random_maps, values};
 use crate::reference::{self, Maps, Window};
-use crate::weights::Weights;
+use crate::weights::Parameter;
 use crate::{Error, Result};
 use std::time::Duration;
 use web_time::Instant;
@@ -40,15 +40,15 @@ impl Engine {
     /// # Errors
     /// [`Error::Gpu`] that names the kernel when the usual one computes something wrong, and as [`Model::session`].
     pub async fn tune(&self, model: &Model, batch: u32, mut on_progress: impl FnMut(TuningProgress)) -> Result<bool> {
-        let gpu = &self.gpu;
+        let (gpu, choice) = (&self.gpu, model.options.winograd);
         let mut pending = layers(model, batch)?;
-        pending.retain(|layer| ways(gpu, layer).len() > 1 && gpu.tuning().get(layer).is_none());
+        pending.retain(|layer| ways(gpu, layer, choice).len() > 1 && gpu.tuning().get(layer).is_none());
         let total = pending.len();
         let mut changed = false;
         for (done, layer) in pending.iter().enumerate() {
             on_progress(TuningProgress { done, total });
-            let before = layer.is_winograd().then(|| gpu.winograd_for(layer));
-            let tuned = fastest(gpu, layer).await?;
+            let before = layer.is_winograd().then(|| Parameters::new(model.options.storage(gpu)).winograd(layer));
+            let tuned = fastest(gpu, layer, choice).await?;
             changed |= tuned.winograd != before;
             gpu.tuning().insert(tuned);
         }
@@ -64,9 +64,10 @@ struct Way {
     tiling: Tiling,
 }
 
-/// The sensible ways of computing a layer; the first is the usual one.
-fn ways(gpu: &Gpu, layer: &Layer) -> Vec<Way> {
-    let winograds = match gpu.winograd {
+/// The sensible ways of computing a layer, by one of Winograd's algorithms where the model was loaded so; the first is the
+/// usual one.
+fn ways(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Vec<Way> {
+    let winograds = match choice {
         _ if !layer.is_winograd() => vec![None],
         Some(choice) => vec![Some(choice)],
         None => {
@@ -79,11 +80,11 @@ fn ways(gpu: &Gpu, layer: &Layer) -> Vec<Way> {
     winograds.into_iter().flat_map(|winograd| tilings.iter().map(move |&tiling| Way { winograd, tiling })).collect()
 }
 
-async fn fastest(gpu: &Gpu, layer: &Layer) -> Result<Tuned> {
+async fn fastest(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Result<Tuned> {
     let problem = Problem::new(layer);
     let mut best: Option<(Way, Duration)> = None;
     let mut loaded: Option<(Option<Winograd>, Conv2d)> = None;
-    for way in ways(gpu, layer) {
+    for way in ways(gpu, layer, choice) {
         let conv = match loaded.take() {
             Some((winograd, conv)) if winograd == way.winograd => conv,
             _ => problem.load(gpu, way.winograd).await?,
@@ -125,14 +126,13 @@ impl<'a> Problem<'a> {
     }
 
     async fn load(&self, gpu: &Gpu, winograd: Option<Winograd>) -> Result<Conv2d> {
-        let Layer { kernel, inputs, outputs, f16, .. } = *self.layer;
+        let Layer { inputs, outputs, f16, .. } = *self.layer;
         let format = if f16 { Format::F16 } else { Format::F32 };
-        let shape = [outputs, inputs, kernel, kernel].map(|size| size as usize);
+        let mut parameters = Parameters::new(Storage { gpu: Some(gpu), format, ..Storage::default() });
+        let convolution = Convolution::new("tuning", [outputs, inputs], self.geometry);
         let algorithm = self.geometry.algorithm(winograd.unwrap_or_default());
-        let none = Weights::none();
-        let mut loader = Loader::new(gpu, &none, format, u64::MAX);
-        let conv = loader.laid_out("tuning", self.weight.clone(), None, shape, self.geometry, algorithm).await?;
-        loader.finish();
+        let conv = Conv2d::computed_by(algorithm, &mut parameters, convolution);
+        parameters.load(gpu, &|_: &Parameter| self.weight.clone()).await?;
         Ok(conv)
     }
 
@@ -163,7 +163,7 @@ impl<'a> Problem<'a> {
         let Layer { batch, height, width, inputs, .. } = *self.layer;
         let mut graph = Graph::new(gpu, true).tiled(tiling);
         let x = graph.external("tuning.x", [batch, height, width, inputs]);
-        let out = conv2d(&mut graph, "tuning", x, f32::MIN, conv, Activation::IDENTITY, Residual::None);
+        let out = conv.write(&mut graph, "tuning", x, Epilogue::NONE);
         graph.stage("out", out.all());
         Ok((graph.finish().await?, x, out))
     }
@@ -242,6 +242,6 @@ mod tests {
                 outcome => panic!("{}: {outcome:?}", tiling.name()),
             }
         }
-        assert!(matches!(block_on(fastest(&gpu, &layer)), Err(Error::Gpu { .. })));
+        assert!(matches!(block_on(fastest(&gpu, &layer, None)), Err(Error::Gpu { .. })));
     }
 }

@@ -15,10 +15,6 @@ pub(crate) struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub matmul: MatmulKernel,
-    /// The one to use for every convolution, where the caller wants one.
-    pub winograd: Option<Winograd>,
-    /// Most bytes of a model's transformed weights, where the caller bounds them.
-    pub winograd_bytes: Option<u64>,
     tuning: Mutex<Tuning>,
     /// Stands at bindings that a shader does not look at.
     pub unused: wgpu::Buffer,
@@ -38,8 +34,6 @@ impl Gpu {
         let tuning = options.tuning.filter(|tuning| tuning.is_of(&device)).unwrap_or_else(|| Tuning::new(&device));
         Ok(Self {
             matmul: options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device)),
-            winograd: options.winograd,
-            winograd_bytes: options.winograd_bytes,
             tuning: Mutex::new(tuning),
             device,
             queue,
@@ -72,11 +66,6 @@ impl Gpu {
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>) -> Tiling {
         let tilings = self.matmul.tilings();
         self.tuning().tiling(layer, winograd, tilings).unwrap_or(tilings[0])
-    }
-
-    /// The algorithm of a 3 x 3 convolution: as the caller wants, as was measured, otherwise as suits its size.
-    pub(crate) fn winograd_for(&self, layer: &Layer) -> Winograd {
-        self.winograd.or_else(|| self.tuning().winograd(layer)).unwrap_or(Winograd::for_side(layer.height))
     }
 
     /// Runs calls that create something and turns what wgpu reports about them into an error.

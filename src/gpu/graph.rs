@@ -1,6 +1,7 @@
 //! The network as it is being written down: tensors without memory and the dispatches between them.
 
 use super::arena::{self, Lifetime};
+use super::constant::{Constant, Memory};
 use super::row_texture;
 use super::schedule::{Schedule, Stage, Step};
 use super::tuning::Layer;
@@ -77,7 +78,10 @@ impl Slice {
 pub(crate) enum Binding<'a> {
     Read(Tensor),
     Write(Tensor),
-    Constant(&'a wgpu::Buffer),
+    Constant(&'a Constant),
+    /// A buffer that others made.
+    Buffer(&'a wgpu::Buffer),
+    /// A texture that others made.
     Texture(&'a wgpu::TextureView),
     /// A buffer the shader does not look at with these parameters.
     Unused,
@@ -100,14 +104,8 @@ struct TensorInfo {
 
 enum Operand {
     Tensor(usize),
-    Constant(Memory),
-}
-
-/// What holds a tensor or a constant on the GPU.
-#[derive(Clone)]
-enum Memory {
-    Buffer(wgpu::Buffer),
-    Texture(wgpu::TextureView),
+    Constant(Constant),
+    Foreign(Memory),
 }
 
 struct Dispatch {
@@ -254,7 +252,7 @@ impl<'a> Graph<'a> {
         let info = &mut self.tensors[tensor.id];
         info.matrices = true;
         if self.gpu.matmul.reads_textures() {
-            let size = wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: matrices };
+            let size = row_texture::layers([matrices, depth, columns]);
             info.texture = Some(size);
             info.bytes = row_texture::bytes(size);
         }
@@ -294,9 +292,10 @@ impl<'a> Graph<'a> {
         let operands = bindings
             .iter()
             .map(|binding| match binding {
-                Binding::Constant(buffer) => Operand::Constant(Memory::Buffer((*buffer).clone())),
-                Binding::Texture(texture) => Operand::Constant(Memory::Texture((*texture).clone())),
-                Binding::Unused => Operand::Constant(Memory::Buffer(self.gpu.unused.clone())),
+                Binding::Constant(constant) => Operand::Constant((*constant).clone()),
+                Binding::Buffer(buffer) => Operand::Foreign(Memory::Buffer((*buffer).clone())),
+                Binding::Texture(texture) => Operand::Foreign(Memory::Texture((*texture).clone())),
+                Binding::Unused => Operand::Foreign(Memory::Buffer(self.gpu.unused.clone())),
                 Binding::Read(tensor) | Binding::Write(tensor) => {
                     let used = &mut self.tensors[tensor.id].used;
                     *used = Some(used.map_or((step, step), |(first, _)| (first, step)));
@@ -308,7 +307,7 @@ impl<'a> Graph<'a> {
         assert!(params.len() <= PARAMS_STRIDE, "{label}: parameters of {} bytes", params.len());
         let touched = bindings.iter().map(|binding| match binding {
             Binding::Read(tensor) | Binding::Write(tensor) => tensor.values(),
-            Binding::Constant(_) | Binding::Texture(_) | Binding::Unused => 0,
+            Binding::Constant(_) | Binding::Buffer(_) | Binding::Texture(_) | Binding::Unused => 0,
         });
         let work = touched.sum();
         self.dispatches.push(Dispatch { label: label.to_owned(), kernel, params, operands, workgroups, work });
@@ -468,22 +467,26 @@ impl<'a> Graph<'a> {
             .await
     }
 
-    fn bind(
+    fn bind<'b>(
         &self,
         index: usize,
-        dispatch: &Dispatch,
+        dispatch: &'b Dispatch,
         pipeline: &wgpu::ComputePipeline,
-        params: &wgpu::Buffer,
-        memory: &[Memory],
+        params: &'b wgpu::Buffer,
+        memory: &'b [Memory],
     ) -> wgpu::BindGroup {
         let part = |buffer, offset, size| {
             let size = wgpu::BufferSize::new(size);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
         };
         let block = part(params, (index * PARAMS_STRIDE) as u64, PARAMS_STRIDE as u64);
+        let whole = |memory: &'b Memory| match memory {
+            Memory::Buffer(buffer) => buffer.as_entire_binding(),
+            Memory::Texture(texture) => wgpu::BindingResource::TextureView(texture),
+        };
         let operands = dispatch.operands.iter().map(|operand| match operand {
-            Operand::Constant(Memory::Buffer(buffer)) => buffer.as_entire_binding(),
-            Operand::Constant(Memory::Texture(texture)) => wgpu::BindingResource::TextureView(texture),
+            Operand::Constant(constant) => whole(constant.memory().expect("a network runs once it is loaded")),
+            Operand::Foreign(memory) => whole(memory),
             Operand::Tensor(id) => match &memory[*id] {
                 // A place may be larger than its present tenant, and then larger than a binding may be.
                 Memory::Buffer(buffer) => part(buffer, 0, self.tensors[*id].bytes),

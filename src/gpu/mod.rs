@@ -3,6 +3,7 @@
 
 mod adapter;
 mod arena;
+mod constant;
 mod device;
 mod format;
 mod graph;
@@ -24,6 +25,7 @@ pub use options::EngineOptions;
 pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
 pub use tuning::Tuning;
 
+pub(crate) use constant::Constant;
 pub(crate) use device::Gpu;
 pub(crate) use format::Format;
 pub(crate) use graph::{Binding, Graph, Slice, Tensor};

@@ -16,6 +16,11 @@ pub(crate) fn size(matrices: u32, rows: u32, channels: u32) -> wgpu::Extent3d {
     }
 }
 
+/// The texture of right operands `[matrices][depth][columns]`, a layer a matrix.
+pub(crate) fn layers([matrices, depth, columns]: [u32; 3]) -> wgpu::Extent3d {
+    wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: matrices }
+}
+
 /// Bytes of a texture of f32 texels.
 pub(crate) fn bytes(size: wgpu::Extent3d) -> u64 {
     16 * texels(size)

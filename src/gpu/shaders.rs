@@ -3,7 +3,7 @@
 //! Three directives, each alone on its line: `#import name` puts `shaders/shared/name.wgsl` there, once; `#ifdef NAME`
 //! .. `#else` .. `#endif` keeps one of two parts.
 
-use super::{Gpu, Tiling, Winograd};
+use super::{Gpu, Tiling};
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
@@ -126,15 +126,12 @@ fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
 
 /// The kernels of sessions on a device with products tiled in these ways; constants as models of the standard sizes have
 /// them.
-pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
+pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling], transforms_weights: bool) -> Vec<Kernel> {
     let textures = gpu.matmul.reads_textures();
-    let transforms_weights = gpu.winograd_bytes.is_some();
     // Those of Winograd's transforms whose output is multiplied.
     let writes_operand =
         |shader: &str| shader.starts_with("winograd") && (shader.ends_with("_input") || shader.ends_with("_weights"));
     let chosen = |family: &str, shader: &str, choice: &[&str]| !shader.starts_with(family) || choice.contains(&shader);
-    let winograds = gpu.winograd.map_or(vec![Winograd::F2x2, Winograd::F4x4], |choice| vec![choice]);
-    let transforms: Vec<&str> = winograds.into_iter().flat_map(Winograd::shaders).collect();
     // Only weights transformed before use are f32 beside activations in f16.
     let reads_transformed =
         |defines: &[&str]| !defines.contains(&"WEIGHTS_F16") && defines.iter().any(|name| name.ends_with("PUT_F16"));
@@ -150,7 +147,6 @@ pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling]) -> Vec<Kernel> {
     });
     let others = variants()
         .filter(|(shader, _)| !shader.starts_with("matmul_"))
-        .filter(|(shader, _)| chosen("winograd", shader, &transforms))
         .filter(|(shader, _)| transforms_weights || !shader.ends_with("_weights"))
         .filter(|(shader, _)| chosen("pack_rows", shader, if textures { &["pack_rows"] } else { &[] }))
         .filter(|(shader, defines)| !writes_operand(shader) || defines.contains(&"TEXTURE") == textures)

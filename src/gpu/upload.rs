@@ -1,5 +1,6 @@
 //! Constants on their way to the GPU.
 
+use super::constant::{Constant, Memory};
 use super::{Gpu, row_texture};
 use crate::Result;
 
@@ -19,10 +20,6 @@ impl<'a> Uploader<'a> {
         Self { gpu, staged: 0, total: 0 }
     }
 
-    pub(crate) fn gpu(&self) -> &'a Gpu {
-        self.gpu
-    }
-
     /// Bytes of everything made so far.
     pub(crate) fn total(&self) -> u64 {
         self.total
@@ -35,7 +32,31 @@ impl<'a> Uploader<'a> {
         Ok(buffer)
     }
 
-    pub(crate) async fn create_buffer(&mut self, label: &str, size: u64) -> Result<wgpu::Buffer> {
+    /// Writes bytes of a constant from `offset` on, whole matrices where it is a texture. The first ones give it memory.
+    pub(crate) async fn fill(&mut self, constant: &Constant, offset: u64, bytes: &[u8]) -> Result<()> {
+        let label = constant.label();
+        let memory = match constant.memory() {
+            Some(memory) => memory.clone(),
+            None => {
+                let memory = match constant.texels() {
+                    Some((size, texel)) => Memory::Texture(self.create_texture(label, size, texel).await?),
+                    None => Memory::Buffer(self.create_buffer(label, constant.bytes()).await?),
+                };
+                constant.set_memory(memory.clone());
+                memory
+            }
+        };
+        match &memory {
+            Memory::Buffer(buffer) => self.write_buffer(label, buffer, offset, bytes).await,
+            Memory::Texture(texture) => {
+                let [batch, depth, columns] = constant.shape();
+                let first = offset / (constant.bytes() / u64::from(batch));
+                self.write_texture(label, texture, first as u32, [depth, columns / 4], bytes).await
+            }
+        }
+    }
+
+    async fn create_buffer(&mut self, label: &str, size: u64) -> Result<wgpu::Buffer> {
         self.gpu.check_buffer(label, size)?;
         let create = || {
             self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -49,13 +70,7 @@ impl<'a> Uploader<'a> {
         self.gpu.guarded(label, create).await
     }
 
-    pub(crate) async fn write_buffer(
-        &mut self,
-        label: &str,
-        buffer: &wgpu::Buffer,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<()> {
+    async fn write_buffer(&mut self, label: &str, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
         for (index, window) in bytes.chunks(WINDOW as usize).enumerate() {
             let write = || self.gpu.queue.write_buffer(buffer, offset + index as u64 * WINDOW, window);
             self.gpu.guarded(label, write).await?;
@@ -65,7 +80,7 @@ impl<'a> Uploader<'a> {
     }
 
     /// Matrices `[layers][height][width]` of texels.
-    pub(crate) async fn create_texture(
+    async fn create_texture(
         &mut self,
         label: &str,
         size: wgpu::Extent3d,
@@ -80,7 +95,7 @@ impl<'a> Uploader<'a> {
     }
 
     /// Whole layers of `height` x `width` texels, from layer `first` on.
-    pub(crate) async fn write_texture(
+    async fn write_texture(
         &mut self,
         label: &str,
         texture: &wgpu::TextureView,

@@ -1,20 +1,19 @@
 //! The context-aware segmentation (CAS) decoder (NETWORK: CAS).
 
-use super::Loader;
+use crate::ModelConfig;
 use crate::gpu::{Format, Graph, Slice, Tensor};
 use crate::ops::{
-    Activation, Conv2d, Epilogue, Matrix, Product, Residual, adaptive_pool, conv2d, conv2d_as, matmul, project, resize,
-    resize_sum, resize_through,
+    Conv2d, Convolution, Epilogue, Geometry, Matrix, Product, Projection, Residual, adaptive_pool, matmul, project,
+    resize, resize_sum, resize_through, taps_inputs_outputs,
 };
-use crate::weights::layout;
-use crate::{ModelConfig, Result};
+use crate::parameters::{Parameters, Part};
+use crate::weights::{Parameter, Role};
 
 pub(crate) struct Decoder {
     bins: Vec<Bin>,
     res2: [Conv2d; 2],
     cls: Conv2d,
-    /// `cls.3`: one weight a channel, then the bias.
-    cls_projection: wgpu::Buffer,
+    cls_projection: Projection,
     grid: u32,
     guide: u32,
     width: u32,
@@ -23,45 +22,45 @@ pub(crate) struct Decoder {
 /// One pooling size of the decoder.
 struct Bin {
     side: u32,
-    corr: Matrix,
+    corr: Conv2d,
     /// Joins the previous bin's output; the first bin has none.
-    alpha: Option<Matrix>,
+    alpha: Option<Conv2d>,
     beta: [Conv2d; 2],
     /// This bin's input channels of `res1`. A 1 x 1 convolution commutes with a resize, so each bin's share is computed
     /// at its own resolution.
     res1: Matrix,
 }
 
-const RELU: Epilogue<'static> = Epilogue { activation: Activation::RELU, ..Epilogue::NONE };
-
 impl Decoder {
-    pub(crate) async fn load(loader: &mut Loader<'_>, config: &ModelConfig) -> Result<Self> {
-        let width = config.width;
-        let (channels, bin_count) = (width as usize, config.bins.len());
-        let res1 = loader.weights.read("cas.res1.0.weight", &[channels, bin_count * channels, 1, 1])?;
-        let mut bins = Vec::with_capacity(bin_count);
-        for (index, &side) in config.bins.iter().enumerate() {
-            let share = layout::some_inputs(&res1, bin_count * channels, index * channels..(index + 1) * channels);
-            let res1 = loader.matrix(&format!("cas.res1.0.weight.bin{index}"), &share, [1, width, width]).await?;
-            drop(share);
-            bins.push(Bin::load(loader, config, index, side, res1).await?);
-        }
-        drop(res1);
-        let mut projection = loader.weights.read("cas.cls.3.weight", &[1, channels, 1, 1])?;
-        projection.extend(loader.weights.read("cas.cls.3.bias", &[1])?);
-        projection.resize(channels + 4, 0.0);
-        Ok(Self {
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
+        let (width, grid) = (config.width, config.grid);
+        let mut shares = Vec::with_capacity(config.bins.len());
+        let bins = (0..config.bins.len())
+            .map(|index| {
+                let label = format!("cas.res1.0.weight.bin{index}");
+                let share = parameters.matrix(label, [1, width, width], parameters.format());
+                shares.push(share.clone());
+                Bin::new(parameters, config, index, Matrix::of(share))
+            })
+            .collect();
+        let inputs = config.bins.len() as u32 * width;
+        let res1 = Parameter::new("cas.res1.0.weight".to_owned(), Role::Weight, &[width, inputs, 1, 1]);
+        parameters.declare(vec![res1], move |values| {
+            // A bin's input channels are neighbouring rows.
+            let rows = taps_inputs_outputs(&values.concat(), [width, inputs, 1], inputs);
+            let rows_of = move |bin: usize| rows.chunks_exact((width * width) as usize).nth(bin).map(<[f32]>::to_vec);
+            let parts = shares.into_iter().enumerate();
+            Ok(Box::new(parts.filter_map(move |(bin, share)| Some(Part::whole(share, rows_of(bin)?)))))
+        });
+        Self {
             bins,
-            res2: [
-                loader.conv3x3("cas.res2.0", width, config.grid).await?,
-                loader.conv3x3("cas.res2.2", width, config.grid).await?,
-            ],
-            cls: loader.conv3x3_in_f32("cas.cls.0", width, config.grid).await?,
-            cls_projection: loader.vector("cas.cls.3", &projection).await?,
-            grid: config.grid,
+            res2: pair(parameters, "cas.res2", width, grid),
+            cls: Conv2d::new(parameters, square("cas.cls.0", width, grid).in_f32()),
+            cls_projection: Projection::new(parameters, "cas.cls.3", width),
+            grid,
             guide: config.guide,
             width,
-        })
+        }
     }
 
     /// The logits on the grid, `[batch][grid][grid]`.
@@ -81,7 +80,7 @@ impl Decoder {
             let out = bin.write(graph, &label, input, previous, self.grid);
             graph.stage(&format!("cas_bin{index}"), out.all());
             let share = shares.row_range(first_pixel, out.pixels());
-            product(graph, &format!("{label}.res1"), out.all(), &bin.res1, share, Epilogue::NONE);
+            matmul(graph, &format!("{label}.res1"), &Product::new(out.all(), &bin.res1, share));
             first_pixel += out.pixels();
             previous = Some(out);
         }
@@ -92,7 +91,7 @@ impl Decoder {
         let inside = graph.activations();
         let fused = residual_pair(graph, "decoder.res2", res1, &self.res2, inside);
         graph.stage("cas_final", fused.all());
-        let cls = conv2d(graph, "decoder.cls.0", fused, f32::MIN, &self.cls, Activation::RELU, Residual::None);
+        let cls = self.cls.write(graph, "decoder.cls.0", fused, Epilogue::RELU);
         project(graph, "decoder.cls.3", cls, &self.cls_projection)
     }
 
@@ -116,62 +115,63 @@ impl Decoder {
 }
 
 impl Bin {
-    async fn load(
-        loader: &mut Loader<'_>,
-        config: &ModelConfig,
-        index: usize,
-        side: u32,
-        res1: Matrix,
-    ) -> Result<Self> {
-        let width = config.width;
-        let corr_name = format!("cas.corr_conv.{index}.0");
-        let corr = loader.conv1x1(&corr_name, [width, config.guide + config.nearest]).await?.matrix;
-        let alpha = match index.checked_sub(1) {
-            Some(before) => {
-                let alpha_name = format!("cas.alpha_conv.{before}.0");
-                Some(loader.conv1x1(&alpha_name, [width, 2 * width]).await?.matrix)
-            }
-            None => None,
+    fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, index: usize, res1: Matrix) -> Self {
+        let (width, side) = (config.width, config.bins[index]);
+        let mut pointwise = |name: String, inputs| {
+            Conv2d::new(parameters, Convolution::new(name, [width, inputs], Geometry::POINTWISE))
         };
-        let [first, second] = ["0", "2"].map(|part| format!("cas.beta_conv.{index}.{part}"));
-        let beta = [loader.conv3x3(&first, width, side).await?, loader.conv3x3(&second, width, side).await?];
-        Ok(Self { side, corr, alpha, beta, res1 })
+        let corr = pointwise(format!("cas.corr_conv.{index}.0"), config.guide + config.nearest);
+        let alpha = index.checked_sub(1).map(|before| pointwise(format!("cas.alpha_conv.{before}.0"), 2 * width));
+        let beta = pair(parameters, &format!("cas.beta_conv.{index}"), width, side);
+        Self { side, corr, alpha, beta, res1 }
     }
 
     fn write(&self, graph: &mut Graph<'_>, label: &str, input: Tensor, previous: Option<Tensor>, grid: u32) -> Tensor {
-        let width = self.corr.columns;
-        let shape = [input.batch, self.side, self.side, width];
+        let width = self.corr.outputs();
         let corr_label = format!("{label}.corr");
         let mixed = match (previous, &self.alpha) {
             (Some(previous), Some(alpha)) => {
                 // alpha reads corr's output and the previous bin's side by side.
                 let joined = graph.tensor(&format!("{label}.joined"), [input.batch, self.side, self.side, 2 * width]);
                 let corr = joined.channel_range(0, width);
-                product(graph, &corr_label, input.all(), &self.corr, corr, RELU);
+                product(graph, &corr_label, input, &self.corr, corr, Epilogue::RELU);
                 let handed_down = joined.channel_range(width, width);
                 resize_through(graph, &format!("{label}.previous"), previous, grid, handed_down);
-                let mixed = graph.tensor(&format!("{label}.alpha"), shape);
-                let epilogue = Epilogue { residual: Residual::After(corr), ..RELU };
-                product(graph, &format!("{label}.alpha"), joined.all(), alpha, mixed.all(), epilogue);
+                let mixed = graph.tensor(&format!("{label}.alpha"), [input.batch, self.side, self.side, width]);
+                let epilogue = Epilogue::RELU.with(Residual::After(corr));
+                product(graph, &format!("{label}.alpha"), joined, alpha, mixed.all(), epilogue);
                 mixed
             }
-            _ => {
-                let corr = graph.tensor_as(input.format, &corr_label, shape);
-                product(graph, &corr_label, input.all(), &self.corr, corr.all(), RELU);
-                corr
-            }
+            _ => self.corr.write(graph, &corr_label, input, Epilogue::RELU),
         };
         residual_pair(graph, &format!("{label}.beta"), mixed, &self.beta, mixed.format)
     }
 }
 
-fn product(graph: &mut Graph<'_>, label: &str, a: Slice, matrix: &Matrix, out: Slice, epilogue: Epilogue<'_>) {
-    matmul(graph, label, &Product { a, input_floor: f32::MIN, matrix, epilogue, out });
+/// A pointwise convolution into a part of a tensor.
+fn product(graph: &mut Graph<'_>, label: &str, a: Tensor, conv: &Conv2d, out: Slice, epilogue: Epilogue<'_>) {
+    matmul(graph, label, &Product { epilogue, ..Product::new(a.all(), conv.matrix(), out) });
+}
+
+/// A 3 x 3 convolution without bias, as many channels out as in, of images of `side` x `side`.
+fn square(name: impl Into<String>, channels: u32, side: u32) -> Convolution {
+    Convolution::new(name, [channels; 2], Geometry::SIDE_3).of_side(side)
+}
+
+/// Two 3 x 3 convolutions of a PyTorch `Sequential`, a relu behind each.
+fn pair(parameters: &mut Parameters<'_>, name: &str, channels: u32, side: u32) -> [Conv2d; 2] {
+    ["0", "2"].map(|part| Conv2d::new(parameters, square(format!("{name}.{part}"), channels, side)))
 }
 
 /// `relu(conv2(relu(conv1(x)))) + x` in the format of `x`; what is between the convolutions has one of its own.
-fn residual_pair(graph: &mut Graph<'_>, label: &str, x: Tensor, convs: &[Conv2d; 2], inside: Format) -> Tensor {
-    let [first, second] = convs;
-    let y = conv2d_as(inside, graph, &format!("{label}1"), x, first, Activation::RELU, Residual::None);
-    conv2d_as(x.format, graph, &format!("{label}2"), y, second, Activation::RELU, Residual::After(x.all()))
+fn residual_pair(
+    graph: &mut Graph<'_>,
+    label: &str,
+    x: Tensor,
+    [first, second]: &[Conv2d; 2],
+    inside: Format,
+) -> Tensor {
+    let y = first.write(graph, &format!("{label}1"), x, Epilogue::RELU.stored(inside));
+    let epilogue = Epilogue::RELU.with(Residual::After(x.all())).stored(x.format);
+    second.write(graph, &format!("{label}2"), y, epilogue)
 }

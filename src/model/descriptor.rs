@@ -1,109 +1,134 @@
 //! The descriptor: features adapted to the category (NETWORK: descriptor), after CFA's CoordConv head.
 
-use super::loader::{Loader, Norm};
-use crate::config::{DescriptorKind, LEVELS};
-use crate::gpu::{Format, Graph, Tensor};
-use crate::ops::{Activation, Conv2d, Epilogue, Matrix, Product, Residual, avg_pool, conv2d_as, matmul, resize};
-use crate::weights::fold::EPSILON;
-use crate::weights::layout;
-use crate::{ModelConfig, Result};
+use crate::ModelConfig;
+use crate::config::{DescriptorKind, PYTORCH_EPSILON};
+use crate::gpu::{Constant, Format, Graph, Tensor};
+use crate::ops::{
+    Conv2d, Convolution, Epilogue, Geometry, Matrix, Product, Residual, avg_pool, matmul, resize, taps_inputs_outputs,
+};
+use crate::parameters::{Parameters, Part};
+use crate::weights::{Parameter, Role};
 
 pub(crate) struct Descriptor {
     levels: Vec<Level>,
     grid: u32,
 }
 
+/// The way of one level's features to descriptors.
 struct Level {
+    /// The level's index in the backbone.
+    level: usize,
     /// The rotation kind's three 1 x 1 convolutions; the plain kind has none.
     squeeze: Vec<Conv2d>,
-    /// CoordConv's weights of the features.
+    coord_conv: CoordConv,
+}
+
+/// A 1 x 1 convolution that also reads its pixel's coordinates (Liu et al., "An Intriguing Failing of Convolutional Neural
+/// Networks and the CoordConv Solution", 2018).
+struct CoordConv {
+    /// The weights of the features.
     matrix: Matrix,
-    /// CoordConv's bias and what its two coordinate channels contribute, at every position: `[side * side][channels]`.
-    position_bias: wgpu::Buffer,
+    /// The bias and what the two coordinate channels contribute, at every position: `[side * side][channels]`.
+    position_bias: Constant,
 }
 
 /// Descriptors at the levels' own resolutions and together on the common grid.
 pub(crate) struct Descriptors {
-    pub levels: [Tensor; LEVELS],
+    pub levels: Vec<Tensor>,
     /// `[batch][grid][grid][D]`.
     pub whole: Tensor,
 }
 
 impl Descriptor {
-    pub(crate) async fn load(loader: &mut Loader<'_>, config: &ModelConfig) -> Result<Self> {
-        let mut levels = Vec::with_capacity(LEVELS);
-        for level in 0..LEVELS {
-            levels.push(Level::load(loader, config, level).await?);
-        }
-        Ok(Self { levels, grid: config.grid })
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
+        let levels = config.levels().map(|level| Level::new(parameters, config, level)).collect();
+        Self { levels, grid: config.grid }
     }
 
-    pub(crate) fn write(&self, graph: &mut Graph<'_>, features: [Tensor; LEVELS]) -> Descriptors {
-        let levels = [0, 1, 2].map(|level| self.levels[level].write(graph, level, features[level]));
+    /// Appends the descriptors of the backbone's features.
+    pub(crate) fn write(&self, graph: &mut Graph<'_>, features: &[Tensor]) -> Descriptors {
+        let levels: Vec<Tensor> = self.levels.iter().map(|level| level.write(graph, features[level.level])).collect();
         let channels = levels.iter().map(|level| level.channels).sum();
         let whole = graph.tensor("descriptor", [levels[0].batch, self.grid, self.grid, channels]);
         let mut first = 0;
-        for (index, level) in levels.into_iter().enumerate() {
-            let part = whole.channel_range(first, level.channels);
-            resize(graph, &format!("descriptor.layer_{}.resize", index + 1), level, part, false);
-            first += level.channels;
+        for (level, &tensor) in self.levels.iter().zip(&levels) {
+            let part = whole.channel_range(first, tensor.channels);
+            resize(graph, &format!("{}.resize", level.name()), tensor, part, false);
+            first += tensor.channels;
         }
         Descriptors { levels, whole }
     }
 }
 
 impl Level {
-    async fn load(loader: &mut Loader<'_>, config: &ModelConfig, level: usize) -> Result<Self> {
+    fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, level: usize) -> Self {
         let features = config.backbone.channels()[level];
         let channels = config.level_channels()[level];
         let squeeze = match config.descriptor {
             DescriptorKind::Plain => Vec::new(),
-            DescriptorKind::Rotation => load_squeeze(loader, level, features, channels).await?,
+            DescriptorKind::Rotation => squeeze(parameters, level, features, channels),
         };
         let name = format!("adaptor.Descriptor.layer_{}.conv", level + 1);
-        let (inputs, outputs) = (channels as usize, channels as usize);
-        let weight = loader.weights.read(&format!("{name}.weight"), &[outputs, inputs + 2, 1, 1])?;
-        let bias = loader.weights.read(&format!("{name}.bias"), &[outputs])?;
-        let rows = layout::some_inputs(&weight, inputs + 2, 0..inputs);
-        let matrix = loader.matrix(&format!("{name}.weight"), &rows, [1, channels, channels]).await?;
-        let coordinates = layout::some_inputs(&weight, inputs + 2, inputs..inputs + 2);
-        let side = config.level_sides()[level] as usize;
-        let position_bias = position_bias(&bias, &coordinates, side);
-        let position_bias = loader.vector(&format!("{name}.position_bias"), &position_bias).await?;
-        Ok(Self { squeeze, matrix, position_bias })
+        Self { level, squeeze, coord_conv: CoordConv::new(parameters, &name, channels, config.level_sides()[level]) }
     }
 
-    fn write(&self, graph: &mut Graph<'_>, level: usize, feature: Tensor) -> Tensor {
-        let name = format!("descriptor.layer_{}", level + 1);
+    fn name(&self) -> String {
+        format!("descriptor.layer_{}", self.level + 1)
+    }
+
+    fn write(&self, graph: &mut Graph<'_>, feature: Tensor) -> Tensor {
+        let name = self.name();
         let mut x = feature;
         for (index, conv) in self.squeeze.iter().enumerate() {
             let last = index + 1 == self.squeeze.len();
-            let activation = if last { Activation::IDENTITY } else { Activation::RELU };
-            let label = format!("{name}.squeeze{}", index + 1);
-            x = conv2d_as(Format::F32, graph, &label, x, conv, activation, Residual::None);
+            let epilogue = if last { Epilogue::NONE } else { Epilogue::RELU };
+            x = conv.write(graph, &format!("{name}.squeeze{}", index + 1), x, epilogue.stored(Format::F32));
         }
         let pooled = avg_pool(graph, &format!("{name}.pool"), x);
-        let out = graph.tensor(&name, [x.batch, x.height, x.width, self.matrix.columns]);
-        let residual = Residual::Constant { buffer: &self.position_bias, rows: x.height * x.width };
-        let epilogue = Epilogue { residual, ..Epilogue::NONE };
-        let (a, out_rows) = (pooled.all(), out.all());
-        let product = Product { a, input_floor: f32::MIN, matrix: &self.matrix, epilogue, out: out_rows };
-        matmul(graph, &format!("{name}.conv"), &product);
-        out
+        self.coord_conv.write(graph, &name, pooled)
     }
 }
 
 /// conv1, bn1, relu, conv2, bn2, relu, conv3; the names carry a suffix from the second level on.
-async fn load_squeeze(loader: &mut Loader<'_>, level: usize, features: u32, channels: u32) -> Result<Vec<Conv2d>> {
+fn squeeze(parameters: &mut Parameters<'_>, level: usize, features: u32, channels: u32) -> Vec<Conv2d> {
     let suffix = ["", "_1", "_2"][level];
     let name = |part: &str| format!("adaptor.Descriptor.{part}{suffix}");
-    let [norm1, norm2] = ["bn1", "bn2"].map(name);
-    let [norm1, norm2] = [&norm1, &norm2].map(|name| Norm { name, epsilon: EPSILON });
-    Ok(vec![
-        loader.conv1x1_folded(&name("conv1"), norm1, [channels, features]).await?,
-        loader.conv1x1_folded(&name("conv2"), norm2, [channels, channels]).await?,
-        loader.conv1x1(&name("conv3"), [channels, channels]).await?,
-    ])
+    let conv = |part: &str, inputs| Convolution::new(name(part), [channels, inputs], Geometry::POINTWISE);
+    [
+        conv("conv1", features).normed(name("bn1"), PYTORCH_EPSILON),
+        conv("conv2", channels).normed(name("bn2"), PYTORCH_EPSILON),
+        conv("conv3", channels),
+    ]
+    .map(|convolution| Conv2d::new(parameters, convolution))
+    .into()
+}
+
+impl CoordConv {
+    /// As many channels out as in, on `side` x `side` pixels.
+    fn new(parameters: &mut Parameters<'_>, name: &str, channels: u32, side: u32) -> Self {
+        let constant = parameters.matrix(format!("{name}.weight"), [1, channels, channels], parameters.format());
+        let position_bias = parameters.vector(format!("{name}.position_bias"), side * side * channels);
+        let coord_conv = Self { matrix: Matrix::of(constant.clone()), position_bias: position_bias.clone() };
+        let declared = vec![
+            Parameter::new(format!("{name}.weight"), Role::Weight, &[channels, channels + 2, 1, 1]),
+            Parameter::new(format!("{name}.bias"), Role::Bias, &[channels]),
+        ];
+        parameters.declare(declared, move |values| {
+            let mut rows = taps_inputs_outputs(&values[0], [channels, channels + 2, 1], channels + 2);
+            let coordinates = rows.split_off((channels * channels) as usize);
+            let biases = self::position_bias(&values[1], &coordinates, side as usize);
+            Ok(Box::new([Part::whole(constant, rows), Part::whole(position_bias, biases)].into_iter()))
+        });
+        coord_conv
+    }
+
+    fn write(&self, graph: &mut Graph<'_>, name: &str, x: Tensor) -> Tensor {
+        let out = graph.tensor(name, [x.batch, x.height, x.width, self.matrix.columns]);
+        let residual = Residual::Constant { values: &self.position_bias, rows: x.height * x.width };
+        let product = Product::new(x.all(), &self.matrix, out.all());
+        matmul(graph, &format!("{name}.conv"), &Product { epilogue: Epilogue::NONE.with(residual), ..product });
+        out
+    }
 }
 
 /// `bias + row weight * row coordinate + column weight * column coordinate`; coordinates run from -1 to 1.

@@ -1,22 +1,21 @@
 //! The network, piece by piece in reading order: image -> backbone -> descriptor -> prototypes -> decoder -> anomaly
-//! map. Each piece holds its constants on the GPU and can write itself into a graph.
+//! map. Each piece declares its parameters when it is made, and can write itself into a graph.
 
 mod anomaly_map;
 mod backbone;
 mod decoder;
 mod descriptor;
 mod efficientnet;
-mod loader;
 mod prototypes;
 mod resnet;
+pub mod schema;
 
-use crate::config::LEVELS;
+use crate::ModelConfig;
 use crate::gpu::{Graph, Slice, Tensor};
-use crate::{ModelConfig, Result};
+use crate::parameters::Parameters;
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
-pub(crate) use loader::{Loaded, Loader};
 
 /// The part of a model that is trained for a category: descriptor, prototypes and decoder.
 pub(crate) struct Head {
@@ -38,37 +37,28 @@ pub(crate) struct Outputs {
 }
 
 impl Head {
-    pub(crate) async fn load(loader: &mut Loader<'_>, config: &ModelConfig) -> Result<Self> {
-        Ok(Self {
-            descriptor: descriptor::Descriptor::load(loader, config).await?,
-            prototypes: prototypes::Prototypes::load(loader, config).await?,
-            decoder: decoder::Decoder::load(loader, config).await?,
-            anomaly_map: AnomalyMap::load(loader, config).await?,
-        })
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
+        Self {
+            descriptor: descriptor::Descriptor::new(parameters, config),
+            prototypes: prototypes::Prototypes::new(parameters, config),
+            decoder: decoder::Decoder::new(parameters, config),
+            anomaly_map: AnomalyMap::new(parameters, config),
+        }
     }
-}
 
-/// Writes the backbone into a graph. `input` is normalised, `[batch][side][side][4]`.
-pub(crate) fn write_backbone(graph: &mut Graph<'_>, backbone: &Backbone, input: Tensor) -> [Tensor; LEVELS] {
-    let features = backbone.write(graph, input);
-    for (name, feature) in ["feature1", "feature2", "feature3"].into_iter().zip(features) {
-        graph.stage(name, feature.all());
+    /// Writes everything behind the backbone into a graph; `features` has at least the levels that the head reads.
+    pub(crate) fn write(&self, graph: &mut Graph<'_>, features: &[Tensor]) -> Outputs {
+        let descriptor = self.descriptor.write(graph, features);
+        graph.stage("descriptor", descriptor.whole.all());
+        let score = self.prototypes.write(graph, &descriptor);
+        graph.stage("score", score.all());
+        let logits = self.decoder.write(graph, descriptor.whole, score);
+        graph.stage("cas_logits64", logits.all());
+        let outputs = self.anomaly_map.write(graph, logits);
+        graph.stage("map", outputs.map.all());
+        graph.stage("blurred", outputs.blurred.all());
+        outputs
     }
-    features
-}
-
-/// Writes everything behind the backbone into a graph.
-pub(crate) fn write_head(graph: &mut Graph<'_>, head: &Head, features: [Tensor; LEVELS]) -> Outputs {
-    let descriptor = head.descriptor.write(graph, features);
-    graph.stage("descriptor", descriptor.whole.all());
-    let score = head.prototypes.write(graph, &descriptor);
-    graph.stage("score", score.all());
-    let logits = head.decoder.write(graph, descriptor.whole, score);
-    graph.stage("cas_logits64", logits.all());
-    let outputs = head.anomaly_map.write(graph, logits);
-    graph.stage("map", outputs.map.all());
-    graph.stage("blurred", outputs.blurred.all());
-    outputs
 }
 
 /// Channels last to channels first: the values of `slice` as PyTorch would hold them, `[batch][channels][height * width]`.

@@ -1,11 +1,11 @@
 //! Distances to the prototypes and the nearest of them (NETWORK: prototypes, distances, nearest K).
 
-use super::Loader;
 use super::descriptor::Descriptors;
-use crate::config::LEVELS;
-use crate::gpu::{Graph, Tensor};
-use crate::ops::{Band, Epilogue, Matrix, Product, distances, matmul, nearest, square_norm};
-use crate::{ModelConfig, Result};
+use crate::ModelConfig;
+use crate::gpu::{Constant, Graph, Tensor};
+use crate::ops::{Band, LevelProducts, Matrix, Product, distances, matmul, nearest, square_norm};
+use crate::parameters::{Parameters, Part};
+use crate::weights::{Parameter, Role};
 
 /// Prototypes relative to their mean. With `m` the mean and `C' = C - m`,
 ///
@@ -17,9 +17,9 @@ pub(crate) struct Prototypes {
     /// Each level's channels of all `C'`, `[channels][P]`.
     levels: Vec<Matrix>,
     /// `m`, `[D]`.
-    mean: wgpu::Buffer,
+    mean: Constant,
     /// `|C'|^2 + 2 m . C'` of each prototype.
-    norms: wgpu::Buffer,
+    norms: Constant,
     nearest: u32,
 }
 
@@ -27,21 +27,37 @@ pub(crate) struct Prototypes {
 const BAND_BYTES: u32 = 16 << 20;
 
 impl Prototypes {
-    pub(crate) async fn load(loader: &mut Loader<'_>, config: &ModelConfig) -> Result<Self> {
-        let prototypes = config.prototypes as usize;
-        let mut values = loader.weights.read("adaptor.C", &[config.descriptor_channels() as usize, prototypes])?;
-        let (mean, norms) = center(&mut values, prototypes);
-        let mut levels = Vec::with_capacity(LEVELS);
-        let mut rest = values.as_slice();
-        for (level, channels) in config.level_channels().into_iter().enumerate() {
-            let (rows, below) = rest.split_at(channels as usize * prototypes);
-            let label = format!("prototypes.layer_{}", level + 1);
-            levels.push(loader.matrix(&label, rows, [1, channels, config.prototypes]).await?);
-            rest = below;
-        }
-        let mean = loader.vector("prototypes.mean", &mean).await?;
-        let norms = loader.vector("prototypes.norms", &norms).await?;
-        Ok(Self { levels, mean, norms, nearest: config.nearest })
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
+        let count = config.prototypes;
+        let levels: Vec<Constant> = config
+            .levels()
+            .map(|level| {
+                let shape = [1, config.level_channels()[level], count];
+                parameters.matrix(format!("prototypes.layer_{}", level + 1), shape, parameters.format())
+            })
+            .collect();
+        let mean = parameters.vector("prototypes.mean".to_owned(), config.descriptor_channels());
+        let norms = parameters.vector("prototypes.norms".to_owned(), count);
+        let prototypes = Self {
+            levels: levels.iter().cloned().map(Matrix::of).collect(),
+            mean: mean.clone(),
+            norms: norms.clone(),
+            nearest: config.nearest,
+        };
+        let shape = [config.descriptor_channels(), count];
+        let declared = vec![Parameter::new("adaptor.C".to_owned(), Role::Prototypes, &shape)];
+        parameters.declare(declared, move |values| {
+            let mut values = values.concat();
+            let (means, squares) = center(&mut values, count as usize);
+            let mut first = 0;
+            let levels = levels.into_iter().map(move |constant| {
+                let rows = constant.shape().iter().product::<u32>() as usize;
+                first += rows;
+                Part::whole(constant, values[first - rows..first].to_vec())
+            });
+            Ok(Box::new(levels.chain([Part::whole(mean, means), Part::whole(norms, squares)])))
+        });
+        prototypes
     }
 
     /// `[batch][grid][grid][K]`, the distances to the nearest prototypes in ascending order.
@@ -78,19 +94,15 @@ impl Prototypes {
         rows: u32,
     ) -> Band {
         let grid = descriptors.whole.width;
-        let needed = descriptors.levels.map(|level| source_rows(first_row, rows, level.height, grid));
-        let products = [0, 1, 2].map(|index| {
-            let (level, (first, count)) = (descriptors.levels[index], needed[index]);
-            let matrix = &self.levels[index];
-            let label = format!("{label}.product{}", index + 1);
-            let out = graph.scratch(&label, [1, count, level.width, matrix.columns]);
-            let a = level.row_range((image * level.height + first) * level.width, count * level.width);
-            let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out.all() };
-            matmul(graph, &label, &product);
-            out
+        let levels = (1..).zip(descriptors.levels.iter().zip(&self.levels)).map(|(number, (level, matrix))| {
+            let (first_row, count) = source_rows(first_row, rows, level.height, grid);
+            let label = format!("{label}.product{number}");
+            let products = graph.scratch(&label, [1, count, level.width, matrix.columns]);
+            let a = level.row_range((image * level.height + first_row) * level.width, count * level.width);
+            matmul(graph, &label, &Product::new(a, matrix, products.all()));
+            LevelProducts { products, first_row }
         });
-        let first_product_rows = needed.map(|(first, _)| first);
-        Band { grid, first_row, rows, first_position: image * grid * grid, products, first_product_rows }
+        Band { grid, first_row, rows, first_position: image * grid * grid, levels: levels.collect() }
     }
 }
 

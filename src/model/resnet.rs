@@ -1,12 +1,10 @@
 //! ResNet up to its third layer (He et al., "Deep Residual Learning", 2015; Zagoruyko and Komodakis, "Wide Residual
 //! Networks", 2016), with the habits of PCSNet's authors.
 
-use super::loader::{Loader, Norm};
-use crate::Result;
-use crate::config::{LEVELS, LayerConfig, ResNetConfig};
+use crate::config::{LayerConfig, PYTORCH_EPSILON, ResNetConfig};
 use crate::gpu::{Graph, Tensor};
-use crate::ops::{Activation, Conv2d, Geometry, Padding, Residual, conv2d, max_pool};
-use crate::weights::fold::EPSILON;
+use crate::ops::{Activation, Conv2d, Convolution, Epilogue, Geometry, Input, Padding, Residual, max_pool};
+use crate::parameters::Parameters;
 
 pub(crate) struct ResNet {
     stem: Conv2d,
@@ -24,72 +22,72 @@ struct Block {
 type Shape = ([u32; 2], Geometry);
 
 impl ResNet {
-    /// Blocks of two 3 x 3 convolutions; the stride is in the first. For images of `input` x `input`.
-    pub(crate) async fn basic(loader: &mut Loader<'_>, config: &ResNetConfig, input: u32) -> Result<Self> {
-        Self::load(loader, config, input, |inputs, LayerConfig { channels, .. }, stride| {
+    /// Blocks of two 3 x 3 convolutions; the stride is in the first. The first `depth` layers, for images of `input` x
+    /// `input`.
+    pub(crate) fn basic(parameters: &mut Parameters<'_>, config: &ResNetConfig, input: u32, depth: usize) -> Self {
+        Self::new(parameters, config, input, depth, |inputs, LayerConfig { channels, .. }, stride| {
             vec![([channels, inputs], strided(3, stride)), ([channels, channels], Geometry::SIDE_3)]
         })
-        .await
     }
 
-    /// Blocks of 1 x 1, 3 x 3, 1 x 1 convolutions; the stride is in the second.
-    pub(crate) async fn bottleneck(loader: &mut Loader<'_>, config: &ResNetConfig, input: u32) -> Result<Self> {
-        Self::load(loader, config, input, |inputs, LayerConfig { width, channels, .. }, stride| {
+    /// Blocks of 1 x 1, 3 x 3, 1 x 1 convolutions; the stride is in the second. Else as [`ResNet::basic`].
+    pub(crate) fn bottleneck(parameters: &mut Parameters<'_>, config: &ResNetConfig, input: u32, depth: usize) -> Self {
+        Self::new(parameters, config, input, depth, |inputs, LayerConfig { width, channels, .. }, stride| {
             vec![
                 ([width, inputs], Geometry::POINTWISE),
                 ([width, width], strided(3, stride)),
                 ([channels, width], Geometry::POINTWISE),
             ]
         })
-        .await
     }
 
-    async fn load(
-        loader: &mut Loader<'_>,
+    fn new(
+        parameters: &mut Parameters<'_>,
         config: &ResNetConfig,
         input: u32,
+        depth: usize,
         shapes: impl Fn(u32, LayerConfig, u32) -> Vec<Shape>,
-    ) -> Result<Self> {
-        let norm = Norm { name: "backbone.bn1", epsilon: EPSILON };
+    ) -> Self {
         let halve = |side: u32| side.div_ceil(2);
-        let stem = loader.conv2d_folded("backbone.conv1", norm, [config.stem, 3], strided(7, 2), halve(input)).await?;
+        let stem = Convolution::new("backbone.conv1", [config.stem, 3], strided(7, 2));
+        let stem = Conv2d::new(parameters, stem.normed("backbone.bn1", PYTORCH_EPSILON));
         // As the stem's pooling leaves it.
         let mut side = halve(halve(input));
-        let mut layers = Vec::with_capacity(LEVELS);
+        let mut layers = Vec::with_capacity(depth);
         let mut inputs = config.stem;
-        for (level, layer) in config.layers.into_iter().enumerate() {
+        for (level, &layer) in config.layers.iter().enumerate().take(depth) {
             let mut blocks = Vec::with_capacity(layer.blocks as usize);
             for index in 0..layer.blocks {
                 let name = format!("backbone.layer{}.{index}", level + 1);
                 // Layers 2 and 3 halve the resolution in their first block.
                 let stride = if level > 0 && index == 0 { 2 } else { 1 };
-                let shapes = shapes(inputs, layer, stride);
                 side = side.div_ceil(stride);
-                blocks.push(Block::load(loader, name, &shapes, [layer.channels, inputs], stride, side).await?);
+                let downsample = (stride != 1 || inputs != layer.channels).then_some([layer.channels, inputs]);
+                blocks.push(Block::new(parameters, name, &shapes(inputs, layer, stride), downsample, side));
                 inputs = layer.channels;
             }
             layers.push(blocks);
         }
-        Ok(Self { stem, layers })
+        Self { stem, layers }
     }
 
-    /// The features of the three layers, each after a leaky relu of slope 0.01.
+    /// The features of the first `depth` layers, each after a leaky relu of slope 0.01.
     ///
     /// A block applies its relu to its input, so a layer's own output may be negative. Within a layer every block's
     /// output is only ever read through that relu and is stored so; a layer's last is stored leaky, from which the next
     /// layer's first block recovers the relu.
-    pub(crate) fn write(&self, graph: &mut Graph<'_>, input: Tensor) -> [Tensor; LEVELS] {
-        let stem = conv2d(graph, "backbone.conv1", input, f32::MIN, &self.stem, Activation::RELU, Residual::None);
+    pub(crate) fn write(&self, graph: &mut Graph<'_>, input: Tensor, depth: usize) -> Vec<Tensor> {
+        let stem = self.stem.write(graph, "backbone.conv1", input, Epilogue::RELU);
         let mut x = max_pool(graph, "backbone.maxpool", stem);
-        [0, 1, 2].map(|level| {
-            let blocks = &self.layers[level];
+        let mut features = Vec::with_capacity(depth);
+        for blocks in &self.layers[..depth] {
             for (index, block) in blocks.iter().enumerate() {
                 let last = index + 1 == blocks.len();
-                let activation = if last { Activation::LEAKY_RELU } else { Activation::RELU };
-                x = block.write(graph, x, activation);
+                x = block.write(graph, x, if last { Activation::LEAKY_RELU } else { Activation::RELU });
             }
-            x
-        })
+            features.push(x);
+        }
+        features
     }
 }
 
@@ -99,34 +97,34 @@ fn strided(kernel: u32, stride: u32) -> Geometry {
 }
 
 impl Block {
-    async fn load(
-        loader: &mut Loader<'_>,
+    /// A block that gives `side` x `side` pixels; `downsample` are output and input channels where the identity needs it.
+    fn new(
+        parameters: &mut Parameters<'_>,
         name: String,
         shapes: &[Shape],
-        [outputs, inputs]: [u32; 2],
-        stride: u32,
+        downsample: Option<[u32; 2]>,
         side: u32,
-    ) -> Result<Self> {
-        let mut convs = Vec::with_capacity(shapes.len());
-        for (index, &(channels, geometry)) in (1..).zip(shapes) {
-            let norm = format!("{name}.bn{index}");
-            let norm = Norm { name: &norm, epsilon: EPSILON };
-            convs.push(loader.conv2d_folded(&format!("{name}.conv{index}"), norm, channels, geometry, side).await?);
-        }
-        let downsample = if stride != 1 || inputs != outputs {
-            let [conv, norm] = ["0", "1"].map(|part| format!("{name}.downsample.{part}"));
-            let norm = Norm { name: &norm, epsilon: EPSILON };
-            Some(loader.conv2d_folded(&conv, norm, [outputs, inputs], strided(1, stride), side).await?)
-        } else {
-            None
+    ) -> Self {
+        let mut conv = |conv: &str, norm: &str, channels, geometry| {
+            let convolution = Convolution::new(format!("{name}.{conv}"), channels, geometry).of_side(side);
+            Conv2d::new(parameters, convolution.normed(format!("{name}.{norm}"), PYTORCH_EPSILON))
         };
-        Ok(Self { name, convs, downsample })
+        let convs = (1..).zip(shapes);
+        let convs = convs
+            .map(|(index, &(channels, geometry))| {
+                conv(&format!("conv{index}"), &format!("bn{index}"), channels, geometry)
+            })
+            .collect();
+        // Halved where the block halves: its identity is at the same resolution as its output.
+        let stride = shapes.iter().map(|(_, geometry)| geometry.stride).product();
+        let downsample = downsample.map(|channels| conv("downsample.0", "downsample.1", channels, strided(1, stride)));
+        Self { name, convs, downsample }
     }
 
     fn write(&self, graph: &mut Graph<'_>, x: Tensor, activation: Activation) -> Tensor {
         let label = |part: &str| format!("{}.{part}", self.name);
         let identity = match &self.downsample {
-            Some(conv) => conv2d(graph, &label("downsample"), x, 0.0, conv, Activation::IDENTITY, Residual::None),
+            Some(conv) => conv.write(graph, &label("downsample"), Input::relu(x), Epilogue::NONE),
             // Stored behind a relu already: only a layer's first block can read anything else, and where that one has
             // no downsampling it follows the stem's pooling.
             None => x,
@@ -134,12 +132,12 @@ impl Block {
         let mut y = x;
         let last = self.convs.len() - 1;
         for (index, conv) in self.convs.iter().enumerate() {
-            let (activation, residual) = if index == last {
-                (activation, Residual::Before(identity.all()))
+            let epilogue = if index == last {
+                Epilogue::of(activation).with(Residual::Before(identity.all()))
             } else {
-                (Activation::RELU, Residual::None)
+                Epilogue::RELU
             };
-            y = conv2d(graph, &label(&format!("conv{}", index + 1)), y, 0.0, conv, activation, residual);
+            y = conv.write(graph, &label(&format!("conv{}", index + 1)), Input::relu(y), epilogue);
         }
         y
     }

@@ -1,6 +1,6 @@
 //! What happens to a sum before it is stored. The shaders' side is `shared/activation.wgsl`.
 
-use crate::gpu::{Binding, Slice, Tensor};
+use crate::gpu::{Binding, Constant, Format, Slice, Tensor};
 
 /// A piecewise linear activation: x above zero, `slope` x below, never above `ceiling`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub(crate) enum Residual<'a> {
     /// activation(sum) + residual: the decoder's skip connections.
     After(Slice),
     /// activation(sum + residual), a constant of f32 of one image's `rows` that all images share.
-    Constant { buffer: &'a wgpu::Buffer, rows: u32 },
+    Constant { values: &'a Constant, rows: u32 },
 }
 
 impl Residual<'_> {
@@ -53,30 +53,66 @@ impl Residual<'_> {
         match self {
             Self::None => Binding::Unused,
             Self::Before(slice) | Self::After(slice) => Binding::Read(slice.tensor),
-            Self::Constant { buffer, .. } => Binding::Constant(buffer),
+            Self::Constant { values, .. } => Binding::Constant(values),
         }
     }
 }
 
-/// Everything between a sum and its place in memory.
+/// What stands between a sum with its bias and its place in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
-    /// One value for each output channel.
-    pub bias: Option<&'a wgpu::Buffer>,
     pub activation: Activation,
     pub residual: Residual<'a>,
+    /// How the output is stored; as the input, where it does not say.
+    pub format: Option<Format>,
 }
 
-impl Epilogue<'_> {
+impl<'a> Epilogue<'a> {
     /// The sum as it is.
-    pub(crate) const NONE: Self = Self { bias: None, activation: Activation::IDENTITY, residual: Residual::None };
+    pub(crate) const NONE: Self = Self::of(Activation::IDENTITY);
+    pub(crate) const RELU: Self = Self::of(Activation::RELU);
+    pub(crate) const RELU6: Self = Self::of(Activation::RELU6);
+
+    pub(crate) const fn of(activation: Activation) -> Self {
+        Self { activation, residual: Residual::None, format: None }
+    }
+
+    /// With something added.
+    pub(crate) fn with(self, residual: Residual<'a>) -> Self {
+        Self { residual, ..self }
+    }
+
+    /// With the output stored so.
+    pub(crate) fn stored(self, format: Format) -> Self {
+        Self { format: Some(format), ..self }
+    }
 
     /// Whether it leaves the sum as it is.
     pub(super) fn is_none(&self) -> bool {
-        self.bias.is_none() && self.residual.kind() == 0 && self.activation == Activation::IDENTITY
+        self.residual.kind() == 0 && self.activation == Activation::IDENTITY
     }
+}
 
-    pub(super) fn bias_binding(&self) -> Binding<'_> {
-        self.bias.map_or(Binding::Unused, Binding::Constant)
+/// What a convolution reads: a tensor as it is stored, or through a relu.
+#[derive(Clone, Copy)]
+pub(crate) struct Input {
+    pub tensor: Tensor,
+    /// Smaller values are taken for this one.
+    pub(super) floor: f32,
+}
+
+impl Input {
+    /// No value is smaller.
+    pub(super) const NO_FLOOR: f32 = f32::MIN;
+
+    /// `relu(tensor)`.
+    pub(crate) fn relu(tensor: Tensor) -> Self {
+        Self { tensor, floor: 0.0 }
+    }
+}
+
+impl From<Tensor> for Input {
+    fn from(tensor: Tensor) -> Self {
+        Self { tensor, floor: Self::NO_FLOOR }
     }
 }

@@ -1,16 +1,44 @@
-//! Convolutions. Which algorithm runs was decided when the weights were laid out.
+//! Convolutions. Which algorithm runs is decided when they are declared, because each wants its weights in a form of its own.
 
-use super::activation::{Activation, Epilogue, Residual};
+use super::activation::{Epilogue, Input};
+use super::batch_norm::{Norm, Statistics};
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
 use super::winograd;
-use crate::gpu::{Format, Graph, Layer, Tensor, Winograd};
+use crate::Result;
+use crate::gpu::{Constant, Format, Graph, Layer, Tensor, Winograd};
+use crate::parameters::{Parameters, Part};
+use crate::weights::{Parameter, Role};
 
-/// A convolution with its weights in the layout its algorithm wants.
+/// A convolution with its weights in the form its algorithm wants.
 pub(crate) struct Conv2d {
+    geometry: Geometry,
+    algorithm: Algorithm,
+    matrix: Matrix,
+    bias: Option<Constant>,
+}
+
+/// A convolution as the network declares it.
+#[derive(Clone)]
+pub(crate) struct Convolution {
+    /// Its PyTorch name, without `.weight`.
+    pub name: String,
+    pub outputs: u32,
+    /// Input channels of an output channel: 1 in a depthwise convolution.
+    pub inputs: u32,
     pub geometry: Geometry,
-    pub algorithm: Algorithm,
-    pub matrix: Matrix,
-    pub bias: Option<wgpu::Buffer>,
+    shift: Shift,
+    /// Side of the square output, on which the choice of the algorithm depends.
+    side: u32,
+    format: Option<Format>,
+}
+
+/// What is added to a convolution's sums.
+#[derive(Clone)]
+enum Shift {
+    None,
+    Bias,
+    /// That of the BatchNorm behind it, which also scales the weights.
+    Norm(Norm),
 }
 
 /// How a square kernel moves over an image.
@@ -80,81 +108,215 @@ impl Geometry {
     }
 }
 
-/// `activation(conv2d(max(x, input_floor)) + bias)` with a residual: PyTorch's cross-correlation with zero padding.
-/// The floor is 0 for a relu on the way in, [`f32::MIN`] for none. The output has the format of `x`.
-pub(crate) fn conv2d(
-    graph: &mut Graph<'_>,
-    label: &str,
-    x: Tensor,
-    input_floor: f32,
-    conv: &Conv2d,
-    activation: Activation,
-    residual: Residual<'_>,
-) -> Tensor {
-    let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
-    convolve(x.format, graph, label, x, input_floor, conv, epilogue)
-}
+impl Convolution {
+    /// A convolution without bias.
+    pub(crate) fn new(name: impl Into<String>, [outputs, inputs]: [u32; 2], geometry: Geometry) -> Self {
+        Self { name: name.into(), outputs, inputs, geometry, shift: Shift::None, side: 1, format: None }
+    }
 
-/// [`conv2d`] without a floor, in a format of its own.
-pub(crate) fn conv2d_as(
-    format: Format,
-    graph: &mut Graph<'_>,
-    label: &str,
-    x: Tensor,
-    conv: &Conv2d,
-    activation: Activation,
-    residual: Residual<'_>,
-) -> Tensor {
-    let epilogue = Epilogue { bias: conv.bias.as_ref(), activation, residual };
-    convolve(format, graph, label, x, f32::MIN, conv, epilogue)
-}
+    /// With a bias.
+    pub(crate) fn biased(self) -> Self {
+        Self { shift: Shift::Bias, ..self }
+    }
 
-fn convolve(
-    format: Format,
-    graph: &mut Graph<'_>,
-    label: &str,
-    x: Tensor,
-    input_floor: f32,
-    conv: &Conv2d,
-    epilogue: Epilogue<'_>,
-) -> Tensor {
-    let geometry = conv.geometry;
-    let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
-    let out = graph.tensor_as(format, label, [x.batch, height, width, conv.matrix.columns]);
-    let product = Product { a: x.all(), input_floor, matrix: &conv.matrix, epilogue, out: out.all() };
-    let layer = Layer {
-        kernel: geometry.kernel,
-        stride: geometry.stride,
-        batch: x.batch,
-        height: x.height,
-        width: x.width,
-        inputs: x.channels,
-        outputs: out.channels,
-        f16: conv.matrix.format.is_f16(),
-    };
-    match conv.algorithm {
-        Algorithm::Pointwise => matmul(graph, label, &product),
-        Algorithm::Winograd(kind, transform) => {
-            let tiling = graph.tiling(&layer, Some(kind));
-            let made = (transform == Transform::BeforeUse).then(|| winograd::weights(graph, label, kind, &conv.matrix));
-            let matrix = made.as_ref().unwrap_or(&conv.matrix);
-            winograd::conv2d(graph, label, kind, x, out, &Product { matrix, ..product }, tiling);
+    /// With a BatchNorm behind it, which is folded into it.
+    pub(crate) fn normed(self, name: impl Into<String>, epsilon: f64) -> Self {
+        Self { shift: Shift::Norm(Norm { name: name.into(), epsilon }), ..self }
+    }
+
+    /// For outputs of `side` x `side` pixels. Only 3 x 3 convolutions of stride 1 depend on it.
+    pub(crate) fn of_side(self, side: u32) -> Self {
+        Self { side, ..self }
+    }
+
+    /// With weights that stay f32 in any model.
+    pub(crate) fn in_f32(self) -> Self {
+        Self { format: Some(Format::F32), ..self }
+    }
+
+    /// Its weight, then its bias or what its BatchNorm holds.
+    pub(super) fn parameters(&self) -> Vec<Parameter> {
+        let Self { name, outputs, inputs, geometry: Geometry { kernel, .. }, .. } = self;
+        let shape = [*outputs, *inputs, *kernel, *kernel];
+        let mut parameters = vec![Parameter::new(format!("{name}.weight"), Role::Weight, &shape)];
+        match &self.shift {
+            Shift::None => {}
+            Shift::Bias => parameters.push(Parameter::new(format!("{name}.bias"), Role::Bias, &[*outputs])),
+            Shift::Norm(norm) => parameters.extend(norm.parameters(*outputs)),
         }
-        Algorithm::Implicit => {
-            debug_assert!(x.height == x.width || matches!(geometry.padding, Padding::Even(_)), "{label}");
-            let gather = Gather {
-                in_height: x.height,
-                in_width: x.width,
-                in_channels: x.channels / 4,
-                out_height: height,
-                out_width: width,
-                kernel: geometry.kernel,
-                stride: geometry.stride,
-                padding: geometry.padding_before(x.width),
-            };
-            let tiling = graph.tiling(&layer, None);
-            matmul_gathered(graph, label, &product, gather, tiling);
+        parameters
+    }
+
+    /// A constant for what is added to its sums, where there is something.
+    pub(super) fn declare_bias(&self, parameters: &Parameters<'_>) -> Option<Constant> {
+        match self.shift {
+            Shift::None => None,
+            Shift::Bias | Shift::Norm(_) => Some(parameters.vector(format!("{}.bias", self.name), self.outputs)),
         }
     }
-    out
+
+    /// Weights `[taps][inputs, padded][outputs]` and bias from the values of [`Convolution::parameters`], a BatchNorm folded.
+    pub(super) fn fold(&self, values: Vec<Vec<f32>>, padded_inputs: u32) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
+        let mut values = values.into_iter();
+        let mut next = || values.next().expect("as many values as parameters");
+        let shape = [self.outputs, self.inputs, self.geometry.kernel.pow(2)];
+        let mut weight = taps_inputs_outputs(&next(), shape, padded_inputs);
+        let bias = match &self.shift {
+            Shift::None => None,
+            Shift::Bias => Some(next()),
+            Shift::Norm(norm) => {
+                let statistics = Statistics { scale: next(), shift: next(), mean: next(), variance: next() };
+                Some(norm.fold(&mut weight, &statistics)?)
+            }
+        };
+        Ok((weight, bias))
+    }
+
+    /// How it is computed. Transformed weights take from the room for them.
+    fn algorithm(&self, parameters: &mut Parameters<'_>) -> Algorithm {
+        let Self { outputs, inputs, geometry: Geometry { kernel, stride, .. }, side, .. } = *self;
+        let format = self.format(parameters);
+        let f16 = format.is_f16();
+        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16 };
+        let algorithm = self.geometry.algorithm(parameters.winograd(&layer));
+        match algorithm {
+            Algorithm::Winograd(winograd, Transform::AtLoad) => {
+                let values = u64::from(winograd.positions()) * u64::from(inputs) * u64::from(outputs);
+                let fits = parameters.reserve_transformed(values * format.bytes_per_value());
+                Algorithm::Winograd(winograd, if fits { Transform::AtLoad } else { Transform::BeforeUse })
+            }
+            algorithm => algorithm,
+        }
+    }
+
+    fn format(&self, parameters: &Parameters<'_>) -> Format {
+        self.format.unwrap_or(parameters.format())
+    }
+}
+
+/// Weights in PyTorch's order, output x input x taps, as `[taps][inputs][outputs]`, the inputs padded by zeros.
+pub(crate) fn taps_inputs_outputs(weight: &[f32], [outputs, inputs, taps]: [u32; 3], padded_inputs: u32) -> Vec<f32> {
+    let [outputs, inputs, taps, padded_inputs] = [outputs, inputs, taps, padded_inputs].map(|size| size as usize);
+    let mut matrices = vec![0.0; taps * padded_inputs * outputs];
+    for (output, weight) in weight.chunks_exact(inputs * taps).enumerate() {
+        for (input, weight) in weight.chunks_exact(taps).enumerate() {
+            for (tap, &value) in weight.iter().enumerate() {
+                matrices[(tap * padded_inputs + input) * outputs + output] = value;
+            }
+        }
+    }
+    matrices
+}
+
+impl Conv2d {
+    /// Declares a convolution, computed as suits its geometry.
+    pub(crate) fn new(parameters: &mut Parameters<'_>, convolution: Convolution) -> Self {
+        let algorithm = convolution.algorithm(parameters);
+        Self::computed_by(algorithm, parameters, convolution)
+    }
+
+    /// Declares a convolution that one algorithm computes.
+    pub(crate) fn computed_by(algorithm: Algorithm, parameters: &mut Parameters<'_>, convolution: Convolution) -> Self {
+        let Convolution { outputs, inputs, geometry, .. } = convolution;
+        let (label, format) = (format!("{}.weight", convolution.name), convolution.format(parameters));
+        let taps = geometry.kernel.pow(2);
+        let padded_inputs = inputs.next_multiple_of(4);
+        let constant = match algorithm {
+            Algorithm::Winograd(winograd, Transform::AtLoad) => {
+                parameters.matrix(label, [winograd.positions(), inputs, outputs], format)
+            }
+            // Another kernel than the product reads it.
+            Algorithm::Winograd(_, Transform::BeforeUse) => Constant::buffer(label, [taps, inputs, outputs], format),
+            Algorithm::Pointwise | Algorithm::Implicit => {
+                parameters.matrix(label, [1, taps * padded_inputs, outputs], format)
+            }
+        };
+        let bias = convolution.declare_bias(parameters);
+        let conv = Self { geometry, algorithm, matrix: Matrix::of(constant.clone()), bias: bias.clone() };
+        parameters.declare(convolution.parameters(), move |values| {
+            let (weight, bias_values) = convolution.fold(values, padded_inputs)?;
+            let bias = bias.zip(bias_values).map(|(bias, values)| Part::whole(bias, values));
+            Ok(match algorithm {
+                Algorithm::Winograd(winograd, Transform::AtLoad) => {
+                    Box::new(winograd::transformed(winograd, weight, constant).chain(bias))
+                }
+                _ => Box::new(std::iter::once(Part::whole(constant, weight)).chain(bias)),
+            })
+        });
+        conv
+    }
+
+    /// The output channels.
+    pub(crate) fn outputs(&self) -> u32 {
+        self.matrix.columns
+    }
+
+    /// Its weights, of a pointwise convolution the matrix `[inputs][outputs]`.
+    pub(crate) fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
+    /// Appends the convolution of an image: PyTorch's cross-correlation with zero padding, and the epilogue.
+    pub(crate) fn write(
+        &self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        x: impl Into<Input>,
+        epilogue: Epilogue<'_>,
+    ) -> Tensor {
+        let Input { tensor: x, floor } = x.into();
+        let geometry = self.geometry;
+        let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
+        let format = epilogue.format.unwrap_or(x.format);
+        let out = graph.tensor_as(format, label, [x.batch, height, width, self.outputs()]);
+        let (matrix, bias) = (&self.matrix, self.bias.as_ref());
+        let product = Product { floor, bias, epilogue, ..Product::new(x.all(), matrix, out.all()) };
+        let layer = Layer {
+            kernel: geometry.kernel,
+            stride: geometry.stride,
+            batch: x.batch,
+            height: x.height,
+            width: x.width,
+            inputs: x.channels,
+            outputs: out.channels,
+            f16: matrix.format.is_f16(),
+        };
+        match self.algorithm {
+            Algorithm::Pointwise => matmul(graph, label, &product),
+            Algorithm::Winograd(kind, transform) => {
+                let tiling = graph.tiling(&layer, Some(kind));
+                let made = (transform == Transform::BeforeUse).then(|| winograd::weights(graph, label, kind, matrix));
+                let matrix = made.as_ref().unwrap_or(matrix);
+                winograd::conv2d(graph, label, kind, x, out, &Product { matrix, ..product }, tiling);
+            }
+            Algorithm::Implicit => {
+                debug_assert!(x.height == x.width || matches!(geometry.padding, Padding::Even(_)), "{label}");
+                let gather = Gather {
+                    in_height: x.height,
+                    in_width: x.width,
+                    in_channels: x.channels / 4,
+                    out_height: height,
+                    out_width: width,
+                    kernel: geometry.kernel,
+                    stride: geometry.stride,
+                    padding: geometry.padding_before(x.width),
+                };
+                let tiling = graph.tiling(&layer, None);
+                matmul_gathered(graph, label, &product, gather, tiling);
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_become_columns() {
+        // 2 outputs, 1 input, 2 taps: padded to 2 inputs.
+        let matrices = taps_inputs_outputs(&[1.0, 2.0, 3.0, 4.0], [2, 1, 2], 2);
+        assert_eq!(matrices, [1.0, 3.0, 0.0, 0.0, 2.0, 4.0, 0.0, 0.0]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use crate::config::LEVELS;
-use crate::gpu::{Binding, Graph, Kernel, Tensor};
+use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor};
 
 /// A band of grid rows of one image.
 pub(crate) struct Band {
@@ -11,10 +11,17 @@ pub(crate) struct Band {
     pub rows: u32,
     /// Positions of the images before this one.
     pub first_position: u32,
-    /// Products of each level with its part of every prototype, `[rows needed][side][prototypes]`.
-    pub products: [Tensor; LEVELS],
-    /// The row of the level that is the first of its products.
-    pub first_product_rows: [u32; LEVELS],
+    /// One for each level of the descriptors, at most [`LEVELS`].
+    pub levels: Vec<LevelProducts>,
+}
+
+/// A level of descriptors, multiplied.
+#[derive(Clone, Copy)]
+pub(crate) struct LevelProducts {
+    /// Products of the level with its part of every prototype, `[rows needed][side][prototypes]`.
+    pub products: Tensor,
+    /// The row of the level that is the first of them.
+    pub first_row: u32,
 }
 
 /// `[band rows * grid][prototypes]` squared distances. `position_norms` are those of all images.
@@ -23,7 +30,7 @@ pub(crate) fn distances(
     label: &str,
     band: &Band,
     position_norms: Tensor,
-    prototype_norms: &wgpu::Buffer,
+    prototype_norms: &Constant,
 ) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -35,18 +42,21 @@ pub(crate) fn distances(
         sides: [u32; 4],
         first: [u32; 4],
     }
-    let padded = |[a, b, c]: [u32; LEVELS]| [a, b, c, 0];
-    let prototypes = band.products[0].channels;
+    const { assert!(LEVELS == 3, "as many bindings of products as levels") };
+    let levels = &band.levels;
+    let of_levels = |value: fn(&LevelProducts) -> u32| std::array::from_fn(|level| levels.get(level).map_or(0, value));
+    let prototypes = levels[0].products.channels;
     let params = Params {
         grid: band.grid,
         prototypes: prototypes / 4,
         band: band.first_row,
         first_position: band.first_position,
-        sides: padded(band.products.map(|products| products.width)),
-        first: padded(band.first_product_rows),
+        sides: of_levels(|level| level.products.width),
+        first: of_levels(|level| level.first_row),
     };
     let out = graph.scratch(label, [1, band.rows, band.grid, prototypes]);
-    let [products_1, products_2, products_3] = band.products.map(Binding::Read);
+    let [products_1, products_2, products_3] =
+        [0, 1, 2].map(|level| levels.get(level).map_or(Binding::Unused, |level| Binding::Read(level.products)));
     let norms = [Binding::Read(position_norms), Binding::Constant(prototype_norms)];
     let [position_norms, prototype_norms] = norms;
     let bindings = [products_1, products_2, products_3, position_norms, prototype_norms, Binding::Write(out)];

@@ -93,21 +93,16 @@ pub(crate) fn lanczos(
         }
         Photograph::Buffer { buffer, first, stride } => {
             let params = Columns { left: first + columns.first, top: rows.first, stride, ..shared };
-            (Vec::new(), Binding::Constant(buffer), params)
+            (Vec::new(), Binding::Buffer(buffer), params)
         }
     };
     let half = graph.tensor(&format!("{label}.columns"), [1, rows.touched, width, 1]);
     let kernel = Kernel { defines, ..Kernel::new("lanczos_columns") };
-    let bindings =
-        [source, Binding::Constant(&columns.windows), Binding::Constant(&columns.weights), Binding::Write(half)];
+    let bindings = [source, Binding::Buffer(&columns.windows), Binding::Buffer(&columns.weights), Binding::Write(half)];
     let workgroups = [groups_of_64(width), rows.touched, 1];
     graph.dispatch(&format!("{label}.columns"), kernel, &params, &bindings, workgroups);
-    let bindings = [
-        Binding::Read(half),
-        Binding::Constant(&rows.windows),
-        Binding::Constant(&rows.weights),
-        Binding::Constant(out),
-    ];
+    let bindings =
+        [Binding::Read(half), Binding::Buffer(&rows.windows), Binding::Buffer(&rows.weights), Binding::Buffer(out)];
     let workgroups = [groups_of_64(width), height, 1];
     let params = Rows { width, height, out_offset };
     graph.dispatch(&format!("{label}.rows"), Kernel::new("lanczos_rows"), &params, &bindings, workgroups);

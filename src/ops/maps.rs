@@ -1,10 +1,34 @@
 //! Single-channel maps: `project`, `upsample_map`, `blur`, `max_score`.
 
+use super::conv2d::{Convolution, Geometry};
 use super::groups_of_64;
-use crate::gpu::{Binding, Graph, Kernel, Tensor};
+use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor};
+use crate::parameters::{Parameters, Part};
 
-/// A 1 x 1 convolution to one channel. `weight` holds one value a channel, then the bias.
-pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, weight: &wgpu::Buffer) -> Tensor {
+/// A 1 x 1 convolution with bias to one channel.
+pub(crate) struct Projection {
+    /// One weight a channel, then the bias.
+    weight: Constant,
+}
+
+impl Projection {
+    /// Declares the convolution of a PyTorch name.
+    pub(crate) fn new(parameters: &mut Parameters<'_>, name: &str, channels: u32) -> Self {
+        let weight = parameters.vector(name.to_owned(), channels + 4);
+        let constant = weight.clone();
+        let convolution = Convolution::new(name, [1, channels], Geometry::POINTWISE).biased();
+        parameters.declare(convolution.parameters(), move |values| {
+            let mut values = values.concat();
+            // Kernels read four values at a time.
+            values.resize(channels as usize + 4, 0.0);
+            Ok(Box::new(std::iter::once(Part::whole(constant, values))))
+        });
+        Self { weight }
+    }
+}
+
+/// Appends a projection to one channel.
+pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, projection: &Projection) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
     struct Params {
@@ -13,7 +37,7 @@ pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, weight: &wg
     }
     let out = graph.tensor(label, [x.batch, x.height, x.width, 1]);
     let params = Params { pixels: x.pixels(), channels: x.channels / 4 };
-    let bindings = [Binding::Read(x), Binding::Constant(weight), Binding::Write(out)];
+    let bindings = [Binding::Read(x), Binding::Constant(&projection.weight), Binding::Write(out)];
     graph.dispatch(label, Kernel::new("project"), &params, &bindings, [groups_of_64(params.pixels), 1, 1]);
     out
 }
@@ -31,17 +55,27 @@ pub(crate) fn upsample_map(graph: &mut Graph<'_>, label: &str, x: Tensor, out: T
     graph.dispatch(label, Kernel::new("upsample_map"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
 }
 
-/// A Gaussian's samples at -radius ..= radius, radius = round(truncate * sigma), divided by their sum: the weights of
-/// `scipy.ndimage.gaussian_filter`.
-pub(crate) fn gaussian_weights(sigma: f64, truncate: f64) -> Vec<f32> {
-    let radius = (truncate * sigma + 0.5) as i32;
-    let samples: Vec<f64> = (-radius..=radius).map(|x| (-0.5 * f64::from(x * x) / (sigma * sigma)).exp()).collect();
-    let sum: f64 = samples.iter().sum();
-    samples.iter().map(|sample| (sample / sum) as f32).collect()
+/// The weights of `scipy.ndimage.gaussian_filter`: a Gaussian's samples at -radius ..= radius, divided by their sum.
+pub(crate) struct Gaussian {
+    weights: Constant,
+    radius: u32,
 }
 
-/// `scipy.ndimage.gaussian_filter(mode="reflect")` of square maps into `out`. There are `taps` weights.
-pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, weights: &wgpu::Buffer, taps: u32, out: Tensor) {
+impl Gaussian {
+    /// Declares a Gaussian of a standard deviation in pixels, cut off at `truncate` of them.
+    pub(crate) fn new(parameters: &mut Parameters<'_>, sigma: f64, truncate: f64) -> Self {
+        let radius = (truncate * sigma + 0.5) as u32;
+        let weights = parameters.vector("gaussian".to_owned(), 2 * radius + 1);
+        let distances = (0..=2 * radius).map(|at| f64::from(at) - f64::from(radius));
+        let samples: Vec<f64> = distances.map(|x| (-0.5 * x * x / (sigma * sigma)).exp()).collect();
+        let sum: f64 = samples.iter().sum();
+        parameters.fixed(&weights, samples.iter().map(|sample| (sample / sum) as f32).collect());
+        Self { weights, radius }
+    }
+}
+
+/// `scipy.ndimage.gaussian_filter(mode="reflect")` of square maps into `out`.
+pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, gaussian: &Gaussian, out: Tensor) {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
     struct Params {
@@ -50,13 +84,13 @@ pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, weights: &wgpu
         along: u32,
         across: u32,
     }
-    let (size, radius) = (x.width, taps / 2);
+    let (size, radius) = (x.width, gaussian.radius);
     let half_blurred = graph.scratch(label, [x.batch, x.height, x.width, 1]);
     let workgroups = [groups_of_64(size), x.batch * size, 1];
     // SciPy goes along the first axis first.
     let passes = [("down", x, half_blurred, size, 1), ("across", half_blurred, out, 1, size)];
     for (direction, from, to, along, across) in passes {
-        let bindings = [Binding::Read(from), Binding::Constant(weights), Binding::Write(to)];
+        let bindings = [Binding::Read(from), Binding::Constant(&gaussian.weights), Binding::Write(to)];
         let params = Params { size, radius, along, across };
         graph.dispatch(&format!("{label}.{direction}"), Kernel::new("blur"), &params, &bindings, workgroups);
     }

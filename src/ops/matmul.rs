@@ -1,91 +1,63 @@
 //! Matrix products, `shaders/matmul_*.wgsl`.
 
-use super::activation::{Epilogue, Residual};
-use crate::Result;
-use crate::gpu::{Binding, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling, Uploader};
+use super::activation::{Epilogue, Input, Residual};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling};
 
-/// Constant matrices on the GPU, `[batch][depth][columns]`, f32 or packed f16.
+/// The right operands of products, matrices `[batch][depth][columns]` of f32 or packed f16.
 pub(crate) struct Matrix {
-    pub values: Values,
+    values: Values,
     pub batch: u32,
     pub depth: u32,
     pub columns: u32,
     pub format: Format,
 }
 
-/// Where the kernel of the device wants its right operand.
-pub(crate) enum Values {
-    Buffer(wgpu::Buffer),
-    /// A layer a matrix.
-    Texture(wgpu::TextureView),
+/// Where they come from.
+enum Values {
+    Constant(Constant),
     /// Made by an earlier dispatch, [`Graph::matrices`].
     Tensor(Tensor),
 }
 
 impl Matrix {
-    /// Room for matrices, which [`Matrix::write`] fills.
-    pub(crate) async fn new(
-        uploader: &mut Uploader<'_>,
-        label: &str,
-        [batch, depth, columns]: [u32; 3],
-        format: Format,
-    ) -> Result<Self> {
-        if !uploader.gpu().matmul.reads_textures() {
-            return Self::in_buffer(uploader, label, [batch, depth, columns], format).await;
-        }
-        let size = wgpu::Extent3d { width: columns / 4, height: depth, depth_or_array_layers: batch };
-        let texel = match format {
-            Format::F32 => wgpu::TextureFormat::Rgba32Float,
-            Format::F16 => wgpu::TextureFormat::Rgba16Float,
-        };
-        let values = Values::Texture(uploader.create_texture(label, size, texel).await?);
-        Ok(Self { values, batch, depth, columns, format })
+    /// Matrices that were loaded.
+    pub(crate) fn of(constant: Constant) -> Self {
+        let ([batch, depth, columns], format) = (constant.shape(), constant.format());
+        Self { values: Values::Constant(constant), batch, depth, columns, format }
     }
 
-    /// Matrices in a buffer whatever the device multiplies: another kernel than the product reads them.
-    pub(crate) async fn in_buffer(
-        uploader: &mut Uploader<'_>,
-        label: &str,
-        [batch, depth, columns]: [u32; 3],
-        format: Format,
-    ) -> Result<Self> {
-        let size = format.bytes_per_value() * u64::from(batch) * u64::from(depth) * u64::from(columns);
-        let values = Values::Buffer(uploader.create_buffer(label, size).await?);
-        Ok(Self { values, batch, depth, columns, format })
-    }
-
-    /// Uploads whole matrices from the `first` on, whose values are f32 or packed f16 as the matrix is.
-    pub(crate) async fn write(&self, uploader: &mut Uploader<'_>, label: &str, first: u32, bytes: &[u8]) -> Result<()> {
-        match &self.values {
-            Values::Texture(texture) => {
-                uploader.write_texture(label, texture, first, [self.depth, self.columns / 4], bytes).await
-            }
-            Values::Buffer(buffer) => {
-                let matrix_bytes = buffer.size() / u64::from(self.batch);
-                uploader.write_buffer(label, buffer, u64::from(first) * matrix_bytes, bytes).await
-            }
-            Values::Tensor(_) => unreachable!("{label}: the host does not write what kernels make"),
-        }
+    /// Matrices that an earlier dispatch makes.
+    pub(super) fn made(tensor: Tensor) -> Self {
+        let Tensor { batch, height, channels, format, .. } = tensor;
+        Self { values: Values::Tensor(tensor), batch, depth: height, columns: channels, format }
     }
 
     pub(super) fn binding(&self) -> Binding<'_> {
         match &self.values {
-            Values::Buffer(buffer) => Binding::Constant(buffer),
-            Values::Texture(texture) => Binding::Texture(texture),
+            Values::Constant(constant) => Binding::Constant(constant),
             Values::Tensor(tensor) => Binding::Read(*tensor),
         }
     }
 }
 
-/// `out = epilogue(max(a, input_floor) * matrix)`. With a batch of matrices, `a` and `out` are as many equal runs of
-/// rows, one for each.
+/// `out = epilogue(max(a, floor) * matrix + bias)`. With a batch of matrices, `a` and `out` are as many equal runs of rows,
+/// one for each.
 pub(crate) struct Product<'a> {
     pub a: Slice,
-    /// 0 applies a relu to `a` on the way in, [`f32::MIN`] leaves it as it is.
-    pub input_floor: f32,
+    /// 0 applies a relu to `a` on the way in, [`Input::NO_FLOOR`] leaves it as it is.
+    pub floor: f32,
     pub matrix: &'a Matrix,
+    /// One value for each column.
+    pub bias: Option<&'a Constant>,
     pub epilogue: Epilogue<'a>,
     pub out: Slice,
+}
+
+impl<'a> Product<'a> {
+    /// `out = a * matrix`.
+    pub(crate) fn new(a: Slice, matrix: &'a Matrix, out: Slice) -> Self {
+        Self { a, floor: Input::NO_FLOOR, matrix, bias: None, epilogue: Epilogue::NONE, out }
+    }
 }
 
 /// Where the rows of `a` come from when they are gathered from an image: see `shared/matmul_rows.wgsl`.
@@ -174,12 +146,12 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     let bindings = [
         Binding::Read(rows),
         matrix.binding(),
-        epilogue.bias_binding(),
+        product.bias.map_or(Binding::Unused, Binding::Constant),
         epilogue.residual.binding(),
         Binding::Write(out.tensor),
     ];
     let workgroups = [matrix.columns.div_ceil(tiling.columns), params.rows.div_ceil(tiling.rows), matrix.batch];
-    let kernel = tiling.kernel(names).with_constant("EPILOGUE", !epilogue.is_none());
+    let kernel = tiling.kernel(names).with_constant("EPILOGUE", product.bias.is_some() || !epilogue.is_none());
     graph.dispatch(label, kernel, &params, &bindings, workgroups);
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
@@ -195,7 +167,7 @@ fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, a: Tensor, bat
 }
 
 fn params(product: &Product<'_>, gather: Gather) -> Params {
-    let Product { a, input_floor, matrix, epilogue, out } = product;
+    let Product { a, floor, matrix, bias, epilogue, out } = product;
     let columns = matrix.columns / 4;
     let (residual_offset, residual_stride, residual_rows) = match epilogue.residual {
         Residual::None => (0, 0, 1),
@@ -213,14 +185,14 @@ fn params(product: &Product<'_>, gather: Gather) -> Params {
         out_offset: out.first / 4,
         out_stride: out.stride() / 4,
         out_batch: out.rows / matrix.batch * out.stride() / 4,
-        has_bias: epilogue.bias.is_some().into(),
+        has_bias: bias.is_some().into(),
         residual_kind: epilogue.residual.kind(),
         residual_offset,
         residual_stride,
         residual_rows,
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
-        input_floor: *input_floor,
+        input_floor: *floor,
         gather,
     }
 }

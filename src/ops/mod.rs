@@ -1,6 +1,7 @@
 //! One file per operation: the typed face of the shader of the same name. Each appends its dispatches to a graph.
 
 mod activation;
+mod batch_norm;
 mod conv2d;
 mod depthwise;
 mod distances;
@@ -17,13 +18,13 @@ mod winograd;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use activation::{Activation, Epilogue, Residual};
-pub(crate) use conv2d::{Algorithm, Conv2d, Geometry, Padding, Transform, conv2d, conv2d_as};
-pub(crate) use depthwise::{Depthwise, depthwise};
-pub(crate) use distances::{Band, distances};
+pub(crate) use activation::{Activation, Epilogue, Input, Residual};
+pub(crate) use conv2d::{Algorithm, Conv2d, Convolution, Geometry, Padding, Transform, taps_inputs_outputs};
+pub(crate) use depthwise::Depthwise;
+pub(crate) use distances::{Band, LevelProducts, distances};
 pub(crate) use heat::{HeatParams, HeatPass};
 pub(crate) use lanczos::{Axis, Photograph, lanczos};
-pub(crate) use maps::{blur, gaussian_weights, max_score, project, upsample_map};
+pub(crate) use maps::{Gaussian, Projection, blur, max_score, project, upsample_map};
 pub(crate) use matmul::{Matrix, Product, matmul};
 pub(crate) use nearest::nearest;
 pub(crate) use pointwise::{normalize, pack_nchw, square_norm};

@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use crate::config::Normalization;
-use crate::gpu::{Binding, Graph, Kernel, Tensor};
+use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor};
 
 /// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel, as
 /// the graph stores activations.
@@ -45,7 +45,7 @@ pub(crate) fn pack_nchw(graph: &mut Graph<'_>, planes: Tensor, [batch, height, w
 }
 
 /// The squared distance of each pixel's channels from `center`, `[pixels]`.
-pub(crate) fn square_norm(graph: &mut Graph<'_>, label: &str, x: Tensor, center: &wgpu::Buffer) -> Tensor {
+pub(crate) fn square_norm(graph: &mut Graph<'_>, label: &str, x: Tensor, center: &Constant) -> Tensor {
     #[repr(C)]
     #[derive(Clone, Copy, bytemuck::NoUninit)]
     struct Params {

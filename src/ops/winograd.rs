@@ -1,9 +1,9 @@
 //! 3 x 3 convolutions by Winograd's algorithms, `shaders/winograd*.wgsl`.
 
-use super::activation::Epilogue;
 use super::groups_of_64;
-use super::matmul::{Matrix, Product, Values, matmul_tiled};
-use crate::gpu::{Binding, Format, Graph, Kernel, Tensor, Tiling, Winograd};
+use super::matmul::{Matrix, Product, matmul_tiled};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, Tiling, Winograd};
+use crate::parameters::Part;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -50,7 +50,7 @@ pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, ow
     let params = WeightParams { inputs: depth, columns: columns / 4 };
     let bindings = [own.binding(), Binding::Write(transformed)];
     graph.dispatch(&label, kernel, &params, &bindings, [groups_of_64(columns / 4), depth, 1]);
-    Matrix { values: Values::Tensor(transformed), batch: positions, depth, columns, format: Format::F32 }
+    Matrix::made(transformed)
 }
 
 /// Fills `out` from `x`, whose matrices and epilogue `convolution` names. Residuals must be whole tensors of `out`'s
@@ -64,7 +64,7 @@ pub(super) fn conv2d(
     convolution: &Product<'_>,
     tiling: Tiling,
 ) {
-    let Product { input_floor, matrix, epilogue, .. } = convolution;
+    let Product { floor, matrix, bias, epilogue, .. } = convolution;
     let [tiles_down, tiles_across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
     let tiles = x.batch * tiles_down * tiles_across;
     let positions = winograd.positions();
@@ -83,7 +83,7 @@ pub(super) fn conv2d(
         tiles_down,
         tiles_across,
         tiles,
-        input_floor: *input_floor,
+        input_floor: *floor,
     };
     let names = [("TEXTURE", graph.is_texture(patches)), ("INPUT_F16", x.is_f16()), ("OUTPUT_F16", patches.is_f16())];
     let kernel = Kernel::with(input_shader, names);
@@ -91,8 +91,7 @@ pub(super) fn conv2d(
     graph.dispatch(&format!("{label}.input"), kernel, &params, &bindings, workgroups(x.channels));
 
     let products = graph.scratch_as(of_products, &format!("{label}.products"), [positions, tiles, 1, out.channels]);
-    let (a, out_products) = (patches.all(), products.all());
-    let product = Product { a, input_floor: f32::MIN, matrix, epilogue: Epilogue::NONE, out: out_products };
+    let product = Product::new(patches.all(), matrix, products.all());
     matmul_tiled(graph, &format!("{label}.product"), &product, tiling);
 
     let params = OutputParams {
@@ -102,14 +101,79 @@ pub(super) fn conv2d(
         tiles_down,
         tiles_across,
         tiles,
-        has_bias: epilogue.bias.is_some().into(),
+        has_bias: bias.is_some().into(),
         residual_kind: epilogue.residual.kind(),
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
     };
-    let bindings = [Binding::Read(products), epilogue.bias_binding(), epilogue.residual.binding(), Binding::Write(out)];
+    let bias = bias.map_or(Binding::Unused, Binding::Constant);
+    let bindings = [Binding::Read(products), bias, epilogue.residual.binding(), Binding::Write(out)];
     let kernel = Kernel::with(output_shader, [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16())])
         .with_constant("RESIDUAL", epilogue.residual.kind() != 0);
     debug_assert!(epilogue.residual.suits(out), "{label}");
     graph.dispatch(&format!("{label}.output"), kernel, &params, &bindings, workgroups(out.channels));
+}
+
+/// The transformed weights of a 3 x 3 convolution `[3 * 3][inputs][outputs]`, `G g G^T` in f64, one row of the square of
+/// positions after another: all together they are up to four times as large as its own.
+pub(super) fn transformed(
+    winograd: Winograd,
+    weight: Vec<f32>,
+    constant: Constant,
+) -> impl Iterator<Item = Part> + Send {
+    let side = winograd.tile() + 2;
+    (0..side as usize).map(move |row| {
+        let values = match winograd {
+            Winograd::F2x2 => transformed_row(&F2X2, row, &weight),
+            Winograd::F4x4 => transformed_row(&f4x4(), row, &weight),
+        };
+        Part { constant: constant.clone(), first: row * values.len(), values }
+    })
+}
+
+/// G of F(2x2, 3x3).
+const F2X2: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+
+/// G of F(4x4, 3x3) with the interpolation points of `shaders/winograd4_input.wgsl`: a row for each point x, its powers over
+/// the product of its differences from the other finite points, and the last for infinity.
+fn f4x4() -> [[f64; 3]; 6] {
+    const POINTS: [f64; 5] = [0.0, 0.625, -0.625, 1.5, -1.5];
+    std::array::from_fn(|row| match POINTS.get(row) {
+        Some(&x) => {
+            let others = POINTS.iter().filter(|&&other| other != x);
+            let product: f64 = others.map(|other| x - other).product();
+            [1.0 / product, x / product, x * x / product]
+        }
+        None => [0.0, 0.0, 1.0],
+    })
+}
+
+/// Row `row` of the square of positions, `[side][inputs][outputs]`.
+fn transformed_row<const SIDE: usize>(g: &[[f64; 3]; SIDE], row: usize, weight: &[f32]) -> Vec<f32> {
+    let plane = weight.len() / 9;
+    let mut matrices = vec![0.0; SIDE * plane];
+    let down = g[row];
+    for at in 0..plane {
+        let across: [f64; 3] =
+            std::array::from_fn(|x| (0..3).map(|y| down[y] * f64::from(weight[(3 * y + x) * plane + at])).sum());
+        for (column, right) in g.iter().enumerate() {
+            let value: f64 = (0..3).map(|x| across[x] * right[x]).sum();
+            matrices[column * plane + at] = value as f32;
+        }
+    }
+    matrices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_kernel() {
+        // G (1 1 1)^T = (1, 1.5, 0.5, 1).
+        let g = [1.0, 1.5, 0.5, 1.0];
+        for (row, down) in g.iter().enumerate() {
+            assert_eq!(transformed_row(&F2X2, row, &[1.0; 9]), g.map(|right| down * right));
+        }
+    }
 }

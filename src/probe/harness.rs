@@ -1,8 +1,10 @@
 //! What the cases are made of: reproducible values, graphs with fences behind their tensors, comparisons.
 
 use crate::Result;
-use crate::gpu::{Format, Gpu, Graph, Slice, Tensor, Uploader, read_buffers};
+use crate::gpu::{Constant, Format, Gpu, Graph, Slice, Tensor, Uploader, read_buffers};
+use crate::parameters::{Parameters, Storage};
 use crate::reference::Maps;
+use crate::weights::{Parameter, Role};
 
 /// No operation gives this value for the inputs of these cases. Exact in f16, too.
 pub(crate) const SENTINEL: f32 = -12344.0;
@@ -108,9 +110,31 @@ pub(crate) fn input_as(format: Format, graph: &mut Graph<'_>, maps: &Maps) -> Te
     tensor
 }
 
-/// A constant.
-pub(crate) async fn vector(gpu: &Gpu, values: &[f32]) -> Result<wgpu::Buffer> {
-    Uploader::new(gpu).buffer("vector", bytemuck::cast_slice(values)).await
+/// A buffer that stands for a host's.
+pub(crate) async fn host_buffer(gpu: &Gpu, values: &[f32]) -> Result<wgpu::Buffer> {
+    Uploader::new(gpu).buffer("buffer", bytemuck::cast_slice(values)).await
+}
+
+/// A constant of f32.
+pub(crate) async fn vector(gpu: &Gpu, values: &[f32]) -> Result<Constant> {
+    let constant = Constant::buffer("vector".to_owned(), [1, 1, values.len() as u32], Format::F32);
+    Uploader::new(gpu).fill(&constant, 0, bytemuck::cast_slice(values)).await?;
+    Ok(constant)
+}
+
+/// What `declare` makes, with these weights and biases.
+pub(crate) async fn declared<T>(
+    gpu: &Gpu,
+    format: Format,
+    weight: &[f32],
+    bias: &[f32],
+    declare: impl FnOnce(&mut Parameters<'_>) -> T,
+) -> Result<T> {
+    let mut parameters = Parameters::new(Storage { gpu: Some(gpu), format, ..Storage::default() });
+    let made = declare(&mut parameters);
+    let values = |parameter: &Parameter| if parameter.role == Role::Weight { weight.to_vec() } else { bias.to_vec() };
+    parameters.load(gpu, &values).await?;
+    Ok(made)
 }
 
 /// Runs the graph on the given inputs and reads the tensor that `out` lies in.

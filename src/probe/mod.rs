@@ -124,8 +124,7 @@ mod tests {
 
     fn gpu(matmul: Option<MatmulKernel>) -> Gpu {
         let (device, queue) = block_on(open_device(None)).expect("an adapter");
-        Gpu::new(device, queue, EngineOptions { matmul, winograd_bytes: Some(0), ..Default::default() })
-            .expect("the adapter was checked")
+        Gpu::new(device, queue, EngineOptions { matmul, ..Default::default() }).expect("the adapter was checked")
     }
 
     #[test]
@@ -138,7 +137,7 @@ mod tests {
             let name = |label: &str| label.split('[').next().unwrap_or_default().to_owned();
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
-            let missing: Vec<String> = shaders::kernels(&gpu, &gpu.tilings())
+            let missing: Vec<String> = shaders::kernels(&gpu, &gpu.tilings(), true)
                 .iter()
                 .map(|kernel| name(&kernel.label()))
                 .filter(|kernel| !tested.contains(kernel))

@@ -2,9 +2,11 @@
 //! grid, `res1` on the concatenation. The engine computes the same by other routes.
 
 use super::*;
-use crate::config::{BackboneConfig, DescriptorKind, EfficientNetConfig, LEVELS, ResNetConfig, StageConfig};
+use crate::config::{
+    BackboneConfig, DescriptorKind, EfficientNetConfig, LEVELS, PYTORCH_EPSILON, ResNetConfig, StageConfig,
+    TENSORFLOW_EPSILON,
+};
 use crate::weights::Weights;
-use crate::weights::fold::{EPSILON, TENSORFLOW_EPSILON};
 use crate::{ModelConfig, Result};
 
 /// Runs the network on normalised images, `[batch][side][side][3]`, and gives every stage by the name it has in
@@ -70,7 +72,7 @@ impl Layers<'_> {
     ) -> Result<Vec<Maps>> {
         let stem =
             self.conv("backbone.conv1", input, config.stem, Window::even(7, 2, 3, [input.shape[1], input.shape[2]]))?;
-        let mut x = max_pool(&self.norm("backbone.bn1", &stem, EPSILON)?.relu());
+        let mut x = max_pool(&self.norm("backbone.bn1", &stem, PYTORCH_EPSILON)?.relu());
         let mut features = Vec::with_capacity(LEVELS);
         for (level, layer) in (1..).zip(&config.layers) {
             for index in 0..layer.blocks {
@@ -91,23 +93,23 @@ impl Layers<'_> {
         }
         let window = Window::even(1, stride, 0, [x.shape[1], x.shape[2]]);
         let y = self.conv(&format!("{name}.downsample.0"), &x, channels, window)?;
-        self.norm(&format!("{name}.downsample.1"), &y, EPSILON)
+        self.norm(&format!("{name}.downsample.1"), &y, PYTORCH_EPSILON)
     }
 
     fn basic_block(&self, name: &str, x: &Maps, [_, channels]: [u32; 2], stride: usize) -> Result<Maps> {
         let window = Window::even(3, stride, 1, [x.shape[1], x.shape[2]]);
         let y = self.conv(&format!("{name}.conv1"), x, channels, window)?;
-        let y = self.norm(&format!("{name}.bn1"), &y, EPSILON)?.relu();
-        self.norm(&format!("{name}.bn2"), &self.conv3x3(&format!("{name}.conv2"), &y, channels)?, EPSILON)
+        let y = self.norm(&format!("{name}.bn1"), &y, PYTORCH_EPSILON)?.relu();
+        self.norm(&format!("{name}.bn2"), &self.conv3x3(&format!("{name}.conv2"), &y, channels)?, PYTORCH_EPSILON)
     }
 
     fn bottleneck_block(&self, name: &str, x: &Maps, [width, channels]: [u32; 2], stride: usize) -> Result<Maps> {
         let y = self.pointwise(&format!("{name}.conv1"), x, width)?;
-        let y = self.norm(&format!("{name}.bn1"), &y, EPSILON)?.relu();
+        let y = self.norm(&format!("{name}.bn1"), &y, PYTORCH_EPSILON)?.relu();
         let window = Window::even(3, stride, 1, [y.shape[1], y.shape[2]]);
         let y = self.conv(&format!("{name}.conv2"), &y, width, window)?;
-        let y = self.norm(&format!("{name}.bn2"), &y, EPSILON)?.relu();
-        self.norm(&format!("{name}.bn3"), &self.pointwise(&format!("{name}.conv3"), &y, channels)?, EPSILON)
+        let y = self.norm(&format!("{name}.bn2"), &y, PYTORCH_EPSILON)?.relu();
+        self.norm(&format!("{name}.bn3"), &self.pointwise(&format!("{name}.conv3"), &y, channels)?, PYTORCH_EPSILON)
     }
 
     fn efficientnet(&self, config: &EfficientNetConfig, input: &Maps) -> Result<Vec<Maps>> {
@@ -176,8 +178,8 @@ impl Layers<'_> {
     /// The rotation kind's convolutions.
     fn squeeze(&self, suffix: &str, feature: &Maps, channels: u32) -> Result<Maps> {
         let name = |part: &str| format!("adaptor.Descriptor.{part}{suffix}");
-        let x = self.norm(&name("bn1"), &self.pointwise(&name("conv1"), feature, channels)?, EPSILON)?.relu();
-        let x = self.norm(&name("bn2"), &self.pointwise(&name("conv2"), &x, channels)?, EPSILON)?.relu();
+        let x = self.norm(&name("bn1"), &self.pointwise(&name("conv1"), feature, channels)?, PYTORCH_EPSILON)?.relu();
+        let x = self.norm(&name("bn2"), &self.pointwise(&name("conv2"), &x, channels)?, PYTORCH_EPSILON)?.relu();
         self.pointwise(&name("conv3"), &x, channels)
     }
 

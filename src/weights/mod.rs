@@ -1,39 +1,36 @@
 //! Trained weights: from safetensors files to checked `f32` tensors, one tensor in memory at a time.
 //!
-//! [`Weights`] joins the tensors of one or several files under one set of names, [`schema`] lists the names and shapes
-//! a model needs, and [`fold`] merges a convolution with the BatchNorm behind it:
+//! [`Weights`] joins the tensors of one or several files under one set of names, and [`schema`](crate::schema) lists the
+//! names and shapes a model needs:
 //!
 //! ```no_run
-//! use pcsnet::weights::{Weights, fold, schema};
+//! use pcsnet::{schema, weights::Weights};
 //!
 //! let weights = Weights::open(["wide_resnet50_2.safetensors", "bottle.safetensors"])?;
 //! let config = weights.config()?;
 //! weights.check(&schema::model(&config))?;
-//! let stem = weights.read_folded("backbone.conv1", "backbone.bn1", [64, 3, 7, 7], fold::EPSILON)?;
+//! let stem = weights.read("backbone.conv1.weight", &[64, 3, 7, 7])?;
 //! # Ok::<(), pcsnet::Error>(())
 //! ```
 //!
-//! A backbone serves many heads: open it once, [check](Weights::check) it with [`schema::backbone`], and check each
-//! head's file with [`schema::head`]. The two need not meet in one [`Weights`]; where they do, [`Weights::with`] makes
+//! A backbone serves many heads: open it once, [check](Weights::check) it with
+//! [`schema::backbone`](crate::schema::backbone), and check each head's file with [`schema::head`](crate::schema::head). The two need not meet in one [`Weights`]; where they do, [`Weights::with`] makes
 //! sure that they were made for each other.
 
-pub mod fold;
-pub(crate) mod layout;
 mod metadata;
-mod names;
+pub(crate) mod names;
+mod parameter;
 mod safetensors;
-pub mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 mod write;
 
-pub use fold::Folded;
-pub use schema::{Schema, TensorSpec};
+pub(crate) use parameter::Source;
+pub use parameter::{Parameter, Role, Schema};
 #[cfg(not(target_arch = "wasm32"))]
 pub use write::{NamedTensor, update_metadata, write};
 
 use crate::config::DescriptorKind;
 use crate::{Error, ModelConfig, Result};
-use fold::BatchNorm;
 use names::Name;
 use safetensors::TensorFile;
 use std::borrow::Cow;
@@ -43,7 +40,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The tensors of one or several safetensors files, under the names of [`schema`].
+/// The tensors of one or several safetensors files, under the names of [`schema`](crate::schema).
 ///
 /// Opening reads and checks the headers alone; a tensor's values are read when [`Weights::read`] asks for them, so the
 /// largest tensor is the most that is ever held. Clones share the open files.
@@ -92,11 +89,6 @@ impl Weights {
     /// As [`Weights::open`], without [`Error::Io`].
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         Self::from_file(TensorFile::from_bytes(name.into(), bytes.into())?)
-    }
-
-    /// No tensors at all, for layers whose values are made up.
-    pub(crate) fn none() -> Self {
-        Self { files: Vec::new(), tensors: BTreeMap::new() }
     }
 
     /// Reads a safetensors file from a stream to its end: a pipe, an archive's entry, a network connection. The whole
@@ -166,7 +158,7 @@ impl Weights {
         entries.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
-    /// The names of all tensors, as [`schema`] has them.
+    /// The names of all tensors, as [`schema`](crate::schema) has them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
@@ -196,7 +188,7 @@ impl Weights {
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::TensorShape`], [`Error::TensorType`] or [`Error::UnknownTensor`].
     pub fn check(&self, schema: &Schema) -> Result<()> {
-        for TensorSpec { name, shape } in schema.tensors() {
+        for Parameter { name, shape, .. } in schema.tensors() {
             let place = self.place(name, shape)?;
             place.file.check(place.index, name, shape)?;
         }
@@ -220,23 +212,6 @@ impl Weights {
         place.file.read(place.index, name, shape)
     }
 
-    /// Reads a convolution without bias (`{convolution}.weight`, output x input x height x width) and the BatchNorm
-    /// behind it (`{norm}.weight`, `.bias`, `.running_mean`, `.running_var`, with its `epsilon`) as one convolution with
-    /// bias.
-    ///
-    /// # Errors
-    /// As [`Weights::read`] and [`fold::fold`].
-    pub fn read_folded(&self, convolution: &str, norm: &str, shape: [usize; 4], epsilon: f64) -> Result<Folded> {
-        let vector = |field: &str| self.read(&format!("{norm}.{field}"), &shape[..1]);
-        let batch_norm = BatchNorm {
-            weight: vector("weight")?,
-            bias: vector("bias")?,
-            mean: vector("running_mean")?,
-            variance: vector("running_var")?,
-        };
-        fold::fold(norm, self.read(&format!("{convolution}.weight"), &shape)?, &batch_norm, epsilon)
-    }
-
     fn place(&self, name: &str, shape: &[usize]) -> Result<&Place> {
         self.tensors.get(name).ok_or_else(|| self.missing(name, shape))
     }
@@ -250,6 +225,12 @@ impl Weights {
             files += &format!(", where no name starts with `{part}`: give the {owner}'s file as well");
         }
         Error::MissingTensor { tensor: name.into(), files, expected: shape.into() }
+    }
+}
+
+impl Source for Weights {
+    fn values(&self, parameter: &Parameter) -> Result<Vec<f32>> {
+        self.read(&parameter.name, &parameter.shape)
     }
 }
 

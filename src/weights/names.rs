@@ -1,11 +1,11 @@
 //! What a tensor's name in a file stands for.
 
 /// Prefix of the frozen feature network.
-pub(super) const BACKBONE: &str = "backbone.";
+pub(crate) const BACKBONE: &str = "backbone.";
 /// Prefix of descriptor and prototypes.
-pub(super) const ADAPTOR: &str = "adaptor.";
+pub(crate) const ADAPTOR: &str = "adaptor.";
 /// Prefix of the context-aware segmentation decoder.
-pub(super) const CAS: &str = "cas.";
+pub(crate) const CAS: &str = "cas.";
 
 /// What a tensor's name in a file stands for.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{BackboneConfig, LayerConfig, ResNetConfig};
+use crate::schema;
 
 /// The smallest sizes a model can have.
 fn tiny() -> ModelConfig {
@@ -78,16 +79,10 @@ fn a_bundle_is_complete() {
     let schema = schema::model(&tiny());
     let weights = Builder::of(&schema).open("bundle");
     weights.check(&schema).expect("every tensor is there");
-    for TensorSpec { name, shape } in schema.tensors() {
+    for Parameter { name, shape, .. } in schema.tensors() {
         let values = weights.read(name, shape).expect("a sound tensor");
         assert_eq!(values, vec![0.5; shape.iter().product()], "{name}");
     }
-    let folded =
-        weights.read_folded("backbone.conv1", "backbone.bn1", [4, 3, 7, 7], fold::EPSILON).expect("a sound BatchNorm");
-    assert_eq!((folded.weight.len(), folded.bias.len()), (4 * 3 * 7 * 7, 4));
-    let scale = 0.5 / 0.50001_f64.sqrt();
-    assert!((f64::from(folded.weight[0]) - 0.5 * scale).abs() < 1e-7);
-    assert!((f64::from(folded.bias[3]) - (0.5 - 0.5 * scale)).abs() < 1e-7);
 }
 
 #[test]
@@ -121,7 +116,7 @@ fn a_forgotten_file_is_suggested() {
 #[test]
 fn a_missing_tensor_is_named() {
     let schema = schema::model(&tiny());
-    for TensorSpec { name, shape } in schema.tensors() {
+    for Parameter { name, shape, .. } in schema.tensors() {
         let error = Builder::of(&schema).without(name).open("bundle").check(&schema).expect_err("a missing tensor");
         assert!(
             matches!(&error, Error::MissingTensor { tensor, expected, .. } if tensor == name && expected == shape),

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use pcsnet::config::{BackboneConfig, DescriptorKind, EfficientNetConfig, LayerConfig, ResNetConfig, StageConfig};
-use pcsnet::weights::{Weights, schema};
-use pcsnet::{Engine, EngineOptions, ModelConfig, Precision};
+use pcsnet::weights::Weights;
+use pcsnet::{Engine, EngineOptions, LoadOptions, ModelConfig, schema};
 use pollster::block_on;
 use safetensors::tensor::{Dtype, TensorView};
 use std::sync::OnceLock;
@@ -163,8 +163,8 @@ pub fn weights(config: &ModelConfig, seed: u64) -> Weights {
     Weights::from_bytes("random.safetensors", model_file(config, seed)).expect("a sound file")
 }
 
-pub fn load(engine: &Engine, config: &ModelConfig, seed: u64, precision: Precision) -> pcsnet::Model {
-    block_on(engine.load(&weights(config, seed), precision)).expect("a sound model")
+pub fn load(engine: &Engine, config: &ModelConfig, seed: u64, options: impl Into<LoadOptions>) -> pcsnet::Model {
+    block_on(engine.load(&weights(config, seed), options)).expect("a sound model")
 }
 
 /// Largest difference, in units of `truth`'s standard deviation.

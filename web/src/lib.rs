@@ -12,7 +12,7 @@ mod texture;
 pub use model::Model;
 pub use photograph::Photograph;
 
-use pcsnet::{EngineOptions, Precision, gpu, image, wgpu};
+use pcsnet::{EngineOptions, LoadOptions, Precision, gpu, image, wgpu};
 use source::Source;
 use std::future::Future;
 use texture::Texture;
@@ -30,12 +30,9 @@ extern "C" {
     fn now() -> f64;
 }
 
-/// A WebGPU device, and the pipelines made on it for either size of convolutions' tiles.
+/// A WebGPU device, and the pipelines made on it.
 #[wasm_bindgen]
-pub struct Engine {
-    f4x4: pcsnet::Engine,
-    f2x2: pcsnet::Engine,
-}
+pub struct Engine(pcsnet::Engine);
 
 #[wasm_bindgen]
 impl Engine {
@@ -53,27 +50,23 @@ impl Engine {
             };
             let adapter = instance.request_adapter(&options).await?;
             let (device, queue) = gpu::open_adapter(&adapter).await?;
-            let engine = |winograd| {
-                let mut options = EngineOptions::default();
-                options.winograd = winograd;
-                // The one CPU adapter of browsers, SwiftShader, takes minutes to compile the kernels made for CPU adapters.
-                options.matmul = Some(gpu::MatmulKernel::Tiled);
-                pcsnet::Engine::new(device.clone(), queue.clone(), options)
-            };
-            Ok(Self { f4x4: engine(None)?, f2x2: engine(Some(gpu::Winograd::F2x2))? })
+            let mut options = EngineOptions::default();
+            // The one CPU adapter of browsers, SwiftShader, takes minutes to compile the kernels made for CPU adapters.
+            options.matmul = Some(gpu::MatmulKernel::Tiled);
+            Ok(Self(pcsnet::Engine::new(device, queue, options)?))
         })
     }
 
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn device(&self) -> JsValue {
-        handles::device(self.f4x4.device())
+        handles::device(self.0.device())
     }
 
     /// Calls back with the reason when the device is lost.
     #[wasm_bindgen(js_name = onLost)]
     pub fn on_lost(&self, callback: js_sys::Function) {
-        self.f4x4.device().set_device_lost_callback(move |_, reason| {
+        self.0.device().set_device_lost_callback(move |_, reason| {
             // What the callback throws has nowhere to go.
             let _ = callback.call1(&JsValue::NULL, &reason.into());
         });
@@ -92,11 +85,11 @@ impl Engine {
         small_tiles: bool,
     ) -> Result<Model, JsError> {
         let weights = source::weights(&name, source)?;
-        weights.check(&pcsnet::weights::schema::model(&weights.config()?))?;
-        let precision = Precision::by_name(&precision)?;
-        let engine = if small_tiles { &self.f2x2 } else { &self.f4x4 };
-        let backbone = engine.load_backbone(&weights, precision).await?;
-        Model::load(engine.clone(), backbone, &weights, precision).await
+        weights.check(&pcsnet::schema::model(&weights.config()?))?;
+        let mut options = LoadOptions::from(Precision::by_name(&precision)?);
+        options.winograd = small_tiles.then_some(gpu::Winograd::F2x2);
+        let backbone = self.0.load_backbone(&weights, options).await?;
+        Model::load(self.0.clone(), backbone, &weights, options).await
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{Photograph, Source, Texture, now, source};
 use pcsnet::image::{Frame, Rect};
 use pcsnet::inspect::{Calibration, Region, Verdict, regions};
 use pcsnet::weights::Weights;
-use pcsnet::{Encoding, Engine, PhotographInput, Precision, Session, SharedBackbone, TextureSource, wgpu};
+use pcsnet::{Encoding, Engine, LoadOptions, PhotographInput, Session, SharedBackbone, TextureSource, wgpu};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use wasm_bindgen::prelude::*;
 pub struct Model {
     engine: Engine,
     backbone: SharedBackbone,
-    precision: Precision,
+    options: LoadOptions,
     model: pcsnet::Model,
     session: Session,
     calibration: Calibration,
@@ -72,15 +72,15 @@ impl Model {
         engine: Engine,
         backbone: SharedBackbone,
         weights: &Weights,
-        precision: Precision,
+        options: LoadOptions,
     ) -> Result<Self, JsError> {
         let metadata = weights.metadata();
         let calibration = Calibration::from_metadata(&metadata)?;
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let model = engine.load_head(&backbone, weights, precision).await?;
+        let model = engine.load_head(&backbone, weights, options).await?;
         let session = model.session(1).await?;
         let texture_input = RefCell::default();
-        Ok(Self { engine, backbone, precision, model, session, calibration, metadata, texture_input })
+        Ok(Self { engine, backbone, options, model, session, calibration, metadata, texture_input })
     }
 
     fn frame(&self, width: u32, height: u32) -> pcsnet::Result<Frame> {
@@ -152,7 +152,7 @@ impl Model {
     #[wasm_bindgen(js_name = withHead)]
     pub async fn with_head(&self, name: String, source: Source) -> Result<Self, JsError> {
         let weights = source::weights(&name, source)?;
-        Self::load(self.engine.clone(), self.backbone.clone(), &weights, self.precision).await
+        Self::load(self.engine.clone(), self.backbone.clone(), &weights, self.options).await
     }
 
     /// The model's threshold, colours, sizes and metadata.

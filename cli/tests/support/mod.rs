@@ -7,7 +7,8 @@ use assert_cmd::Command;
 use image::RgbImage;
 use pcsnet::ModelConfig;
 use pcsnet::config::{BackboneConfig, DescriptorKind, LayerConfig, ResNetConfig};
-use pcsnet::weights::{NamedTensor, TensorSpec, schema, write};
+use pcsnet::schema;
+use pcsnet::weights::{NamedTensor, Parameter, write};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub fn config() -> ModelConfig {
 }
 
 /// A model's tensors, by name.
-pub type Tensors = Vec<(TensorSpec, Vec<f32>)>;
+pub type Tensors = Vec<(Parameter, Vec<f32>)>;
 
 /// Random weights of a size that keeps activations alive through all layers; always the same.
 pub fn tensors() -> Tensors {
@@ -62,7 +63,7 @@ pub fn tensors() -> Tensors {
     schema.tensors().iter().map(|tensor| (tensor.clone(), values(tensor, &mut random))).collect()
 }
 
-fn values(TensorSpec { name, shape }: &TensorSpec, random: &mut Random) -> Vec<f32> {
+fn values(Parameter { name, shape, .. }: &Parameter, random: &mut Random) -> Vec<f32> {
     let inputs: usize = shape[1..].iter().product();
     let (mean, deviation) = match shape.len() {
         4 => (0.0, (2.0 / inputs as f32).sqrt()),

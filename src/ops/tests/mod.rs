@@ -8,7 +8,8 @@ mod products;
 mod selection;
 
 use super::Matrix;
-use crate::gpu::{EngineOptions, Format, Gpu, Graph, MatmulKernel, Slice, Tensor, Uploader, Winograd, open_device};
+use crate::gpu::{Constant, EngineOptions, Format, Gpu, Graph, MatmulKernel, Slice, Tensor, open_device};
+use crate::parameters::Parameters;
 use crate::probe::cases;
 use crate::probe::harness::{
     self, Case, FENCE, SENTINEL, input, input_as, is_close, random_maps, random_maps_in, rounding, values,
@@ -21,13 +22,13 @@ use std::sync::OnceLock;
 /// The device all tests share, with the shape of matrix product that suits it.
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| gpu_with(None, None))
+    GPU.get_or_init(|| gpu_with(None))
 }
 
-fn gpu_with(matmul: Option<MatmulKernel>, winograd: Option<Winograd>) -> Gpu {
+fn gpu_with(matmul: Option<MatmulKernel>) -> Gpu {
     let (device, queue) = block_on(open_device(None))
         .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
-    Gpu::new(device, queue, EngineOptions { matmul, winograd, ..Default::default() }).expect("the adapter was checked")
+    Gpu::new(device, queue, EngineOptions { matmul, ..Default::default() }).expect("the adapter was checked")
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -53,18 +54,17 @@ fn assert_right(case: crate::Result<Case>) {
     assert_eq!(case.failure(), None, "{:?}", case.kernels);
 }
 
-/// Constant matrices, of values that are exact in their format.
-fn matrix(gpu: &Gpu, values: &[f32], [batch, depth, columns]: [u32; 3], format: Format) -> Matrix {
-    let mut uploader = Uploader::new(gpu);
-    block_on(async {
-        let matrix = Matrix::new(&mut uploader, "matrix", [batch, depth, columns], format).await?;
-        matrix.write(&mut uploader, "matrix", 0, &format.encode(values)).await?;
-        Ok::<_, crate::Error>(matrix)
-    })
-    .expect("small enough")
+/// Constant matrices, where the device's products want them.
+fn matrix(gpu: &Gpu, values: &[f32], shape: [u32; 3], format: Format) -> Matrix {
+    let declare = |parameters: &mut Parameters<'_>| {
+        let constant = parameters.matrix("matrix".to_owned(), shape, format);
+        parameters.fixed(&constant, values.to_vec());
+        Matrix::of(constant)
+    };
+    block_on(harness::declared(gpu, format, &[], &[], declare)).expect("small enough")
 }
 
-fn vector(gpu: &Gpu, values: &[f32]) -> wgpu::Buffer {
+fn vector(gpu: &Gpu, values: &[f32]) -> Constant {
     block_on(harness::vector(gpu, values)).expect("small enough")
 }
 
@@ -103,6 +103,8 @@ fn the_fence_can_fall() {
     let mut graph = Graph::fenced(gpu(), FENCE);
     let tensor = input(&mut graph, &x);
     let out = graph.tensor("out", [1, 4, 5, 1]);
-    super::blur(&mut graph, "blur", tensor, &vector(gpu(), &[1.0]), 1, out);
+    let declare = |parameters: &mut Parameters<'_>| super::Gaussian::new(parameters, 0.1, 1.0);
+    let one_tap = block_on(harness::declared(gpu(), Format::F32, &[], &[], declare)).expect("small enough");
+    super::blur(&mut graph, "blur", tensor, &one_tap, out);
     run(graph, &[(tensor, &x.values)], out.all());
 }

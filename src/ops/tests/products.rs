@@ -1,24 +1,23 @@
 //! Matrix products and convolutions, in every shape of the kernel.
 
 use super::*;
-use crate::model::Loader;
+use crate::gpu::Winograd;
 use crate::ops::{
-    self, Activation, Algorithm, Conv2d, Depthwise, Epilogue, Geometry, Padding, Product, Residual, Transform,
-    depthwise,
+    self, Activation, Algorithm, Conv2d, Convolution, Depthwise, Epilogue, Geometry, Input, Padding, Product, Residual,
+    Transform,
 };
 use crate::probe::cases::products::Formats;
+use crate::probe::harness::declared;
 use crate::reference::{self, Window};
-use crate::weights::{Weights, layout};
 
-/// One device for each shape of matrix product it can run and each of Winograd's algorithms.
+/// One device for each shape of matrix product it can run.
 fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
         let own = gpu().matmul;
         let shapes = [MatmulKernel::Tiled, MatmulKernel::Register];
         let shapes = shapes.into_iter().chain((own == MatmulKernel::RegisterTexture).then_some(own));
-        let winograds = [Winograd::F2x2, Winograd::F4x4];
-        shapes.flat_map(|shape| winograds.map(|winograd| gpu_with(Some(shape), Some(winograd)))).collect()
+        shapes.map(|shape| gpu_with(Some(shape))).collect()
     })
 }
 
@@ -37,7 +36,7 @@ struct Choices {
 fn choices() -> impl Strategy<Value = Choices> {
     let formats = [Formats::F32, Formats::F16_WEIGHTS, Formats::F16, Formats::FROM_F16, Formats::TO_F16];
     let formats = prop::sample::select(formats.to_vec());
-    (0..6_usize, 0..5_usize, formats, any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
+    (0..3_usize, 0..5_usize, formats, any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
         |(shape, tiling, formats, bias, residual, activation, floor)| Choices {
             shape,
             tiling,
@@ -64,7 +63,7 @@ impl Choices {
         [Activation::IDENTITY, Activation::RELU, Activation::LEAKY_RELU, Activation::RELU6][self.activation]
     }
 
-    fn input_floor(&self) -> f32 {
+    fn floor(&self) -> f32 {
         if self.floor { 0.0 } else { f32::MIN }
     }
 
@@ -84,12 +83,12 @@ impl Choices {
     }
 
     /// The residual, of `rows` of the output or, as a constant, of the first `period`.
-    fn residual<'a>(&self, tensor: Slice, constant: &'a wgpu::Buffer, period: u32) -> Residual<'a> {
+    fn residual<'a>(&self, tensor: Slice, constant: &'a Constant, period: u32) -> Residual<'a> {
         match self.residual {
             0 => Residual::None,
             1 => Residual::Before(tensor),
             2 => Residual::After(tensor),
-            _ => Residual::Constant { buffer: constant, rows: period },
+            _ => Residual::Constant { values: constant, rows: period },
         }
     }
 }
@@ -111,7 +110,7 @@ proptest! {
         let bias = values(columns as usize, seed + 2);
         let residual = random_maps_in(to, [batch, rows, 1, columns], seed + 3);
         let weights = matrix(gpu, &b, [batch, depth, columns], weights);
-        let (bias_buffer, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
+        let (bias_constant, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
 
         let mut graph = choices.graph();
         let tensor = input_as(from, &mut graph, &a);
@@ -123,16 +122,14 @@ proptest! {
         // A constant is f32 and so is what it is added to.
         let choices = Choices { residual: if to == Format::F16 { kind % 3 } else { kind }, ..choices };
         let residual_kind = choices.residual(added.all(), &constant, period);
-        let epilogue = Epilogue {
-            bias: choices.bias.then_some(&bias_buffer),
-            activation: choices.activation(),
-            residual: residual_kind,
-        };
-        let product = Product { a: tensor.all(), input_floor: choices.input_floor(), matrix: &weights, epilogue, out };
+        let epilogue = Epilogue::of(choices.activation()).with(residual_kind);
+        let bias_constant = choices.bias.then_some(&bias_constant);
+        let product = Product::new(tensor.all(), &weights, out);
+        let product = Product { floor: choices.floor(), bias: bias_constant, epilogue, ..product };
         ops::matmul(&mut graph, "product", &product);
         let found = run(graph, &[(tensor, &a.values), (added, &residual.values)], out);
 
-        let floored = a.map(|value| value.max(choices.input_floor()));
+        let floored = a.map(|value| value.max(choices.floor()));
         let (m, k, n) = (rows as usize, depth as usize, columns as usize);
         for z in 0..batch as usize {
             let sums = reference::matmul(&floored.values[z * m * k..], &b[z * k * n..][..k * n], [m, k, n]);
@@ -159,7 +156,8 @@ proptest! {
     #[test]
     fn conv2d(
         choices in choices(), batch in 1..3_u32, [height, width] in [1..14_u32, 1..14_u32], quarters in [1..5_u32, 1..20_u32],
-        kind in 0..6_usize, before_use: bool, seed: u32,
+        kind in 0..6_usize, winograd in prop::sample::select(vec![Winograd::F2x2, Winograd::F4x4]), before_use: bool,
+        seed: u32,
     ) {
         let (gpu, seed) = (choices.gpu(), u64::from(seed));
         let [inputs, outputs] = quarters.map(|quarter| 4 * quarter);
@@ -178,7 +176,7 @@ proptest! {
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
         // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16.
         let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
-        let algorithm = match geometry.algorithm(gpu.winograd.unwrap_or_default()) {
+        let algorithm = match geometry.algorithm(winograd) {
             Algorithm::Winograd(winograd, _) if before_use => Algorithm::Winograd(winograd, Transform::BeforeUse),
             algorithm => algorithm,
         };
@@ -187,26 +185,21 @@ proptest! {
         let residual = random_maps_in(to, [batch, out_height, out_width, outputs], seed + 3);
         let choices = Choices { residual: choices.residual % 3, ..choices };
 
-        let bias_buffer = vector(gpu, &bias);
-        let folded = choices.bias.then(|| bias.clone());
-        let none = Weights::none();
-        let mut loader = Loader::new(gpu, &none, weights, u64::MAX);
-        let conv = block_on(loader.laid_out("conv", weight.clone(), folded, shape, geometry, algorithm));
-        let conv = conv.expect("small enough");
+        let bias_constant = vector(gpu, &bias);
+        let convolution = Convolution::new("conv", [outputs, inputs], geometry);
+        let convolution = if choices.bias { convolution.biased() } else { convolution };
+        let declare = |parameters: &mut Parameters<'_>| Conv2d::computed_by(algorithm, parameters, convolution);
+        let conv = block_on(declared(gpu, weights, &weight, &bias, declare)).expect("small enough");
         let mut graph = choices.graph();
         let tensor = input_as(from, &mut graph, &x);
         let added = input_as(to, &mut graph, &residual);
-        let residual_kind = choices.residual(added.all(), &bias_buffer, 1);
-        let activation = choices.activation();
-        let (floor, out) = if from == to {
-            let floor = choices.input_floor();
-            (floor, ops::conv2d(&mut graph, "conv", tensor, floor, &conv, activation, residual_kind))
-        } else {
-            (f32::MIN, ops::conv2d_as(to, &mut graph, "conv", tensor, &conv, activation, residual_kind))
-        };
+        let residual_kind = choices.residual(added.all(), &bias_constant, 1);
+        let x_in = if choices.floor { Input::relu(tensor) } else { tensor.into() };
+        let epilogue = Epilogue::of(choices.activation()).with(residual_kind).stored(to);
+        let out = conv.write(&mut graph, "conv", x_in, epilogue);
         let found = run(graph, &[(tensor, &x.values), (added, &residual.values)], out.all());
 
-        let floored = x.map(|value| value.max(floor));
+        let floored = x.map(|value| value.max(choices.floor()));
         let sums = reference::conv2d(&floored, &weight, None, window);
         let truth: Vec<f32> = sums.values.iter().zip(&residual.values).enumerate()
             .map(|(index, (&sum, &added))| choices.finish(sum, bias[index % outputs as usize], added))
@@ -230,14 +223,12 @@ proptest! {
         let shape = [channels, 1, kernel, kernel].map(|n| n as usize);
         let weight = values(shape.iter().product(), seed + 1);
         let bias = values(channels as usize, seed + 2);
-        let conv = Depthwise {
-            geometry: Geometry { kernel, stride, padding },
-            weight: vector(gpu(), &layout::rows_of_inputs(&weight, shape, 1)),
-            bias: vector(gpu(), &bias),
-        };
+        let convolution = Convolution::new("conv", [channels, 1], Geometry { kernel, stride, padding }).biased();
+        let declare = |parameters: &mut Parameters<'_>| Depthwise::new(parameters, convolution);
+        let conv = block_on(declared(gpu(), Format::F32, &weight, &bias, declare)).expect("small enough");
         let mut graph = Graph::fenced(gpu(), FENCE);
         let tensor = input_as(format, &mut graph, &x);
-        let out = depthwise(&mut graph, "conv", tensor, &conv, Activation::RELU6);
+        let out = conv.write(&mut graph, "conv", tensor, Activation::RELU6);
         let found = run(graph, &[(tensor, &x.values)], out.all());
         let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));
         assert_close(&found, &truth.values, 1e-5 + rounding(format));
@@ -248,13 +239,15 @@ proptest! {
 #[test]
 fn nothing_becomes_infinite() {
     let x = Maps { shape: [1, 1, 1, 4], values: vec![60000.0, -60000.0, 1.0, 0.0] };
-    let weights = matrix(gpu(), &[2.0, -2.0, 1.0, 0.0].repeat(4), [1, 4, 4], Format::F16);
-    let conv = Conv2d { geometry: Geometry::POINTWISE, algorithm: Algorithm::Pointwise, matrix: weights, bias: None };
+    let weight = [2.0, -2.0, 1.0, 0.0].map(|weight| [weight; 4]);
+    let convolution = Convolution::new("conv", [4, 4], Geometry::POINTWISE);
+    let declare = |parameters: &mut Parameters<'_>| Conv2d::new(parameters, convolution);
+    let conv = block_on(declared(gpu(), Format::F16, weight.as_flattened(), &[], declare)).expect("small enough");
     let added = Maps { shape: [1, 1, 1, 4], values: vec![0.0; 4] };
     let mut graph = Graph::fenced(gpu(), FENCE);
     let [tensor, residual] = [&x, &added].map(|maps| input_as(Format::F16, &mut graph, maps));
     let kind = Residual::Before(residual.all());
-    let out = ops::conv2d(&mut graph, "conv", tensor, 0.0, &conv, Activation::IDENTITY, kind);
+    let out = conv.write(&mut graph, "conv", Input::relu(tensor), Epilogue::NONE.with(kind));
     let found = run(graph, &[(tensor, &x.values), (residual, &added.values)], out.all());
     // 60001 times 2, -2, 1 and 0, added to 0: the last fits.
     assert_eq!(found, [65504.0, -65504.0, 60000.0, 0.0]);

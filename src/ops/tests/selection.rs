@@ -1,7 +1,7 @@
 //! Distances and the nearest of them.
 
 use super::*;
-use crate::ops::{self, Band};
+use crate::ops::{self, Band, LevelProducts};
 use crate::reference::{self, Corners};
 
 fn nearest_of(squared: &Maps, first: u32, total: u32, nearest: u32) -> Vec<f32> {
@@ -92,7 +92,8 @@ proptest! {
         let mut graph = Graph::fenced(gpu(), FENCE);
         let position_norms = graph.external("norms", [1, grid, grid, 1]);
         let products = [0, 1, 2].map(|i| graph.external("products", [1, sides[i], sides[i], prototypes as u32]));
-        let band = Band { grid, first_row, rows: grid - first_row, first_position: 0, products, first_product_rows: [0; 3] };
+        let multiplied = products.map(|products| LevelProducts { products, first_row: 0 }).into();
+        let band = Band { grid, first_row, rows: grid - first_row, first_position: 0, levels: multiplied };
         let out = ops::distances(&mut graph, "out", &band, position_norms, &vector(gpu(), &prototype_norms));
         let mut first_channel = 0;
         let product_values: Vec<Vec<f32>> = levels

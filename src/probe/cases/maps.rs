@@ -2,7 +2,8 @@
 
 use crate::config::BackboneConfig;
 use crate::gpu::{Format, Gpu, Graph};
-use crate::probe::harness::{Case, FENCE, input, random_maps, rounding, run, values, vector};
+use crate::parameters::Parameters;
+use crate::probe::harness::{Case, FENCE, declared, input, random_maps, rounding, run, values};
 use crate::{Result, ops, reference};
 
 pub(crate) async fn normalize(gpu: &Gpu, batch: u32, side: u32, edge: bool, format: Format, seed: u64) -> Result<Case> {
@@ -32,11 +33,11 @@ pub(crate) async fn pack_nchw(gpu: &Gpu, [batch, height, width]: [u32; 3], forma
 pub(crate) async fn project(gpu: &Gpu, pixels: u32, quarter: u32, seed: u64) -> Result<Case> {
     let x = random_maps([1, pixels, 1, 4 * quarter], seed);
     let weight = values(4 * quarter as usize, seed + 1);
-    let padded = [weight.as_slice(), &[0.7, 0.0, 0.0, 0.0]].concat();
-    let padded = vector(gpu, &padded).await?;
+    let declare = |parameters: &mut Parameters<'_>| ops::Projection::new(parameters, "project", 4 * quarter);
+    let projection = declared(gpu, Format::F32, &weight, &[0.7], declare).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensor = input(&mut graph, &x);
-    let out = ops::project(&mut graph, "out", tensor, &padded);
+    let out = ops::project(&mut graph, "out", tensor, &projection);
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
     Ok(answer.against(reference::project(&x, &weight, 0.7).values, 1e-5))
 }
@@ -53,12 +54,12 @@ pub(crate) async fn upsample_map(gpu: &Gpu, batch: u32, size: u32, out_size: u32
 
 pub(crate) async fn blur(gpu: &Gpu, batch: u32, size: u32, sigma: f64, seed: u64) -> Result<Case> {
     let x = random_maps([batch, size, size, 1], seed);
-    let weights = ops::gaussian_weights(sigma, 4.0);
-    let buffer = vector(gpu, &weights).await?;
+    let gaussian =
+        declared(gpu, Format::F32, &[], &[], |parameters| ops::Gaussian::new(parameters, sigma, 4.0)).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensor = input(&mut graph, &x);
     let out = graph.tensor("out", [batch, size, size, 1]);
-    ops::blur(&mut graph, "out", tensor, &buffer, weights.len() as u32, out);
+    ops::blur(&mut graph, "out", tensor, &gaussian, out);
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
     Ok(answer.against(reference::blur(&x, sigma, 4.0).values, 1e-5))
 }

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, overlay};
 use crate::ops::{self, Axis, HeatParams, HeatPass, Photograph};
-use crate::probe::harness::{Answer, Case, FENCE, SENTINEL, values, vector};
+use crate::probe::harness::{Answer, Case, FENCE, SENTINEL, host_buffer, values};
 
 /// A photograph in a larger picture, and where it goes.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ pub(crate) async fn lanczos(gpu: &Gpu, example: &Example, from_texture: bool) ->
         ops::lanczos(&mut graph, "photograph", &source, axes, &out, before);
     } else {
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&rgba(&whole));
-        let buffer = vector(gpu, &words).await?;
+        let buffer = host_buffer(gpu, &words).await?;
         let source = Photograph::Buffer { buffer: &buffer, first: top * whole.width() + left, stride: whole.width() };
         ops::lanczos(&mut graph, "photograph", &source, axes, &out, before);
     }
@@ -120,7 +120,7 @@ pub(crate) async fn heat(gpu: &Gpu, (width, height): (u32, u32), seed: u64) -> R
 
     let usage = wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC;
     let target = texture(gpu, &photograph, usage).await?;
-    let pass = HeatPass::new(gpu, &target, 0, &vector(gpu, &map).await?).await?;
+    let pass = HeatPass::new(gpu, &target, 0, &host_buffer(gpu, &map).await?).await?;
     let bytes_per_row = (4 * width).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
     let copy = buffer(gpu, u64::from(bytes_per_row * height), wgpu::BufferUsages::empty()).await?;
     let region = Rect { x: 0, y: 0, width, height };

@@ -2,11 +2,12 @@
 
 use crate::Result;
 use crate::gpu::{Format, Gpu, Graph, Tiling, Winograd};
-use crate::model::Loader;
-use crate::ops::{self, Activation, Algorithm, Depthwise, Geometry, Padding, Residual, Transform};
-use crate::probe::harness::{Case, FENCE, input_as, random_maps_in, rounding, run, values, vector};
+use crate::ops::{
+    Activation, Algorithm, Conv2d, Convolution as Declared, Depthwise, Epilogue, Geometry, Padding, Transform,
+};
+use crate::parameters::Parameters;
+use crate::probe::harness::{Case, FENCE, declared, input_as, random_maps_in, rounding, run, values};
 use crate::reference::{self, Window};
-use crate::weights::{Weights, layout};
 
 /// How what a convolution multiplies and gives is stored.
 #[derive(Clone, Copy, Debug)]
@@ -83,15 +84,15 @@ pub(crate) async fn convolution(gpu: &Gpu, convolution: Convolution) -> Result<C
     // Multiples of 1/64 below 1 stay exact in f16, through the transform of F(2x2), too.
     let weight: Vec<f32> = values(shape.iter().product(), 2).iter().map(|w| (w * 64.0).round() / 64.0).collect();
     let bias = values(outputs as usize, 3);
-    let conv = Loader::new(gpu, &Weights::none(), weights, u64::MAX)
-        .laid_out("conv", weight.clone(), Some(bias.clone()), shape, geometry, algorithm)
-        .await?;
+    let declaration = Declared::new("conv", [outputs, inputs], geometry).biased();
+    let declare = |parameters: &mut Parameters<'_>| Conv2d::computed_by(algorithm, parameters, declaration);
+    let conv = declared(gpu, weights, &weight, &bias, declare).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     if let Some(tiling) = tiling {
         graph = graph.tiled(tiling);
     }
     let tensor = input_as(from, &mut graph, &x);
-    let out = ops::conv2d_as(to, &mut graph, "conv", tensor, &conv, Activation::RELU, Residual::None);
+    let out = conv.write(&mut graph, "conv", tensor, Epilogue::RELU.stored(to));
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
     let size = [height as usize, width as usize];
     let window = Window::even(kernel as usize, stride as usize, kernel as usize / 2, size);
@@ -105,14 +106,13 @@ pub(crate) async fn depthwise(gpu: &Gpu, format: Format) -> Result<Case> {
     let shape = [channels, 1, kernel, kernel].map(|size| size as usize);
     let weight = values(shape.iter().product(), 2);
     let bias = values(channels as usize, 3);
-    let conv = Depthwise {
-        geometry: Geometry { kernel, stride, padding: Padding::Same },
-        weight: vector(gpu, &layout::rows_of_inputs(&weight, shape, 1)).await?,
-        bias: vector(gpu, &bias).await?,
-    };
+    let geometry = Geometry { kernel, stride, padding: Padding::Same };
+    let declaration = Declared::new("conv", [channels, 1], geometry).biased();
+    let declare = |parameters: &mut Parameters<'_>| Depthwise::new(parameters, declaration);
+    let conv = declared(gpu, Format::F32, &weight, &bias, declare).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensor = input_as(format, &mut graph, &x);
-    let out = ops::depthwise(&mut graph, "conv", tensor, &conv, Activation::RELU6);
+    let out = conv.write(&mut graph, "conv", tensor, Activation::RELU6);
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
     let window = Window::same(kernel as usize, stride as usize, side as usize);
     let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));

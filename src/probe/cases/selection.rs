@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::gpu::{Gpu, Graph};
-use crate::ops::{self, Band};
+use crate::ops::{self, Band, LevelProducts};
 use crate::probe::harness::{Case, FENCE, input, random_maps, run, values, vector};
 use crate::reference::{self, Corners, Maps};
 
@@ -37,8 +37,8 @@ pub(crate) async fn distances(gpu: &Gpu) -> Result<Case> {
     let mut graph = Graph::fenced(gpu, FENCE);
     let position_norms = graph.external("norms", [1, GRID, GRID, 1]);
     let products = sides.map(|side| graph.external("products", [1, side, side, PROTOTYPES as u32]));
-    let band =
-        Band { grid: GRID, first_row, rows: GRID - first_row, first_position: 0, products, first_product_rows: [0; 3] };
+    let multiplied = products.map(|products| LevelProducts { products, first_row: 0 }).into();
+    let band = Band { grid: GRID, first_row, rows: GRID - first_row, first_position: 0, levels: multiplied };
     let out = ops::distances(&mut graph, "out", &band, position_norms, &prototype_norms);
     let mut first_channel = 0;
     let values = levels.map(|level| {
