@@ -60,16 +60,16 @@ struct Report {
     driver: String,
     precision: &'static str,
     batch: u32,
-    /// Of all 3 x 3 convolutions; null where each has what suits its size.
+    /// How all 3 x 3 convolutions are computed; null where each has what suits its size.
     winograd: Option<String>,
-    /// From the file to weights on the GPU.
+    /// The time from the file to weights on the GPU.
     load_ms: f64,
     /// Session and first run: what a cold start takes after loading.
     first_ms: f64,
     median_ms: f64,
     images_per_second: f64,
     runs_ms: Vec<f64>,
-    /// Without upload and read-back.
+    /// The median without upload and read-back.
     gpu_median_ms: f64,
     gpu_runs_ms: Vec<f64>,
     /// Billions of multiply-adds in a run.

@@ -6,17 +6,15 @@ mod stdin;
 mod watch;
 
 use crate::device::{self, DeviceArguments};
+use crate::framing::FramingArguments;
 use crate::images::{self, Image};
 use crate::output;
-use crate::pipeline::{Pipeline, Source};
-use crate::view::{Seen, ViewArguments, Viewing};
+use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::{Context, Result};
 use clap::Args;
-use outputs::{Inspected, Outputs};
-use pcsnet::Session;
+use outputs::{Outcome, Outputs};
 use pcsnet::image::Scale;
-use pcsnet::inspect::Calibration;
-use pollster::block_on;
+use pcsnet::inspect::{Calibration, Inspector};
 use report::{Row, Summary, Tally};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -104,7 +102,7 @@ pub struct Arguments {
     scale: Option<Scale>,
 
     #[command(flatten)]
-    view: ViewArguments,
+    framing: FramingArguments,
 
     #[command(flatten)]
     device: DeviceArguments,
@@ -136,18 +134,17 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let weights = device::open_weights(&model_files)?;
     let calibration = Calibration::from_metadata(&weights.metadata())?;
     let engine = device::engine(&arguments.device)?;
-    let model = device::load(&engine, &weights, &arguments.device, arguments.view.batch)?;
-    let session = block_on(model.session(arguments.view.batch)).context("cannot prepare the network")?;
-    let scale = arguments.scale.or(calibration.scale);
+    let model = device::load(&engine, &weights, &arguments.device, arguments.framing.batch)?;
+    let inspector = arguments.framing.inspector(&model, calibration)?;
+    let calibration =
+        Calibration { scale: arguments.scale.or(inspector.calibration().scale), ..*inspector.calibration() };
     let detect = Detect {
         arguments,
-        session: &session,
-        viewing: arguments.view.viewing(&model, &calibration),
+        inspector: &inspector,
         calibration: &calibration,
         outputs: Outputs {
             out: &arguments.out,
             calibration: &calibration,
-            scale,
             pictures: !arguments.no_pictures,
             raw: arguments.raw,
         },
@@ -166,8 +163,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 /// What every way of coming by images shares.
 struct Detect<'a> {
     arguments: &'a Arguments,
-    session: &'a Session,
-    viewing: Viewing,
+    inspector: &'a Inspector,
+    /// The inspector's, with the colours that the arguments ask for.
     calibration: &'a Calibration,
     outputs: Outputs<'a>,
     stop: AtomicBool,
@@ -175,8 +172,7 @@ struct Detect<'a> {
 
 impl Detect<'_> {
     fn pipeline(&self) -> Pipeline<'_> {
-        let jobs = self.arguments.view.jobs();
-        Pipeline { session: self.session, viewing: self.viewing, jobs, stop: &self.stop }
+        Pipeline { inspector: self.inspector, jobs: self.arguments.framing.jobs(), stop: &self.stop }
     }
 
     /// Images that are all there.
@@ -187,7 +183,7 @@ impl Detect<'_> {
         let not_reached = || Err(anyhow::anyhow!("not inspected, because the run was stopped"));
         let mut results: Vec<_> = images.iter().map(|_| not_reached()).collect();
         let items = images.iter().enumerate().map(|item| Ok((item, Source::File(item.1.path.clone()))));
-        let work = |(_, image): &(usize, &Image), seen: Seen| self.outputs.write(&image.name, &seen);
+        let work = |(_, image): &(usize, &Image), inspected: Inspected| self.outputs.write(&image.name, &inspected);
         let stopped = self.pipeline().run(items, work, |(index, image), result| {
             if let Err(error) = &result {
                 progress.suspend(|| eprintln!("{}", failure(image, error)));
@@ -204,8 +200,8 @@ impl Detect<'_> {
         stopped.context("stopped before all images were done")?;
         let mut tally = Tally::default();
         results.iter().for_each(|result| tally.count(result, self.calibration));
-        let Outputs { out, scale, pictures, .. } = self.outputs;
-        let summary = Summary { results: &results, wall, out, pictures, scale, calibration: self.calibration, tally };
+        let Outputs { out, pictures, .. } = self.outputs;
+        let summary = Summary { results: &results, wall, out, pictures, calibration: self.calibration, tally };
         output::print(&summary.to_string())?;
         Ok(tally.code())
     }
@@ -226,10 +222,10 @@ impl Detect<'_> {
     fn stream(
         &self,
         images: impl Iterator<Item = Result<(Image, Source)>> + Send,
-        mut line: impl FnMut(&Image, &Result<Inspected>) -> Result<String> + Send,
+        mut line: impl FnMut(&Image, &Result<Outcome>) -> Result<String> + Send,
     ) -> Result<u8> {
         let mut tally = Tally::default();
-        let work = |image: &Image, seen: Seen| self.outputs.write(&image.name, &seen);
+        let work = |image: &Image, inspected: Inspected| self.outputs.write(&image.name, &inspected);
         self.pipeline().run(images, work, |image, result| {
             if let Err(error) = &result {
                 eprintln!("{}", failure(&image, error));

@@ -1,21 +1,22 @@
 //! `pcsnet evaluate`: how good models are on test sets.
 
+mod gallery;
 mod measure;
 mod plan;
 mod report;
 mod tables;
 
 use crate::device::{self, DeviceArguments};
+use crate::framing::FramingArguments;
 use crate::output;
 use crate::pipeline::Pipeline;
-use crate::view::{ViewArguments, Viewing};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use gallery::Gallery;
 use pcsnet::Engine;
-use pcsnet::inspect::Calibration;
+use pcsnet::inspect::{Calibration, Framing};
 use plan::{Category, ModelFiles};
-use pollster::block_on;
-use report::{Gallery, Subject};
+use report::Subject;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tables::Evaluated;
@@ -74,7 +75,7 @@ pub struct Arguments {
     no_report: bool,
 
     #[command(flatten)]
-    view: ViewArguments,
+    framing: FramingArguments,
 
     #[command(flatten)]
     device: DeviceArguments,
@@ -108,14 +109,11 @@ fn files(arguments: &Arguments, head: &PathBuf) -> Vec<PathBuf> {
 fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: &ModelFiles) -> Result<Evaluated> {
     let weights = device::open_weights(&files(arguments, &model.path))?;
     let calibration = Calibration::from_metadata(&weights.metadata())?;
-    let loaded = device::load(engine, &weights, &arguments.device, arguments.view.batch)?;
-    let session = block_on(loaded.session(arguments.view.batch)).context("cannot prepare the network")?;
-    let pipeline = Pipeline {
-        session: &session,
-        viewing: arguments.view.viewing(&loaded, &calibration),
-        jobs: arguments.view.jobs(),
-        stop: &AtomicBool::new(false),
-    };
+    let loaded = device::load(engine, &weights, &arguments.device, arguments.framing.batch)?;
+    let inspector = arguments.framing.inspector(&loaded, calibration)?;
+    let calibration = *inspector.calibration();
+    let jobs = arguments.framing.jobs();
+    let pipeline = Pipeline { inspector: &inspector, jobs, stop: &AtomicBool::new(false) };
     let template = "{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left";
     let message = format!("{}, {}", category.set.name, model.name);
     let progress = output::progress_bar(template, category.set.test.len(), message);
@@ -128,7 +126,7 @@ fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: 
             category,
             model: &model.name,
             calibration,
-            settings: settings(arguments, engine, pipeline.viewing, &model.path),
+            settings: settings(arguments, engine, inspector.framing(), &model.path),
             card: weights.metadata().iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         };
         let name = format!("{category}-{}.html", model.name.replace(['/', '\\'], "_"));
@@ -138,16 +136,12 @@ fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: 
 }
 
 /// What a report says of the run.
-fn settings(arguments: &Arguments, engine: &Engine, viewing: Viewing, model: &Path) -> Vec<(String, String)> {
+fn settings(arguments: &Arguments, engine: &Engine, framing: Framing, model: &Path) -> Vec<(String, String)> {
     let adapter = engine.device().adapter_info();
-    let shown = match viewing.tiles {
-        Some(side) => format!("in tiles of {side} x {side} pixels"),
-        None => format!("whole, {}", viewing.fit.name()),
-    };
     let settings = [
         ("Test set", arguments.folder.display().to_string()),
         ("Model file", model.display().to_string()),
-        ("Photographs", format!("{shown}, as {0} x {0} pixels", viewing.side)),
+        ("Photographs", format!("{framing}, as {0} x {0} pixels", framing.side)),
         ("Precision on the GPU", arguments.device.precision.name().to_owned()),
         ("Adapter", format!("{}, {:?}, {} {}", adapter.name, adapter.backend, adapter.driver, adapter.driver_info)),
         ("Program", format!("pcsnet {}", env!("CARGO_PKG_VERSION"))),

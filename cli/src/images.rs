@@ -31,7 +31,7 @@ impl Stamp {
 pub struct Image {
     /// Where it is, as the user would say it.
     pub path: PathBuf,
-    /// Its place below the folder common to all arguments, so that no two images have the same.
+    /// The image's place below the folder common to all arguments, so that no two images have the same.
     pub name: PathBuf,
     /// Which version of the file it is, in a watched folder.
     pub version: Option<Stamp>,

@@ -7,13 +7,13 @@ mod device;
 mod doctor;
 mod evaluate;
 mod fetch;
+mod framing;
 mod images;
 mod info;
 mod output;
 mod pipeline;
 mod trace;
 mod tuning;
-mod view;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         .into()
 }
 
-/// Only what `RUST_LOG` asks for: what goes wrong is told by the errors themselves.
+/// Logs what `RUST_LOG` asks for and nothing else: what goes wrong is told by the errors themselves.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -1,15 +1,15 @@
 //! The way of an image: read, through the network, made use of.
 //!
 //! Reading and what comes after the network have threads of their own, so the GPU need not wait for them. The channels
-//! between are short, so only a few photographs are in memory at a time. Images may overtake one another; their numbers
-//! bring them back in order.
+//! between are short, so only a few photographs are in memory at a time, and of a photograph's tiles only a few. Images may
+//! overtake one another; their numbers bring them back in order.
 
-use crate::view::{Seen, View, Viewing};
 use anyhow::Result;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use pcsnet::Detection;
 use pcsnet::image::{self, RgbImage};
-use pcsnet::{Detection, Session};
-use std::collections::BTreeMap;
+use pcsnet::inspect::{Gathered, Inspection, Inspector, Placement};
+use std::collections::{BTreeMap, HashMap};
 use std::iter::Enumerate;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,22 +40,20 @@ impl Source {
 
 /// What all images go through.
 pub struct Pipeline<'a> {
-    pub session: &'a Session,
-    pub viewing: Viewing,
+    pub inspector: &'a Inspector,
     /// Threads that read, and threads that work on what the network found.
     pub jobs: usize,
     /// Set when nothing more should be read: by the pipeline when it cannot go on, or by anyone else.
     pub stop: &'a AtomicBool,
 }
 
-/// How long an image took.
-#[derive(Clone, Copy, Default)]
-pub struct Times {
+/// A photograph that went through the network.
+pub struct Inspected {
+    pub photograph: RgbImage,
+    /// What the network found; its time there is the sum of its shares of the batches it was in.
+    pub inspection: Inspection,
+    /// How long reading and decoding took.
     pub decode: Duration,
-    pub preprocess: Duration,
-    /// A share of its batch's time, transfers included.
-    pub gpu: Duration,
-    pub write: Duration,
 }
 
 /// An image that was read.
@@ -63,17 +61,26 @@ struct Prepared<I> {
     index: usize,
     item: I,
     photograph: RgbImage,
-    view: View,
-    /// What the network sees.
-    inputs: Vec<RgbImage>,
-    times: Times,
+    decode: Duration,
+    preprocess: Duration,
 }
 
-/// An image that went through the network.
-struct Detected<I> {
-    prepared: Prepared<I>,
-    detections: Vec<Detection>,
+/// One of an image's inputs. They come in order; those of several images may alternate.
+struct Input<I> {
+    /// The image's number.
+    index: usize,
+    image: RgbImage,
+    /// Where all of the image's inputs lie; comes with the first.
+    begin: Option<Placement>,
+    /// The image itself; comes with its last input.
+    end: Option<Prepared<I>>,
 }
+
+/// What the network found in an input, whose pixels have gone, and how long it took.
+type Output<I> = (Input<I>, Detection, Duration);
+
+/// An image that went through the network.
+type Detected<I> = (Prepared<I>, pcsnet::Result<Inspection>);
 
 /// An image at its end.
 type Finished<I, T> = (usize, I, Result<T>);
@@ -88,7 +95,7 @@ impl Pipeline<'_> {
     pub fn run<I: Send, T: Send>(
         &self,
         items: impl Iterator<Item = Result<(I, Source)>> + Send,
-        work: impl Fn(&I, Seen) -> Result<T> + Sync,
+        work: impl Fn(&I, Inspected) -> Result<T> + Sync,
         done: impl FnMut(I, Result<T>) -> Result<()> + Send,
     ) -> Result<()> {
         let items = Mutex::new(items.enumerate());
@@ -97,14 +104,17 @@ impl Pipeline<'_> {
             self.stop.store(true, Ordering::Relaxed);
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         };
-        let (to_network, prepared) = bounded(self.session.batch() as usize);
-        let (to_work, detected) = bounded::<Detected<I>>(self.jobs);
+        let batch = self.inspector.session().batch() as usize;
+        let (to_network, inputs) = bounded(batch);
+        let (to_gather, outputs) = bounded(batch);
+        let (to_work, detected) = bounded(self.jobs);
         let (to_end, finished) = unbounded();
         thread::scope(|scope| {
             for _ in 0..self.jobs {
                 let (to_network, to_end) = (to_network.clone(), to_end.clone());
                 scope.spawn(|| self.read(&items, to_network, to_end).unwrap_or_else(&fail));
             }
+            scope.spawn(|| gather(outputs, to_work).unwrap_or_else(&fail));
             for _ in 0..self.jobs {
                 let (detected, to_end) = (detected.clone(), to_end.clone());
                 scope.spawn(|| finish_each(&work, detected, to_end));
@@ -112,7 +122,7 @@ impl Pipeline<'_> {
             // A stage ends when nobody can send to it, or receive from it, any more: only the threads may hold the ends.
             drop((to_network, detected, to_end));
             scope.spawn(|| in_order(finished, done).unwrap_or_else(&fail));
-            self.run_network(prepared, to_work).unwrap_or_else(&fail);
+            self.run_network(inputs, to_gather).unwrap_or_else(&fail);
         });
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
@@ -120,60 +130,43 @@ impl Pipeline<'_> {
     fn read<I, T>(
         &self,
         items: &Mutex<Enumerate<impl Iterator<Item = Result<(I, Source)>>>>,
-        to_network: Sender<Prepared<I>>,
+        to_network: Sender<Input<I>>,
         to_end: Sender<Finished<I, T>>,
     ) -> Result<()> {
         while !self.stop.load(Ordering::Relaxed) {
             let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, item)) = next else { break };
             let (item, source) = item?;
-            match self.prepare(source) {
-                Ok((photograph, view, inputs, times)) => {
-                    // The network has stopped.
-                    if to_network.send(Prepared { index, item, photograph, view, inputs, times }).is_err() {
+            let start = Instant::now();
+            let decoded = source.decode();
+            let decode = start.elapsed();
+            let framing = self.inspector.framing();
+            match decoded.and_then(|photograph| Ok((framing.place(photograph.dimensions())?, photograph))) {
+                Ok((placement, photograph)) => {
+                    let prepared = Prepared { index, item, photograph, decode, preprocess: Duration::ZERO };
+                    if !send_inputs(placement, prepared, &to_network)? {
                         break;
                     }
                 }
-                Err(error) => drop(to_end.send((index, item, Err(error)))),
+                Err(error) => drop(to_end.send((index, item, Err(error.into())))),
             }
         }
         Ok(())
     }
 
-    fn prepare(&self, source: Source) -> Result<(RgbImage, View, Vec<RgbImage>, Times)> {
-        let start = Instant::now();
-        let photograph = source.decode()?;
-        let decode = start.elapsed();
-        let view = self.viewing.view(photograph.dimensions())?;
-        let inputs = view.inputs(&photograph)?;
-        let times = Times { decode, preprocess: start.elapsed() - decode, ..Times::default() };
-        Ok((photograph, view, inputs, times))
-    }
-
-    fn run_network<I>(&self, prepared: Receiver<Prepared<I>>, to_work: Sender<Detected<I>>) -> Result<()> {
-        let batch = self.session.batch() as usize;
+    fn run_network<I>(&self, inputs: Receiver<Input<I>>, to_gather: Sender<Output<I>>) -> Result<()> {
+        let session = self.inspector.session();
         // What has been read by now goes together; the GPU does not wait for more.
-        while let Ok(first) = prepared.recv() {
-            let mut count = first.inputs.len();
-            let mut images = vec![first];
-            while let Some(next) = (count < batch).then(|| prepared.try_recv().ok()).flatten() {
-                count += next.inputs.len();
-                images.push(next);
-            }
+        while let Ok(first) = inputs.recv() {
+            let mut together = vec![first];
+            together.extend(inputs.try_iter().take(session.batch() as usize - 1));
             let start = Instant::now();
-            let counts: Vec<usize> = images.iter().map(|image| image.inputs.len()).collect();
-            let inputs: Vec<_> = images.iter_mut().flat_map(|image| std::mem::take(&mut image.inputs)).collect();
-            let mut detections = Vec::with_capacity(inputs.len());
-            for together in inputs.chunks(batch) {
-                detections.extend(self.session.run_blocking(together)?);
-            }
-            let share = start.elapsed() / count.max(1) as u32;
-            let mut detections = detections.into_iter();
-            for (mut image, count) in images.into_iter().zip(counts) {
-                image.times.gpu = share * count as u32;
-                let detections = detections.by_ref().take(count).collect();
-                // The workers go on until this end is dropped.
-                if to_work.send(Detected { prepared: image, detections }).is_err() {
+            let images: Vec<_> = together.iter_mut().map(|input| std::mem::take(&mut input.image)).collect();
+            let detections = session.run_blocking(&images)?;
+            let share = start.elapsed() / images.len() as u32;
+            for (input, detection) in together.into_iter().zip(detections) {
+                // What was found is taken until this end is dropped.
+                if to_gather.send((input, detection, share)).is_err() {
                     return Ok(());
                 }
             }
@@ -182,14 +175,61 @@ impl Pipeline<'_> {
     }
 }
 
+/// Sends an image's inputs, each as soon as it is made; false where the network has stopped.
+fn send_inputs<I>(placement: Placement, mut prepared: Prepared<I>, to_network: &Sender<Input<I>>) -> Result<bool> {
+    let index = prepared.index;
+    for number in 1..placement.inputs() {
+        let image = prepared.input(&placement, number - 1)?;
+        let begin = (number == 1).then(|| placement.clone());
+        if to_network.send(Input { index, image, begin, end: None }).is_err() {
+            return Ok(false);
+        }
+    }
+    let last = placement.inputs() - 1;
+    let image = prepared.input(&placement, last)?;
+    let begin = (last == 0).then_some(placement);
+    Ok(to_network.send(Input { index, image, begin, end: Some(prepared) }).is_ok())
+}
+
+impl<I> Prepared<I> {
+    fn input(&mut self, placement: &Placement, number: usize) -> Result<RgbImage> {
+        let start = Instant::now();
+        let input = placement.input(&self.photograph, number)?;
+        self.preprocess += start.elapsed();
+        Ok(input)
+    }
+}
+
+/// Joins what was found in the inputs of each image.
+fn gather<I>(outputs: Receiver<Output<I>>, to_work: Sender<Detected<I>>) -> Result<()> {
+    let mut open: HashMap<usize, Gathered> = HashMap::new();
+    for (Input { index, begin, end, .. }, detection, share) in outputs {
+        if let Some(placement) = begin {
+            open.insert(index, Gathered::new(placement));
+        }
+        if let Some(gathered) = open.get_mut(&index) {
+            gathered.add(detection)?;
+            gathered.times.network += share;
+        }
+        let Some(prepared) = end else { continue };
+        let Some(mut gathered) = open.remove(&index) else { continue };
+        gathered.times.preprocess = prepared.preprocess;
+        if to_work.send((prepared, gathered.finish())).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn finish_each<I, T>(
-    work: &impl Fn(&I, Seen) -> Result<T>,
+    work: &impl Fn(&I, Inspected) -> Result<T>,
     detected: Receiver<Detected<I>>,
     to_end: Sender<Finished<I, T>>,
 ) {
-    for Detected { prepared, detections } in detected {
-        let Prepared { index, item, photograph, view, times, .. } = prepared;
-        let result = Seen::new(photograph, view, detections, times).and_then(|seen| work(&item, seen));
+    for (Prepared { index, item, photograph, decode, .. }, inspection) in detected {
+        let result = inspection
+            .map_err(Into::into)
+            .and_then(|inspection| work(&item, Inspected { photograph, inspection, decode }));
         // The receiver is gone where `done` failed.
         to_end.send((index, item, result)).ok();
     }

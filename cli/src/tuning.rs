@@ -43,7 +43,7 @@ fn store(tuning: &Tuning) -> Result<()> {
     output::write(&file, |target| Ok(target.write_all(tuning.to_json().as_bytes())?))
 }
 
-/// In the folder `PCSNET_CACHE` names, or else in the user's for caches.
+/// The file for tunings: in the folder that `PCSNET_CACHE` names, or else in the user's for caches.
 fn file(tuning: &Tuning) -> Option<PathBuf> {
     let folder = match std::env::var_os("PCSNET_CACHE") {
         Some(folder) => Some(folder.into()),

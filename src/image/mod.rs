@@ -29,4 +29,4 @@ pub use ::image::RgbImage;
 pub use decode::{MAX_BYTES, MAX_PIXELS, decode, open};
 pub use fit::{Fit, Frame, MAX_SIDE, Rect, mask_pixels, preprocess, preprocess_mask};
 pub use heatmap::{ColourMap, Scale, heatmap, overlay, paint_over};
-pub use tiles::Tiles;
+pub use tiles::{JoinedMap, Tiles};

@@ -45,6 +45,11 @@ impl Tiles {
         Ok(Self { dimensions, input, places })
     }
 
+    /// Width and height of the image.
+    pub fn dimensions(&self) -> (u32, u32) {
+        self.dimensions
+    }
+
     /// The tiles' places in the image, row by row.
     pub fn places(&self) -> &[Rect] {
         &self.places
@@ -55,16 +60,22 @@ impl Tiles {
     /// # Errors
     /// [`Error::Input`] if `image` has other dimensions than the tiles were made for.
     pub fn inputs(&self, image: &RgbImage) -> Result<Vec<RgbImage>> {
+        (0..self.places.len()).map(|index| self.input(image, index)).collect()
+    }
+
+    /// The network's input for the tile of this place in [`Tiles::places`], so that not all need be in memory at once.
+    ///
+    /// # Errors
+    /// As [`Tiles::inputs`], and [`Error::Input`] for an index beyond the last tile.
+    pub fn input(&self, image: &RgbImage, index: usize) -> Result<RgbImage> {
         if image.dimensions() != self.dimensions {
             let size = |(width, height): (u32, u32)| format!("{width} x {height} pixels");
             let (expected, found) = (size(self.dimensions), size(image.dimensions()));
             return Err(Error::Input { what: "image of tiles".to_owned(), expected, found });
         }
-        let input = |place: &Rect| {
-            let tile = crop_imm(image, place.x, place.y, place.width, place.height).to_image();
-            self.frame(place)?.input(&tile)
-        };
-        self.places.iter().map(input).collect()
+        let place = self.places.get(index).ok_or_else(|| self.wrong_count(index + 1))?;
+        let tile = crop_imm(image, place.x, place.y, place.width, place.height).to_image();
+        self.frame(place)?.input(&tile)
     }
 
     /// Joins the tiles' anomaly maps (input x input each, in the order of [`Tiles::places`]) into one of the image's
@@ -73,35 +84,91 @@ impl Tiles {
     /// # Errors
     /// [`Error::Input`] for another number of maps, or maps of another size.
     pub fn join<M: AsRef<[f32]>>(&self, maps: &[M]) -> Result<Vec<f32>> {
-        if maps.len() != self.places.len() {
-            return Err(Error::Input {
-                what: "maps of tiles".to_owned(),
-                expected: self.places.len().to_string(),
-                found: maps.len().to_string(),
-            });
+        let mut joined = JoinedMap::new(self.clone());
+        maps.iter().try_for_each(|map| joined.add(map.as_ref()))?;
+        joined.finish()
+    }
+
+    fn wrong_count(&self, found: usize) -> Error {
+        Error::Input {
+            what: "maps of tiles".to_owned(),
+            expected: self.places.len().to_string(),
+            found: found.to_string(),
         }
-        let width = self.dimensions.0 as usize;
-        let pixels = width * self.dimensions.1 as usize;
-        let (mut sums, mut weights) = (vec![0.0_f32; pixels], vec![0.0_f32; pixels]);
-        for (place, map) in self.places.iter().zip(maps) {
-            let tile = self.frame(place)?.to_original(map.as_ref())?;
-            for (row, line) in tile.chunks_exact(place.width as usize).enumerate() {
-                let start = (place.y as usize + row) * width + place.x as usize;
-                let vertical = from_edge(row, place.height);
-                for (column, value) in line.iter().enumerate() {
-                    let weight = vertical * from_edge(column, place.width);
-                    sums[start + column] += weight * value;
-                    weights[start + column] += weight;
-                }
-            }
-        }
-        sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum /= weight);
-        Ok(sums)
     }
 
     fn frame(&self, place: &Rect) -> Result<Frame> {
         Frame::new(Fit::Stretch, (place.width, place.height), self.input)
     }
+}
+
+/// The map of an image while its tiles' maps are added to it, one after another: 4 bytes a pixel, however many tiles.
+#[derive(Clone, Debug)]
+pub struct JoinedMap {
+    tiles: Tiles,
+    /// Weighted sums of the values, row-major.
+    sums: Vec<f32>,
+    /// How many tiles have been added.
+    added: usize,
+}
+
+impl JoinedMap {
+    /// A map to which no tile has been added.
+    pub fn new(tiles: Tiles) -> Self {
+        let (width, height) = tiles.dimensions;
+        let sums = vec![0.0; width as usize * height as usize];
+        Self { tiles, sums, added: 0 }
+    }
+
+    /// Adds the next tile's anomaly map (input x input), in the order of [`Tiles::places`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] for more maps than there are tiles, or a map of another size.
+    pub fn add(&mut self, map: &[f32]) -> Result<()> {
+        let place = self.tiles.places.get(self.added).ok_or_else(|| self.tiles.wrong_count(self.added + 1))?;
+        let tile = self.tiles.frame(place)?.to_original(map)?;
+        let width = self.tiles.dimensions.0 as usize;
+        for (row, values) in tile.chunks_exact(place.width as usize).enumerate() {
+            let start = (place.y as usize + row) * width + place.x as usize;
+            let vertical = from_edge(row, place.height);
+            for (column, (sum, value)) in self.sums[start..].iter_mut().zip(values).enumerate() {
+                *sum += vertical * from_edge(column, place.width) * value;
+            }
+        }
+        self.added += 1;
+        Ok(())
+    }
+
+    /// The joined map, of the image's size, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where tiles are missing.
+    pub fn finish(mut self) -> Result<Vec<f32>> {
+        if self.added != self.tiles.places.len() {
+            return Err(self.tiles.wrong_count(self.added));
+        }
+        // The tiles are a grid, so a pixel's weights add up to the product of its column's and its row's.
+        let (width, height) = self.tiles.dimensions;
+        let (mut columns, mut rows) = (vec![0.0; width as usize], vec![0.0; height as usize]);
+        for place in &self.tiles.places {
+            if place.y == 0 {
+                add_weights(&mut columns, place.x, place.width);
+            }
+            if place.x == 0 {
+                add_weights(&mut rows, place.y, place.height);
+            }
+        }
+        for (line, row) in self.sums.chunks_exact_mut(width as usize).zip(rows) {
+            line.iter_mut().zip(&columns).for_each(|(sum, column)| *sum /= row * column);
+        }
+        Ok(self.sums)
+    }
+}
+
+/// Adds the weights of a tile's pixels along an axis.
+fn add_weights(axis: &mut [f32], start: u32, length: u32) {
+    let tile = &mut axis[start as usize..][..length as usize];
+    tile.iter_mut().enumerate().for_each(|(at, weight)| *weight += from_edge(at, length));
 }
 
 /// Where tiles of length `tile` start on an axis of `length`: as few as overlap by a quarter, evenly spread.

@@ -1,4 +1,4 @@
-//! From an anomaly map to a decision: the threshold, the verdict, and where the defects are.
+//! From a photograph to a decision: the map in its own frame, the threshold, the verdict, and where the defects are.
 //!
 //! ```
 //! use pcsnet::inspect::{Calibration, Verdict, regions};
@@ -18,16 +18,29 @@
 //! ```
 //!
 //! One threshold serves both questions: a part fails if its score, the largest value of its map, is above the
-//! threshold, and a region is where the map is above it. Nothing here touches files, threads or the GPU.
+//! threshold, and a region is where the map is above it. [`Inspector`] does all of it for a photograph; the rest touches
+//! neither the GPU nor files or threads.
 
+mod alterations;
+mod calibrate;
 mod calibration;
 mod components;
+mod findings;
+mod framing;
+mod inspector;
 mod outline;
 mod regions;
 mod threshold;
 
+pub use alterations::{Alteration, alterations};
+pub use calibrate::{
+    Calibrated, MapSummary, Origin, Setting, calibrate, calibrate_labelled, scale_around, threshold_below,
+};
 pub use calibration::{Calibration, Verdict};
 pub use components::{Components, components};
+pub use findings::Findings;
+pub use framing::{Framing, Placement};
+pub use inspector::{Gathered, Inspection, InspectionTimes, Inspector};
 pub use outline::draw_outlines;
 pub use regions::{Region, regions};
 pub use threshold::{CONFIDENCE, FalseAlarms, Method, threshold_for};

@@ -1,10 +1,13 @@
 //! A model on the GPU, and what it finds.
 
 use crate::{Photograph, Source, Texture, now, source};
-use pcsnet::image::{Frame, Rect};
-use pcsnet::inspect::{Calibration, Region, Verdict, regions};
+use pcsnet::image::Rect;
+use pcsnet::inspect::{
+    Calibration, Framing, Gathered, Inspection, InspectionTimes, Inspector, MapSummary, Origin, Placement, Region,
+    Setting, Verdict, alterations, calibrate,
+};
 use pcsnet::weights::Weights;
-use pcsnet::{Encoding, Engine, LoadOptions, PhotographInput, Session, SharedBackbone, TextureSource, wgpu};
+use pcsnet::{Encoding, Engine, LoadOptions, PhotographInput, SharedBackbone, TextureSource, wgpu};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,39 +20,59 @@ pub struct Model {
     backbone: SharedBackbone,
     options: LoadOptions,
     model: pcsnet::Model,
-    session: Session,
-    calibration: Calibration,
-    metadata: BTreeMap<String, String>,
+    /// The model in the framing and with the calibration of the model's file, or of the last calibration since.
+    inspector: RefCell<Inspector>,
+    metadata: RefCell<BTreeMap<String, String>>,
     /// The way in from the last texture, for its next picture.
     texture_input: RefCell<Option<(Texture, PhotographInput)>>,
 }
 
 /// What the network found in a picture, but for the map.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Detection {
     /// The largest value of the map.
     score: f32,
-    /// By the model's own threshold, where it has one.
+    /// What the model's own threshold says, where it has one that holds for this framing.
     verdict: Option<Verdict>,
-    /// Where the map is above the model's threshold, in the picture's pixels.
+    /// Where the map is above that threshold, in the picture's pixels.
     regions: Vec<Region>,
-    /// The picture's size.
+    /// Columns of the picture.
     width: u32,
+    /// Rows of the picture.
     height: u32,
     /// The part of the picture that the network saw.
     inspected: Rect,
-    /// Side of the map.
+    /// Columns of the map.
     side: u32,
+    /// The map's size: square, or of a picture inspected in tiles the picture's own.
+    map_width: u32,
+    map_height: u32,
+    /// The side of the tiles in which the picture was inspected, if it was.
+    tiles: Option<u32>,
     times: Times,
 }
 
-/// Milliseconds.
-#[derive(Serialize)]
+/// How long the parts of a detection took, in milliseconds.
+#[derive(Default, Serialize)]
 struct Times {
     decode: f64,
     preprocess: f64,
     network: f64,
     regions: f64,
+}
+
+/// What a calibration found.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Calibrated {
+    threshold: Option<f32>,
+    /// The values of the first and the last colour.
+    scale: Option<[f32; 2]>,
+    #[serde(flatten)]
+    origin: Origin,
+    /// The changes to the metadata of the model's file that store it; null takes a key out.
+    changes: BTreeMap<String, Option<String>>,
 }
 
 /// What a model says of itself.
@@ -58,6 +81,8 @@ struct Card<'a> {
     threshold: Option<f32>,
     /// The values of the first and the last colour.
     scale: Option<[f32; 2]>,
+    /// The side of the tiles in which the threshold was found; null for whole pictures.
+    tiles: Option<u32>,
     /// Side of the network's input.
     input: u32,
     adapter: String,
@@ -78,27 +103,41 @@ impl Model {
         let calibration = Calibration::from_metadata(&metadata)?;
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let model = engine.load_head(&backbone, weights, options).await?;
-        let session = model.session(1).await?;
+        let inspector = RefCell::new(Inspector::new(&model, calibration, 1).await?);
         let texture_input = RefCell::default();
-        Ok(Self { engine, backbone, options, model, session, calibration, metadata, texture_input })
+        Ok(Self { engine, backbone, options, model, inspector, metadata: RefCell::new(metadata), texture_input })
     }
 
-    fn frame(&self, width: u32, height: u32) -> pcsnet::Result<Frame> {
-        Frame::new(self.model.fit(), (width, height), self.model.config().input)
+    /// The model in its own framing, or else in tiles of this side; 0 is for whole pictures.
+    fn inspector(&self, tiles: Option<u32>) -> Inspector {
+        let inspector = self.inspector.borrow().clone();
+        match tiles {
+            Some(side) => {
+                let tiles = Some(side).filter(|&side| side > 0);
+                inspector.with_framing(Framing { tiles, ..inspector.framing() })
+            }
+            None => inspector,
+        }
     }
 
     /// What JavaScript gets of what was found.
-    fn detection(&self, found: pcsnet::Detection, frame: &Frame, times: Times) -> Result<JsValue, JsError> {
+    fn detection(&self, inspector: &Inspector, found: &Inspection, times: Times) -> Result<JsValue, JsError> {
         let start = now();
-        let regions = self.regions_in(&found.map, frame, self.calibration.threshold)?;
+        let (calibration, placement) = (inspector.calibration(), &found.placement);
+        let regions = calibration.threshold.map(|threshold| found.regions(threshold)).transpose()?;
+        let (width, height) = placement.dimensions();
+        let (map_width, map_height) = placement.map_dimensions();
         let detection = to_object(&Detection {
             score: found.score,
-            verdict: self.calibration.verdict(found.score),
-            regions,
-            width: frame.original().0,
-            height: frame.original().1,
-            inspected: frame.inspected(),
-            side: frame.size(),
+            verdict: calibration.verdict(found.score),
+            regions: regions.unwrap_or_default(),
+            width,
+            height,
+            inspected: placement.inspected(),
+            side: map_width,
+            map_width,
+            map_height,
+            tiles: inspector.framing().tiles,
             times: Times { regions: now() - start, ..times },
         })?;
         let map = js_sys::Float32Array::from(found.map.as_slice());
@@ -113,7 +152,8 @@ impl Model {
             _ => {
                 let source = texture.on(self.engine.device())?;
                 // Canvases and pictures of files are sRGB.
-                let input = self.session.texture_input(0, &TextureSource::new(&source, Encoding::Srgb)).await?;
+                let session = self.inspector(None);
+                let input = session.session().texture_input(0, &TextureSource::new(&source, Encoding::Srgb)).await?;
                 Ok((texture, input))
             }
         }
@@ -129,16 +169,6 @@ impl Model {
         match scope.pop().await {
             Some(error) => Err(JsError::new(&format!("the texture cannot be read: {error}"))),
             None => Ok(()),
-        }
-    }
-
-    fn regions_in(&self, map: &[f32], frame: &Frame, threshold: Option<f32>) -> pcsnet::Result<Vec<Region>> {
-        match threshold {
-            // Nothing is above it, so the map need not be brought to the picture's size.
-            Some(threshold) if map.iter().any(|&value| value > threshold) => {
-                regions(&frame.to_original(map)?, frame.original().0 as usize, threshold)
-            }
-            _ => Ok(Vec::new()),
         }
     }
 }
@@ -160,57 +190,112 @@ impl Model {
     /// # Errors
     /// Where JavaScript has no memory for it.
     pub fn card(&self) -> Result<JsValue, JsError> {
+        let inspector = self.inspector(None);
+        let calibration = inspector.calibration();
         let card = Card {
-            threshold: self.calibration.threshold,
-            scale: self.calibration.scale.map(|scale| [scale.low, scale.high]),
+            threshold: calibration.threshold,
+            scale: calibration.scale.map(|scale| [scale.low, scale.high]),
+            tiles: calibration.tiles,
             input: self.model.config().input,
             adapter: self.model.device().adapter_info().name,
-            gpu_bytes: self.session.memory().total(),
-            metadata: &self.metadata,
+            gpu_bytes: inspector.session().memory().total(),
+            metadata: &self.metadata.borrow(),
         };
         to_object(&card)
     }
 
-    /// Finds anomalies in a picture.
+    /// Finds anomalies in a picture, in tiles of a side in the picture's pixels, or with 0 as a whole; by default as the model
+    /// was calibrated.
     ///
     /// # Errors
-    /// A picture of unusable size, and whatever the device can meet.
-    pub async fn detect(&self, photograph: &Photograph) -> Result<JsValue, JsError> {
-        let (width, height) = photograph.image.dimensions();
-        let start = now();
-        let frame = self.frame(width, height)?;
-        let input = frame.input(&photograph.image)?;
-        let preprocessed = now();
-        let found = self.session.run(&[input]).await?.remove(0);
-        let decode = photograph.decode_ms;
-        let times = Times { decode, preprocess: preprocessed - start, network: now() - preprocessed, regions: 0.0 };
-        self.detection(found, &frame, times)
+    /// A picture or tiles of unusable size, and whatever the device can meet.
+    pub async fn detect(&self, photograph: &Photograph, tiles: Option<u32>) -> Result<JsValue, JsError> {
+        let inspector = self.inspector(tiles);
+        let found = inspector.inspect(&photograph.image).await?;
+        let InspectionTimes { preprocess, network } = found.times;
+        let [preprocess, network] = [preprocess, network].map(|time| 1e3 * time.as_secs_f64());
+        let times = Times { decode: photograph.decode_ms, preprocess, network, regions: 0.0 };
+        self.detection(&inspector, &found, times)
     }
 
-    /// Finds anomalies in a picture that a texture holds; it never leaves the GPU.
+    /// Finds anomalies in a picture that a texture holds, as a whole; it never leaves the GPU.
     ///
     /// # Errors
     /// A texture of another kind than is read, or of another device, and whatever the device can meet.
     #[wasm_bindgen(js_name = detectTexture)]
     pub async fn detect_texture(&self, texture: Texture) -> Result<JsValue, JsError> {
+        let inspector = self.inspector(Some(0));
         let start = now();
         let (texture, input) = self.input_from(texture).await?;
         self.submit(&input).await?;
         let preprocessed = now();
-        let found = self.session.run_input(1).await?.remove(0);
-        let times =
-            Times { decode: 0.0, preprocess: preprocessed - start, network: now() - preprocessed, regions: 0.0 };
-        let frame = *input.frame();
+        let found = inspector.session().run_input(1).await?.remove(0);
+        let times = Times { preprocess: preprocessed - start, network: now() - preprocessed, ..Times::default() };
+        let mut gathered = Gathered::new(Placement::Whole { frame: *input.frame(), fit: self.model.fit() });
+        gathered.add(found)?;
         self.texture_input.replace(Some((texture, input)));
-        self.detection(found, &frame, times)
+        self.detection(&inspector, &gathered.finish()?, times)
     }
 
-    /// Where a detection's map is above a threshold, in the pixels of a picture of this size.
+    /// Where a detection's map is above a threshold, in the pixels of a picture of this size; `tiles` as in the detection.
     ///
     /// # Errors
     /// A map of another size than this model's.
-    pub fn regions(&self, map: &[f32], width: u32, height: u32, threshold: f32) -> Result<JsValue, JsError> {
-        to_object(&self.regions_in(map, &self.frame(width, height)?, Some(threshold))?)
+    pub fn regions(
+        &self,
+        map: Vec<f32>,
+        width: u32,
+        height: u32,
+        threshold: f32,
+        tiles: Option<u32>,
+    ) -> Result<JsValue, JsError> {
+        let framing = self.inspector(tiles).framing();
+        let score = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let inspection =
+            Inspection { placement: framing.place((width, height))?, score, map, times: InspectionTimes::default() };
+        to_object(&inspection.regions(threshold)?)
+    }
+
+    /// Inspects a picture of a good part for [`Model::calibrate`]: as it is and, where there are few `photographs` of such
+    /// parts, slightly altered, which takes 10 times as long, or with `flips` 32 times.
+    ///
+    /// # Errors
+    /// Those of [`Model::detect`].
+    pub async fn survey(
+        &self,
+        photograph: &Photograph,
+        photographs: usize,
+        flips: bool,
+        tiles: Option<u32>,
+    ) -> Result<JsValue, JsError> {
+        to_object(&self.inspector(tiles).survey(&photograph.image, &alterations(photographs, flips)).await?)
+    }
+
+    /// Finds the threshold that a share `rate` of good parts is expected to exceed, and the colours that go with it, from what
+    /// [`Model::survey`] gave for each of several parts with the same tiles. From then on the model goes by it.
+    ///
+    /// # Errors
+    /// Less than two parts, parts that do not differ, or a rate that is not between 0 and 1/2.
+    pub fn calibrate(&self, parts: JsValue, rate: f64, tiles: Option<u32>) -> Result<JsValue, JsError> {
+        let parts: Vec<Vec<MapSummary>> = serde_wasm_bindgen::from_value(parts)?;
+        let inspector = self.inspector(tiles);
+        let setting = Setting { framing: inspector.framing(), precision: self.options.precision };
+        let found = calibrate(&parts, rate, setting)?;
+        let changes = found.to_metadata();
+        let mut metadata = self.metadata.borrow_mut();
+        for (key, value) in &changes {
+            match value {
+                Some(value) => metadata.insert(key.clone(), value.clone()),
+                None => metadata.remove(key),
+            };
+        }
+        self.inspector.replace(inspector.with_calibration(found.calibration));
+        to_object(&Calibrated {
+            threshold: found.calibration.threshold,
+            scale: found.calibration.scale.map(|scale| [scale.low, scale.high]),
+            origin: found.origin,
+            changes,
+        })
     }
 
     /// Runs the network once more on the last picture and gives each part's milliseconds on the GPU; nothing where the
@@ -223,7 +308,7 @@ impl Model {
             return Ok(JsValue::NULL);
         }
         let mut parts: BTreeMap<String, f64> = BTreeMap::new();
-        for (label, time) in self.session.profile().await? {
+        for (label, time) in self.inspector(None).session().profile().await? {
             let part = label.split('.').next().unwrap_or_default().to_owned();
             *parts.entry(part).or_default() += 1e3 * time.as_secs_f64();
         }

@@ -1,7 +1,7 @@
 //! The demo: the default model over the sample photographs, ending with a folder of heatmaps and one contact sheet.
 
-use crate::machine::{self, project_root};
-use crate::run::{cargo, command};
+use crate::machine;
+use crate::run::{cargo, command, project_root};
 use crate::sheet::{self, Entry};
 use anyhow::{Context, Result};
 use serde::Deserialize;

@@ -2,20 +2,7 @@
 
 use crate::run::command;
 use anyhow::{Result, bail, ensure};
-use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The folder of the workspace.
-pub(crate) fn project_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
-}
-
-/// Settings that spare a headless Linux machine's drivers their warnings and keep their compiled shaders.
-pub(crate) fn driver_environment() -> Vec<(&'static str, PathBuf)> {
-    let scratch = project_root().join("target");
-    let defaults = [("XDG_RUNTIME_DIR", std::env::temp_dir()), ("MESA_SHADER_CACHE_DIR", scratch.join("shader-cache"))];
-    defaults.into_iter().filter(|(key, _)| cfg!(target_os = "linux") && std::env::var_os(key).is_none()).collect()
-}
 
 /// Installs Mesa's software Vulkan driver where Linux has no Vulkan driver at all. macOS and Windows come with theirs.
 pub(crate) fn ensure_vulkan_driver() -> Result<()> {

@@ -1,9 +1,20 @@
 //! Child processes that echo their command line and whose failure is an error.
 
-use crate::machine;
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The folder of the workspace.
+pub(crate) fn project_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Settings that spare a headless Linux machine's drivers their warnings and keep their compiled shaders.
+fn driver_environment() -> Vec<(&'static str, PathBuf)> {
+    let scratch = project_root().join("target");
+    let defaults = [("XDG_RUNTIME_DIR", std::env::temp_dir()), ("MESA_SHADER_CACHE_DIR", scratch.join("shader-cache"))];
+    defaults.into_iter().filter(|(key, _)| cfg!(target_os = "linux") && std::env::var_os(key).is_none()).collect()
+}
 
 /// A command on its way to being run from the project's root.
 pub(crate) struct Run(Command);
@@ -16,7 +27,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Run {
 
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(machine::project_root()).envs(machine::driver_environment());
+    command.args(arguments).current_dir(project_root()).envs(driver_environment());
     Run(command)
 }
 

@@ -1,8 +1,7 @@
 //! A compiler for wasm32-unknown-unknown: the one at hand where it has that target or rustup can add it, else Debian's,
 //! unpacked below `target/`.
 
-use crate::machine::project_root;
-use crate::run::{Run, cargo, command};
+use crate::run::{Run, cargo, command, project_root};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! The browser page and the package it is made of, built into `target/web`: files for any static server.
 
-use crate::machine::project_root;
-use crate::run::{cargo, command};
+use crate::run::{cargo, command, project_root};
 use crate::wasm;
 use anyhow::{Context, Result, ensure};
 use flate2::Compression;

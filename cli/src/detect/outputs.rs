@@ -1,33 +1,23 @@
 //! What is written for one photograph.
 
 use crate::output;
-use crate::pipeline::Times;
-use crate::view::Seen;
+use crate::pipeline::Inspected;
 use anyhow::Result;
-use pcsnet::image::{self, Rect, Scale};
-use pcsnet::inspect::{Calibration, Region, draw_outlines, regions};
+use pcsnet::image::{Rect, Scale};
+use pcsnet::inspect::{Calibration, Findings, InspectionTimes, Region};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-/// How much of the photograph the overlay's reddest place covers.
-const OPACITY: f32 = 0.6;
-/// Outlines of regions.
-const OUTLINE: ::image::Rgb<u8> = ::image::Rgb([255; 3]);
-/// An outline's share of the photograph's shorter side.
-const OUTLINE_SHARE: u32 = 200;
+use std::time::{Duration, Instant};
 
 /// Where and how photographs' outputs are written.
 pub struct Outputs<'a> {
     pub out: &'a Path,
     pub calibration: &'a Calibration,
-    /// The colours' range; `None` for each map's own.
-    pub scale: Option<Scale>,
     pub pictures: bool,
     pub raw: bool,
 }
 
-/// A photograph that was done.
-pub struct Inspected {
+/// What became of a photograph that was inspected.
+pub struct Outcome {
     pub score: f32,
     /// Least value of the map.
     pub lowest: f32,
@@ -42,6 +32,16 @@ pub struct Inspected {
     pub times: Times,
 }
 
+/// How long an image took.
+#[derive(Clone, Copy)]
+pub struct Times {
+    pub decode: Duration,
+    pub preprocess: Duration,
+    /// The image's share of its batches' time, transfers included.
+    pub gpu: Duration,
+    pub write: Duration,
+}
+
 /// What was written for a photograph, relative to the output folder.
 #[derive(Default)]
 pub struct Files {
@@ -52,31 +52,24 @@ pub struct Files {
 
 impl Outputs<'_> {
     /// Writes what belongs to a photograph; `name` is its place below the output folder.
-    pub fn write(&self, name: &Path, seen: &Seen) -> Result<Inspected> {
+    pub fn write(&self, name: &Path, inspected: &Inspected) -> Result<Outcome> {
         let start = Instant::now();
-        let map = seen.original_map()?;
-        let (score, lowest) = (seen.score, seen.lowest());
-        let colours = self.scale.unwrap_or(Scale { low: lowest, high: score });
-        let (width, height) = seen.view.dimensions();
-        let threshold = self.calibration.threshold;
-        let regions = threshold.map(|threshold| regions(&map, width as usize, threshold)).transpose()?;
+        let findings = inspected.inspection.findings(self.calibration)?;
         let files = self.files(name);
         if let Some(file) = &files.heatmap {
-            output::write_png(&self.out.join(file), &image::heatmap(&map, width, height, colours)?)?;
+            output::write_png(&self.out.join(file), &findings.heatmap()?)?;
         }
         if let Some(file) = &files.overlay {
-            let mut overlay = image::paint_over(&seen.photograph, &map, colours, OPACITY)?;
-            if let Some(threshold) = threshold {
-                draw_outlines(&mut overlay, &map, threshold, OUTLINE, width.min(height) / OUTLINE_SHARE)?;
-            }
-            output::write_png(&self.out.join(file), &overlay)?;
+            output::write_png(&self.out.join(file), &findings.overlay(&inspected.photograph)?)?;
         }
         if let Some(file) = &files.map {
-            output::write_npy(&self.out.join(file), &map, [height, width])?;
+            let (width, height) = findings.dimensions;
+            output::write_npy(&self.out.join(file), &findings.map, [height, width])?;
         }
-        let times = Times { write: start.elapsed(), ..seen.times };
-        let (dimensions, inspected) = ((width, height), seen.view.inspected());
-        Ok(Inspected { score, lowest, dimensions, inspected, colours, regions, files, times })
+        let InspectionTimes { preprocess, network } = inspected.inspection.times;
+        let times = Times { decode: inspected.decode, preprocess, gpu: network, write: start.elapsed() };
+        let Findings { score, lowest, dimensions, inspected, colours, regions, .. } = findings;
+        Ok(Outcome { score, lowest, dimensions, inspected, colours, regions, files, times })
     }
 
     fn files(&self, name: &Path) -> Files {

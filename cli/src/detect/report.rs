@@ -1,9 +1,8 @@
 //! What a run leaves to read: the tables of scores, and the summary.
 
-use super::outputs::Inspected;
+use super::outputs::{Outcome, Times};
 use crate::images::{Image, Stamp};
 use crate::output;
-use crate::pipeline::Times;
 use anyhow::Result;
 use pcsnet::image::{Rect, Scale};
 use pcsnet::inspect::{Calibration, Region, Verdict};
@@ -18,7 +17,7 @@ use std::time::Duration;
 pub struct Row {
     path: String,
     score: Option<f32>,
-    /// Where the model holds a threshold.
+    /// Pass or fail, where the model holds a threshold.
     verdict: Option<Verdict>,
     lowest: Option<f32>,
     width: Option<u32>,
@@ -41,7 +40,7 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn of(image: &Image, result: &Result<Inspected>, calibration: &Calibration) -> Self {
+    pub fn of(image: &Image, result: &Result<Outcome>, calibration: &Calibration) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let done = result.as_ref().ok();
         let file = |path: Option<&std::path::PathBuf>| path.map(|path| text(path));
@@ -74,7 +73,7 @@ impl Row {
 pub fn write_tables(
     out: &Path,
     images: &[Image],
-    results: &[Result<Inspected>],
+    results: &[Result<Outcome>],
     calibration: &Calibration,
 ) -> Result<()> {
     let rows: Vec<Row> =
@@ -97,14 +96,14 @@ fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
 /// How many images came to which end.
 #[derive(Clone, Copy, Default)]
 pub struct Tally {
-    /// Without a threshold, all that were done.
+    /// Those that pass; without a threshold, all that were done.
     passed: usize,
     failed: usize,
     errors: usize,
 }
 
 impl Tally {
-    pub fn count(&mut self, result: &Result<Inspected>, calibration: &Calibration) {
+    pub fn count(&mut self, result: &Result<Outcome>, calibration: &Calibration) {
         match result.as_ref().map(|done| calibration.verdict(done.score)) {
             Err(_) => self.errors += 1,
             Ok(Some(Verdict::Fail)) => self.failed += 1,
@@ -124,20 +123,18 @@ impl Tally {
 
 /// What is printed at the end.
 pub struct Summary<'a> {
-    pub results: &'a [Result<Inspected>],
-    /// From the first image's reading to the last one's writing.
+    pub results: &'a [Result<Outcome>],
+    /// The time from the first image's reading to the last one's writing.
     pub wall: Duration,
     pub out: &'a Path,
     pub pictures: bool,
-    /// The range of the colours in all images, if there is one.
-    pub scale: Option<Scale>,
     pub calibration: &'a Calibration,
     pub tally: Tally,
 }
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let done: Vec<&Inspected> = self.results.iter().flatten().collect();
+        let done: Vec<&Outcome> = self.results.iter().flatten().collect();
         let all = self.results.len();
         writeln!(f, "{} of {all} images done, {} failed", done.len(), all - done.len())?;
         let pictures = if self.pictures { ", heatmaps and overlays" } else { "" };
@@ -158,13 +155,13 @@ impl fmt::Display for Summary<'_> {
 }
 
 impl Summary<'_> {
-    fn write_colours(&self, f: &mut fmt::Formatter<'_>, done: &[&Inspected]) -> fmt::Result {
+    fn write_colours(&self, f: &mut fmt::Formatter<'_>, done: &[&Outcome]) -> fmt::Result {
         let scores = done.iter().map(|done| done.score);
         let highest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
         let least_score = scores.fold(f32::INFINITY, f32::min);
         let lowest = done.iter().map(|done| done.lowest).fold(f32::INFINITY, f32::min);
         writeln!(f, "Scores from {least_score} to {highest}")?;
-        match self.scale {
+        match self.calibration.scale {
             Some(Scale { low, high }) => writeln!(f, "Colours span {low} to {high} in all images"),
             None => writeln!(
                 f,
@@ -175,7 +172,7 @@ impl Summary<'_> {
     }
 }
 
-fn write_times(f: &mut fmt::Formatter<'_>, done: &[&Inspected]) -> fmt::Result {
+fn write_times(f: &mut fmt::Formatter<'_>, done: &[&Outcome]) -> fmt::Result {
     type Part = fn(&Times) -> Duration;
     let parts: [(&str, Part); 4] = [
         ("decode", |times| times.decode),

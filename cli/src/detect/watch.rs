@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// The folder is looked at again and again, which works on network drives too, where no system tells of changes.
 pub struct Watch<'a> {
     folder: PathBuf,
-    /// Not searched.
+    /// The output folder, which is not searched.
     out: PathBuf,
     /// Files that were handed out, and as which version.
     known: HashMap<PathBuf, Stamp>,

@@ -1,12 +1,11 @@
 //! One model on one test set.
 
-use super::report::{Gallery, Thumbnails};
-use crate::calibrate::Look;
-use crate::pipeline::{Pipeline, Source};
-use crate::view::Seen;
+use super::gallery::{Gallery, Thumbnails};
+use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::Result;
 use indicatif::ProgressBar;
-use pcsnet::data::{Dataset, Item};
+use pcsnet::data::{Dataset, Item, MaskFile};
+use pcsnet::inspect::{MapSummary, Placement};
 use pcsnet::metrics::{CurvePoint, Metric, PixelMetrics, PixelScores, Ranking, ranking};
 use std::collections::BTreeMap;
 
@@ -22,6 +21,10 @@ pub const METRICS: [&str; 8] = [
     "aupro_200_steps",
 ];
 
+/// Headings of [`METRICS`].
+pub const HEADINGS: [&str; METRICS.len()] =
+    ["image AUROC", "image AP", "image F1", "pixel AUROC", "pixel AP", "pixel F1", "AUPRO", "AUPRO, 200 steps"];
+
 /// How many of [`METRICS`] are of images.
 const OF_IMAGES: usize = 3;
 
@@ -35,13 +38,13 @@ pub type Value = Result<f64, String>;
 pub struct Measured {
     /// All together, then each kind of defect against the good images.
     pub rows: Vec<Row>,
-    /// In the order of the test set.
+    /// All images with their scores, in the order of the test set.
     pub images: Vec<(Item, f32)>,
-    /// Of the good images.
-    pub good: Vec<Look>,
-    /// Over all images' scores.
+    /// The good images' maps in short.
+    pub good: Vec<MapSummary>,
+    /// The curves over all images' scores.
     pub image_curve: Vec<CurvePoint>,
-    /// Over all maps; empty without masks.
+    /// The curves over all maps' pixels; empty without masks.
     pub pixel_curve: Vec<CurvePoint>,
 }
 
@@ -66,7 +69,7 @@ struct Contribution {
     width: usize,
     /// `None` for good images, and where there are no masks.
     mask: Option<Vec<bool>>,
-    look: Look,
+    summary: MapSummary,
     thumbnails: Option<Thumbnails>,
 }
 
@@ -83,9 +86,9 @@ pub fn measure(
     let mut pixels = PixelScores::new();
     let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
     let wants_pictures = gallery.is_some();
-    let work = |item: &&Item, seen: Seen| contribution(item, seen, wants_pictures, threshold);
+    let work = |item: &&Item, inspected: Inspected| contribution(item, inspected, wants_pictures, threshold);
     pipeline.run(items, work, |item, result| {
-        let Contribution { score, map, width, mask, look, thumbnails } = result?;
+        let Contribution { score, map, width, mask, summary, thumbnails } = result?;
         match (&item.kind, mask) {
             (None, _) if set.has_masks => pixels.add_normal(&map)?,
             (Some(kind), Some(mask)) => pixels.add_anomalous(kind, &map, &mask, width)?,
@@ -94,7 +97,7 @@ pub fn measure(
         if let (Some(gallery), Some(thumbnails)) = (gallery.as_deref_mut(), thumbnails) {
             gallery.add(thumbnails)?;
         }
-        good.extend(item.kind.is_none().then_some(look));
+        good.extend(item.kind.is_none().then_some(summary));
         images.push((item.clone(), score));
         progress.inc(1);
         Ok(())
@@ -109,11 +112,20 @@ pub fn measure(
     Ok(Measured { rows, images, good, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
 }
 
-fn contribution(item: &Item, seen: Seen, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {
-    let mask = item.mask.as_ref().map(|mask| seen.mask(mask)).transpose()?;
-    let thumbnails = pictures.then(|| Thumbnails::of(item, &seen, threshold)).transpose()?;
-    let (width, look) = (seen.map_width(), Look::of(&seen));
-    Ok(Contribution { score: seen.score, map: seen.map, width, mask, look, thumbnails })
+fn contribution(item: &Item, inspected: Inspected, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {
+    let placement = &inspected.inspection.placement;
+    let mask = item.mask.as_ref().map(|mask| mask_in_map(mask, placement)).transpose()?;
+    let thumbnails = pictures.then(|| Thumbnails::of(item, &inspected, threshold)).transpose()?;
+    let (width, summary) = (placement.map_dimensions().0 as usize, inspected.inspection.summary());
+    Ok(Contribution { score: summary.score, map: inspected.inspection.map, width, mask, summary, thumbnails })
+}
+
+/// A mask in the frame of the map it is compared with.
+fn mask_in_map(mask: &MaskFile, placement: &Placement) -> Result<Vec<bool>> {
+    Ok(match placement {
+        Placement::Whole { frame, fit } => mask.read_fitted(frame.original(), *fit, frame.size())?,
+        Placement::Tiled(tiles) => mask.read_whole(tiles.dimensions())?,
+    })
 }
 
 /// The scores of the good images and those of one kind, or of all. An image is anomalous by its folder, even where a

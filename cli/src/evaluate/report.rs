@@ -1,23 +1,18 @@
 //! One model on one category as a page that needs nothing beside itself.
 
 mod charts;
-mod gallery;
 
-pub use gallery::{Gallery, Thumbnails};
-
-use super::measure::{Measured, Row};
-use super::tables::HEADINGS;
-use crate::calibrate::{between, scale_around};
+use super::gallery::{Gallery, Shown};
+use super::measure::{HEADINGS, Measured, Row};
 use crate::output;
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use charts::number;
-use gallery::Shown;
 use minijinja::{Environment, context};
 use pcsnet::data::Item;
 use pcsnet::image::{ColourMap, Scale};
-use pcsnet::inspect::{Calibration, Region, Verdict};
+use pcsnet::inspect::{Calibration, Region, Verdict, scale_around, threshold_below};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -70,11 +65,11 @@ struct Judgement {
 }
 
 impl Judgement {
-    /// By the model's own threshold, or else the one that is best for these images.
+    /// Judges by the model's own threshold, or else the one that is best for these images.
     fn of(subject: &Subject<'_>, measured: &Measured) -> Self {
         let Calibration { threshold, scale, tiles } = subject.calibration;
         let scores: Vec<f32> = measured.images.iter().map(|(_, score)| *score).collect();
-        let best = measured.rows[0].image_threshold.map(|best| between(best, &scores));
+        let best = measured.rows[0].image_threshold.map(|best| threshold_below(best, &scores));
         let note = match (threshold, best) {
             (Some(threshold), _) => {
                 format!("Verdicts by the model's own threshold, {threshold}: scores above it fail.")

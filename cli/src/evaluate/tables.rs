@@ -1,6 +1,6 @@
 //! The figures as Markdown, CSV and JSON.
 
-use super::measure::{METRICS, Measured, Row, Value};
+use super::measure::{HEADINGS, METRICS, Measured, Row, Value};
 use crate::output;
 use anyhow::Result;
 use pcsnet::metrics::CurvePoint;
@@ -8,10 +8,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-
-/// Headings of [`METRICS`].
-pub const HEADINGS: [&str; METRICS.len()] =
-    ["image AUROC", "image AP", "image F1", "pixel AUROC", "pixel AP", "pixel F1", "AUPRO", "AUPRO, 200 steps"];
 
 /// One model on one category.
 pub struct Evaluated {
@@ -118,7 +114,7 @@ struct Summary {
 }
 
 impl Summary {
-    /// Undefined where any is.
+    /// The mean and spread of values; undefined where any of them is.
     fn of(values: impl Iterator<Item = Value>) -> Self {
         let Ok(values) = values.collect::<Result<Vec<f64>, _>>() else {
             return Self { mean: None, standard_deviation: None };
@@ -130,7 +126,7 @@ impl Summary {
         Self { mean: (!values.is_empty()).then_some(mean), standard_deviation }
     }
 
-    /// In percent, as `94.9±0.2`.
+    /// The summary in percent, as `94.9±0.2`.
     fn cell(&self) -> String {
         match (self.mean, self.standard_deviation) {
             (None, _) => "undefined".to_owned(),
@@ -160,7 +156,7 @@ fn write_metrics_csv(file: &mut dyn std::io::Write, evaluated: &[Evaluated]) -> 
     Ok(table.flush()?)
 }
 
-/// Empty for what is not there.
+/// A value as text, empty for what is not there.
 fn text<T: ToString>(value: Option<T>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
@@ -188,7 +184,7 @@ struct Json<'a> {
 #[derive(Serialize)]
 struct JsonCategory<'a> {
     category: &'a str,
-    /// Over the models, all kinds of defects together.
+    /// Each metric's summary over the models, all kinds of defects together.
     summary: BTreeMap<&'static str, Summary>,
     models: Vec<JsonModel<'a>>,
 }

@@ -1,13 +1,14 @@
 //! The window.
 
 use crate::Arguments;
-use crate::detector::{Detector, Look};
+use crate::detector::{Detector, HeatLook, UNCALIBRATED};
 use crate::source::{Kind, Source};
 use anyhow::{Context, Result};
 use eframe::egui::{self, Color32, RichText};
 use eframe::wgpu;
 use egui_plot::{HLine, Line, Plot, PlotPoints};
-use pcsnet::image::ColourMap;
+use pcsnet::image::{ColourMap, Scale};
+use pcsnet::inspect::{Calibration, Verdict};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +23,8 @@ pub struct App {
     source: Source,
     detector: Detector,
     picture: egui::TextureId,
-    look: Look,
+    look: HeatLook,
+    scale: Scale,
     threshold: f32,
     /// Window frames that share one run of the network.
     frames: u64,
@@ -39,15 +41,18 @@ pub struct App {
 impl App {
     pub fn new(context: &eframe::CreationContext<'_>, arguments: &Arguments) -> Result<Self> {
         let state = context.wgpu_render_state.as_ref().context("eframe draws without wgpu")?;
-        let look = Look { colours: ColourMap::Turbo, opacity: 0.6 };
+        let look = HeatLook { colours: ColourMap::Turbo, opacity: 0.6 };
         let source = Source::open(&arguments.folder)?;
         let open = Detector::open(&state.device, &state.queue, &arguments.model, look);
         let detector = pollster::block_on(open)?;
+        let calibration = *detector.calibration();
+        let scale = calibration.scale.unwrap_or(UNCALIBRATED);
         let view = detector.view();
         let picture = state.renderer.write().register_native_texture(&state.device, &view, wgpu::FilterMode::Linear);
         Ok(Self {
             source,
-            threshold: detector.threshold,
+            threshold: calibration.threshold.unwrap_or((scale.low + scale.high) / 2.0),
+            scale,
             detector,
             picture,
             look,
@@ -83,7 +88,7 @@ impl App {
             ui.selectable_value(&mut self.source.kind, Kind::Folder, "one by one");
             ui.selectable_value(&mut self.source.kind, Kind::Belt, "on a belt");
         });
-        let range = self.detector.scale.low..=self.detector.scale.high;
+        let range = self.scale.low..=self.scale.high;
         ui.add(egui::Slider::new(&mut self.threshold, range).text("threshold").fixed_decimals(4));
         let before = self.look;
         ui.add(egui::Slider::new(&mut self.look.opacity, 0.0..=1.0).text("heat").fixed_decimals(2));
@@ -116,7 +121,11 @@ impl App {
             ui.label("Waiting for the first score");
             return;
         };
-        let (word, colour) = if score > self.threshold { ("FAIL", FAIL) } else { ("PASS", PASS) };
+        let chosen = Calibration { threshold: Some(self.threshold), ..Calibration::default() };
+        let (word, colour) = match chosen.verdict(score) {
+            Some(Verdict::Fail) => ("FAIL", FAIL),
+            _ => ("PASS", PASS),
+        };
         ui.horizontal(|ui| {
             ui.label(RichText::new(word).size(28.0).strong().color(colour));
             ui.label(RichText::new(format!("score {score:.4}")).size(18.0));

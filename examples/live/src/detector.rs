@@ -4,26 +4,27 @@ use crate::source::SIDE;
 use anyhow::Result;
 use eframe::wgpu;
 use pcsnet::image::{ColourMap, Scale};
-use pcsnet::inspect::Calibration;
+use pcsnet::inspect::{Calibration, Inspector};
 use pcsnet::weights::Weights;
 use pcsnet::{
     Encoding, Engine, EngineOptions, HeatOutput, HeatStyle, HeatTarget, Job, Paint, PhotographInput, Precision,
-    Session, TextureSource,
+    TextureSource,
 };
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The range of colours for a model without one.
+pub const UNCALIBRATED: Scale = Scale { low: 0.0, high: 1.0 };
+
 pub struct Detector {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    session: Session,
+    inspector: Inspector,
     /// The frame that is inspected, and the last one that was, with its heat.
     photograph: wgpu::Texture,
     picture: wgpu::Texture,
     input: PhotographInput,
     output: HeatOutput,
-    pub scale: Scale,
-    pub threshold: f32,
     /// The frame on its way through the network.
     job: Option<Job>,
     staging: wgpu::Buffer,
@@ -39,27 +40,26 @@ enum Score {
     Mapped,
 }
 
-/// What the user chooses of the look.
+/// What the user chooses of how heat looks.
 #[derive(Clone, Copy, PartialEq)]
-pub struct Look {
+pub struct HeatLook {
     pub colours: ColourMap,
     pub opacity: f32,
 }
 
 impl Detector {
-    pub async fn open(device: &wgpu::Device, queue: &wgpu::Queue, files: &[PathBuf], look: Look) -> Result<Self> {
+    pub async fn open(device: &wgpu::Device, queue: &wgpu::Queue, files: &[PathBuf], look: HeatLook) -> Result<Self> {
         let weights = Weights::open(files)?;
-        let calibration = Calibration::from_metadata(&weights.metadata())?;
-        let scale = calibration.scale.unwrap_or(Scale { low: 0.0, high: 1.0 });
-        let threshold = calibration.threshold.unwrap_or((scale.low + scale.high) / 2.0);
         let engine = Engine::new(device.clone(), queue.clone(), EngineOptions::default())?;
-        let session = engine.load(&weights, Precision::F32).await?.session(1).await?;
+        let model = engine.load(&weights, Precision::F32).await?;
+        let inspector = Inspector::new(&model, Calibration::from_metadata(&weights.metadata())?, 1).await?;
+        let session = inspector.session();
         let photograph = create_texture(device, wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_SRC);
         let picture =
             create_texture(device, wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::RENDER_ATTACHMENT);
         let input = session.texture_input(0, &TextureSource::new(&photograph, Encoding::Srgb)).await?;
         let target = HeatTarget::new(&picture, Encoding::Srgb, *input.frame());
-        let output = session.heat_output(0, 0, &target, &style(scale, look)).await?;
+        let output = session.heat_output(0, 0, &target, &style(&inspector, look)).await?;
         let staging = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("score"),
             size: 4,
@@ -69,17 +69,20 @@ impl Detector {
         Ok(Self {
             device: device.clone(),
             queue: queue.clone(),
-            session,
+            inspector,
             photograph,
             picture,
             input,
             output,
-            scale,
-            threshold,
             job: None,
             staging,
             score: Arc::default(),
         })
+    }
+
+    /// The model's calibration.
+    pub fn calibration(&self) -> &Calibration {
+        self.inspector.calibration()
     }
 
     /// What to show: the last inspected frame under its heat.
@@ -87,8 +90,8 @@ impl Detector {
         self.picture.create_view(&wgpu::TextureViewDescriptor::default())
     }
 
-    pub fn set_look(&self, look: Look) {
-        self.output.set_style(&style(self.scale, look));
+    pub fn set_look(&self, look: HeatLook) {
+        self.output.set_style(&style(&self.inspector, look));
     }
 
     /// Does one window frame's share of the work, one submission; `next` gives a picture when one is needed. A score is
@@ -122,12 +125,13 @@ impl Detector {
             self.input.record(&mut encoder);
             Job::new()
         });
-        let done = self.session.advance(&mut job, &mut encoder, self.session.work() / frames_per_picture);
+        let session = self.inspector.session();
+        let done = session.advance(&mut job, &mut encoder, session.work() / frames_per_picture);
         if done {
             let (from, to) = (self.photograph.as_image_copy(), self.picture.as_image_copy());
             encoder.copy_texture_to_texture(from, to, self.photograph.size());
             self.output.record(&mut encoder);
-            encoder.copy_buffer_to_buffer(self.session.score_buffer(), 0, &self.staging, 0, 4);
+            encoder.copy_buffer_to_buffer(session.score_buffer(), 0, &self.staging, 0, 4);
         }
         self.queue.submit([encoder.finish()]);
         if done {
@@ -144,7 +148,8 @@ impl Detector {
     }
 }
 
-fn style(scale: Scale, look: Look) -> HeatStyle {
+fn style(inspector: &Inspector, look: HeatLook) -> HeatStyle {
+    let scale = inspector.calibration().scale.unwrap_or(UNCALIBRATED);
     HeatStyle { scale, colours: look.colours, paint: Paint::Overlay { opacity: look.opacity } }
 }
 

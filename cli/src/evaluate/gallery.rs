@@ -1,7 +1,7 @@
 //! Small pictures of every image, kept in a nameless temporary file until the page is written: what colours a map gets is
 //! known only when all scores are.
 
-use crate::view::Seen;
+use crate::pipeline::Inspected;
 use anyhow::{Context, Result};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -26,7 +26,7 @@ pub struct Thumbnails {
     photograph: Vec<u8>,
     truth: Option<Vec<u8>>,
     map: SmallMap,
-    /// Of the map in full size, where the model has a threshold.
+    /// The regions of the map in full size, where the model has a threshold.
     regions: Option<Vec<Region>>,
 }
 
@@ -40,15 +40,13 @@ struct SmallMap {
 
 impl Thumbnails {
     /// Makes the small pictures; `threshold` is the model's.
-    pub fn of(item: &Item, seen: &Seen, threshold: Option<f32>) -> Result<Self> {
-        let map = seen.original_map()?;
-        let dimensions = seen.view.dimensions();
+    pub fn of(item: &Item, inspected: &Inspected, threshold: Option<f32>) -> Result<Self> {
+        let Inspected { photograph, inspection, .. } = inspected;
+        let map = inspection.placement.to_photograph(&inspection.map)?;
+        let dimensions = photograph.dimensions();
         let (width, height) = fitted(dimensions, PHOTOGRAPH);
-        let small = if (width, height) == dimensions {
-            seen.photograph.clone()
-        } else {
-            thumbnail(&seen.photograph, width, height)
-        };
+        let small =
+            if (width, height) == dimensions { photograph.clone() } else { thumbnail(photograph, width, height) };
         let truth = item.mask.as_ref().map(|mask| truth_png(&mask.read()?)).transpose()?;
         let regions = threshold.map(|threshold| regions(&map, dimensions.0 as usize, threshold)).transpose()?;
         let map = SmallMap::of(&map, dimensions);
@@ -96,7 +94,7 @@ impl SmallMap {
         Self { width, height, values }
     }
 
-    /// In colours, the more opaque the higher, so that it can be laid over the photograph.
+    /// The map in colours, the more opaque the higher, so that it can be laid over the photograph.
     fn png(&self, scale: Scale) -> Result<Vec<u8>> {
         let picture = RgbaImage::from_fn(self.width, self.height, |x, y| {
             let value = self.values[(y * self.width + x) as usize];
@@ -154,7 +152,7 @@ pub struct Shown {
 }
 
 impl Gallery {
-    /// Without any image yet.
+    /// A gallery without any image yet.
     pub fn new() -> Result<Self> {
         let file = tempfile::tempfile().context("cannot make a temporary file for the report's pictures")?;
         Ok(Self { file, end: 0, entries: Vec::new() })

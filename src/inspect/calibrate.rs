@@ -1,0 +1,195 @@
+//! A calibration from what a model finds in known parts.
+
+use super::{CONFIDENCE, Calibration, FalseAlarms, Framing, Inspection, threshold_for};
+use crate::image::Scale;
+use crate::metrics::{BestF1, ranking};
+use crate::{Error, Precision, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The few figures of an anomaly map that a calibration is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapSummary {
+    /// The largest value: the photograph's score.
+    pub score: f32,
+    /// The least value.
+    pub lowest: f32,
+    /// The middle value (the upper one of two).
+    pub median: f32,
+}
+
+impl MapSummary {
+    pub(super) fn of(inspection: &Inspection) -> Self {
+        let mut values = inspection.map.clone();
+        let middle = values.len() / 2;
+        let (below, median, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
+        let lowest = below.iter().copied().fold(*median, f32::min);
+        Self { score: inspection.score, lowest, median: *median }
+    }
+}
+
+/// A calibration, and how it was found.
+#[derive(Clone, Debug)]
+pub struct Calibrated {
+    /// The threshold and the colours' range.
+    pub calibration: Calibration,
+    /// What they were found from.
+    pub origin: Origin,
+    framing: Framing,
+    precision: Precision,
+}
+
+/// What a threshold was found from.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Origin {
+    /// Photographs of good parts, for a rate of false alarms.
+    Good {
+        /// The threshold and what it promises.
+        #[serde(flatten)]
+        found: FalseAlarms,
+        /// The rate that was asked for.
+        wanted: f64,
+        /// How sure the interval of `found` is.
+        confidence: f64,
+        /// How often each photograph was inspected: 1, or once more for each alteration.
+        copies: usize,
+    },
+    /// Photographs of good and of defective parts, for the best F1.
+    Labelled {
+        /// The F1, and the least score that fails.
+        #[serde(flatten)]
+        best: BestF1,
+        /// How many parts were good.
+        good_images: u64,
+        /// How many were not.
+        anomalous_images: u64,
+    },
+}
+
+/// The setting in which parts are inspected; what is found there holds there alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// How photographs are shown to the network.
+    pub framing: Framing,
+    /// How the model is kept on the GPU.
+    pub precision: Precision,
+}
+
+/// Calibrates a model from good parts: a list for each part, of what was found in its photograph and in altered copies of
+/// it (see [`Inspector::survey`](super::Inspector::survey)). The threshold is the one that a share `rate` of good parts is
+/// expected to exceed, see [`threshold_for`]; colours go from the median of good maps to as far above the threshold.
+///
+/// # Errors
+/// Those of [`threshold_for`].
+pub fn calibrate(parts: &[Vec<MapSummary>], rate: f64, setting: Setting) -> Result<Calibrated> {
+    let scores: Vec<Vec<f32>> = parts.iter().map(|copies| copies.iter().map(|copy| copy.score).collect()).collect();
+    let found = threshold_for(&scores, rate)?;
+    let copies = parts.iter().map(Vec::len).max().unwrap_or(0);
+    let origin = Origin::Good { found, wanted: rate, confidence: CONFIDENCE, copies };
+    Ok(Calibrated::new(found.threshold, &parts.concat(), origin, setting))
+}
+
+/// Calibrates a model from good and anomalous parts, of which each is a summary and whether the part is anomalous: the
+/// threshold is the one with the best F1.
+///
+/// # Errors
+/// [`Error::Input`] where all parts are good or all anomalous, and for scores that are no finite numbers.
+pub fn calibrate_labelled(parts: &[(MapSummary, bool)], setting: Setting) -> Result<Calibrated> {
+    let (scores, anomalous): (Vec<f32>, Vec<bool>) =
+        parts.iter().map(|(part, anomalous)| (part.score, *anomalous)).unzip();
+    let found = ranking(&scores, &anomalous)?;
+    let undefined = |reason: String| Error::Input {
+        what: "labelled images".to_owned(),
+        expected: "good and anomalous ones".to_owned(),
+        found: reason,
+    };
+    found.auroc.map_err(|reason| undefined(reason.to_string()))?;
+    let best = found.best_f1.map_err(|reason| undefined(reason.to_string()))?;
+    let origin = Origin::Labelled { best, good_images: found.normal, anomalous_images: found.anomalous };
+    let good: Vec<_> = parts.iter().filter(|(_, anomalous)| !anomalous).map(|(part, _)| *part).collect();
+    Ok(Calibrated::new(threshold_below(best.threshold, &scores), &good, origin, setting))
+}
+
+impl Calibrated {
+    fn new(threshold: f32, good: &[MapSummary], origin: Origin, Setting { framing, precision }: Setting) -> Self {
+        let scale = Some(scale_around(threshold, good));
+        let calibration = Calibration { threshold: Some(threshold), scale, tiles: framing.tiles };
+        Self { calibration, origin, framing, precision }
+    }
+
+    /// The changes to a model's metadata that store it: keys with new values, and those of a former calibration that no
+    /// longer hold, without. [`update_metadata`](crate::weights::update_metadata) makes them in a file.
+    pub fn to_metadata(&self) -> BTreeMap<String, Option<String>> {
+        let former = ["pcsnet.tiles", "pcsnet.threshold_rule", "pcsnet.scale_rule"].map(|key| (key.to_owned(), None));
+        let mut changes: BTreeMap<String, Option<String>> = former.into();
+        changes.extend(self.calibration.to_metadata().into_iter().map(|(key, value)| (key, Some(value))));
+        changes.insert("pcsnet.fit".to_owned(), Some(self.framing.fit.name().to_owned()));
+        let record = Record {
+            method: match self.origin {
+                Origin::Good { .. } => None,
+                Origin::Labelled { .. } => Some("best_f1"),
+            },
+            origin: &self.origin,
+            precision: self.precision.name(),
+        };
+        // Numbers and names: nothing that JSON could not hold.
+        let record = serde_json::to_string(&record).unwrap_or_default();
+        changes.insert("pcsnet.calibration".to_owned(), Some(record));
+        changes
+    }
+}
+
+/// What is kept as `pcsnet.calibration`.
+#[derive(Serialize)]
+struct Record<'a> {
+    /// For good parts, [`FalseAlarms`] says it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    #[serde(flatten)]
+    origin: &'a Origin,
+    precision: &'static str,
+}
+
+/// The threshold half way from a score to the next lower one, so that of `scores` exactly those from `score` on are above
+/// it.
+pub fn threshold_below(score: f32, scores: &[f32]) -> f32 {
+    let next = scores.iter().copied().filter(|other| *other < score).reduce(f32::max);
+    let middle = next.map_or(score - score.abs().max(1e-3) * 1e-3, |next| next / 2.0 + score / 2.0);
+    if middle < score { middle } else { next.unwrap_or(middle) }
+}
+
+/// A range of colours with the threshold in its middle: from what is common in maps of good parts to as far above the
+/// threshold.
+pub fn scale_around(threshold: f32, good: &[MapSummary]) -> Scale {
+    let mut medians: Vec<f32> = good.iter().map(|part| part.median).collect();
+    medians.sort_by(f32::total_cmp);
+    let lowest = good.iter().map(|part| part.lowest).fold(threshold, f32::min);
+    let median = medians.get(medians.len() / 2).copied().filter(|median| *median < threshold);
+    // A threshold below most of the good maps still needs a range around it.
+    let low = median.unwrap_or(if lowest < threshold { lowest } else { threshold - threshold.abs().max(1e-3) });
+    Scale { low, high: threshold + (threshold - low) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_between_two_scores() {
+        let scores = [0.1, 0.5, 0.5, 0.75];
+        assert_eq!(threshold_below(0.75, &scores), 0.625);
+        assert!(threshold_below(0.1, &scores) < 0.1);
+        // No number lies between these two.
+        let next = f32::from_bits(1.0_f32.to_bits() + 1);
+        assert_eq!(threshold_below(next, &[1.0, next]), 1.0);
+    }
+
+    #[test]
+    fn the_threshold_is_the_middle_of_the_colours() {
+        let part = |median| MapSummary { score: 1.0, lowest: -1.0, median };
+        assert_eq!(scale_around(1.0, &[part(0.25), part(0.5), part(0.75)]), Scale { low: 0.5, high: 1.5 });
+        assert_eq!(scale_around(0.0, &[part(0.5)]), Scale { low: -1.0, high: 1.0 });
+        assert_eq!(scale_around(2.0, &[]), Scale { low: 0.0, high: 4.0 });
+    }
+}
