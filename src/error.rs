@@ -3,7 +3,7 @@
 //! Every variant says what was wrong, where, what was expected and found, and what would do, because its
 //! `Display` text is what the user of the command line reads.
 
-use crate::gpu::Shortfall;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The result of every fallible operation of this crate.
@@ -107,6 +107,14 @@ pub enum Error {
     #[error("model configuration: {0}")]
     Config(String),
 
+    /// Models, or a backbone and a head, that cannot run together.
+    #[error("these models do not fit together: {0}")]
+    Mismatch(String),
+
+    /// A text is no [`Tuning`](crate::gpu::Tuning).
+    #[error("not a tuning of this version: {0}; measure again")]
+    Tuning(String),
+
     /// An image cannot be decoded or used.
     #[error("{name}: {reason}")]
     Image {
@@ -194,6 +202,23 @@ impl Error {
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+/// A limit that is too small for the kernels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortfall {
+    /// WebGPU's name of the limit.
+    pub limit: &'static str,
+    /// What the kernels need.
+    pub required: u64,
+    /// What the adapter or device has.
+    pub available: u64,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}, needs {}", self.limit, self.available, self.required)
     }
 }
 

@@ -58,10 +58,10 @@ pub mod weights;
 pub use config::ModelConfig;
 pub use engine::{
     BufferSource, Detection, Encoding, Engine, HeatOutput, HeatStyle, HeatTarget, Job, LoadOptions, Model, Paint,
-    PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage, TuningProgress,
+    PhotographInput, PipelineProgress, Precision, Session, SharedBackbone, TextureSource, TracedStage,
 };
 pub use error::{Error, Result};
 pub use gpu::{EngineOptions, Memory};
 pub use model::schema;
-pub use probe::KernelCheck;
+pub use probe::{KernelCheck, TuningProgress};
 pub use wgpu;

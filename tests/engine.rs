@@ -2,7 +2,7 @@
 
 mod support;
 
-use pcsnet::{Engine, EngineOptions, Error, Precision, wgpu};
+use pcsnet::{Engine, EngineOptions, Error, LoadOptions, Precision, wgpu};
 use pollster::block_on;
 use support::{Random, default_device, device_with, engine, load, small_configs, weights};
 
@@ -67,7 +67,7 @@ fn heads_share_a_backbone() {
     assert_ne!(score(&own), score(&other));
     let foreign = weights(&small_configs()[1], 1);
     let refusal = block_on(engine().load_head(&backbone, &foreign, Precision::F32)).err().expect("another backbone");
-    assert!(matches!(refusal, Error::Config(_)), "{refusal}");
+    assert!(matches!(refusal, Error::Mismatch(_)), "{refusal}");
     let precision = Precision::F16Activations;
     let refusal = block_on(engine().load_head(&backbone, &second, precision)).err().expect("a backbone in f32");
     assert!(refusal.to_string().contains("f16-activations on a backbone with f32 weights"), "{refusal}");
@@ -131,12 +131,31 @@ fn what_is_required_is_enough() {
     let (device, queue) = support::device(&descriptor);
     let mut told = Vec::new();
     let note = |progress: pcsnet::PipelineProgress<'_>| told.push((progress.done, progress.kernel.to_owned()));
-    let engine = block_on(Engine::with_progress(device, queue, EngineOptions::default(), note)).expect("enough");
-    assert!(told.len() > 20 && told.iter().any(|(_, kernel)| kernel.starts_with("nearest")), "{told:?}");
-    assert!(told.iter().map(|(done, _)| *done).eq(0..told.len()));
+    let engine = Engine::new(device, queue, EngineOptions::default()).expect("enough");
     let config = &small_configs()[0];
+    block_on(engine.prepare(config, Precision::F32, 1, note)).expect("enough");
+    assert!(told.len() > 15 && told.iter().any(|(_, kernel)| kernel.starts_with("nearest")), "{told:?}");
+    assert!(told.iter().map(|(done, _)| *done).eq(0..told.len()));
     let session = block_on(load(&engine, config, 1, Precision::F32).session(1)).expect("one image fits");
     session.run_blocking(&[Random::new(1).image(config.input)]).expect("runs");
+}
+
+#[test]
+fn what_was_prepared_is_what_a_session_needs() {
+    let (device, queue) = default_device();
+    let engine = Engine::new(device, queue, EngineOptions::default()).expect("default limits are enough");
+    let config = &small_configs()[1];
+    let mut options = LoadOptions::from(Precision::F16Activations);
+    options.winograd_bytes = Some(0);
+    block_on(load(&engine, config, 1, options).session(2)).expect("two images fit");
+    let missing = |options: LoadOptions, batch| {
+        let mut total = 0;
+        block_on(engine.prepare(config, options, batch, |progress| total = progress.total)).expect("sound sizes");
+        total
+    };
+    assert_eq!(missing(options, 2), 0, "the session made them");
+    assert_ne!(missing(LoadOptions::default(), 2), 0, "weights and activations of f32 have kernels of their own");
+    assert_eq!(missing(LoadOptions::default(), 2), 0, "made just now");
 }
 
 #[test]
@@ -167,7 +186,7 @@ fn heads_in_one_session_give_what_each_gives_alone() {
 fn models_that_cannot_share_a_session_are_told() {
     let [first, second] = [0, 1].map(|index| load(engine(), &small_configs()[index], 1, Precision::F32));
     let told = |models: &[&pcsnet::Model]| match block_on(pcsnet::Session::open(models, 1)).err() {
-        Some(Error::Config(text)) => text,
+        Some(Error::Mismatch(text)) => text,
         other => panic!("{other:?}"),
     };
     assert!(told(&[]).contains("at least one model"));

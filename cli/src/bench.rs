@@ -109,7 +109,7 @@ fn measure(arguments: &Arguments, engine: &Engine, model: &Model, load_ms: f64) 
     let runs_ms = times(arguments.runs, || session.run_blocking(&images).map(drop))?;
     let gpu_runs_ms = times(arguments.runs, || session.run_resident())?;
     let (median_ms, gpu_median_ms) = (median(&runs_ms), median(&gpu_runs_ms));
-    let gmacs = session.multiply_adds() as f64 / 1e9;
+    let gmacs = session.work() as f64 / 1e9;
     let peak_gmacs_per_second = block_on(engine.peak_multiply_adds())? / 1e9;
     let info = model.device().adapter_info();
     Ok(Report {

@@ -101,7 +101,7 @@ impl MaskFile {
     /// Reads the mask as a black and white image.
     ///
     /// # Errors
-    /// Those of [`open`].
+    /// The same as of [`open`].
     pub fn read(&self) -> Result<RgbImage> {
         let mut mask = open(&self.path)?;
         if self.any_value {
@@ -113,7 +113,7 @@ impl MaskFile {
     /// Reads the mask of an image of `dimensions` into the network's frame, see [`preprocess_mask`].
     ///
     /// # Errors
-    /// Those of [`open`], and [`Error::Image`] for a mask of another size than its image.
+    /// The same as of [`open`], and [`Error::Image`] for a mask of another size than its image.
     pub fn read_fitted(&self, dimensions: (u32, u32), fit: Fit, size: u32) -> Result<Vec<bool>> {
         preprocess_mask(&self.read_for(dimensions)?, fit, size)
     }
@@ -121,7 +121,7 @@ impl MaskFile {
     /// Reads the mask of an image of `dimensions`, pixel by pixel: height x width, row-major, true in the foreground.
     ///
     /// # Errors
-    /// As [`MaskFile::read_fitted`].
+    /// The same as of [`MaskFile::read_fitted`].
     pub fn read_whole(&self, dimensions: (u32, u32)) -> Result<Vec<bool>> {
         Ok(mask_pixels(&self.read_for(dimensions)?))
     }

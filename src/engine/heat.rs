@@ -1,11 +1,11 @@
 //! Anomaly maps as pictures in the host's textures.
 
-use super::input::check_plane;
-use super::{Encoding, Session};
-use crate::gpu::Gpu;
+use super::input::{Encoding, check_plane};
+use super::session::Session;
+use crate::gpu::{Gpu, HeatPass, uniforms};
 use crate::image::{ColourMap, Frame, Rect, Scale};
-use crate::ops::{HeatParams, HeatPass};
 use crate::{Error, Result};
+use std::fmt;
 use std::sync::Arc;
 
 /// Where a map is painted: a texture of the host's, such as a window's surface, with the usage `RENDER_ATTACHMENT` and a
@@ -55,7 +55,7 @@ pub enum Paint {
     /// 1), lower ones in proportion less, and what the frame leaves out gets half its brightness. Targets of `-srgb`
     /// formats are blended in linear light, which looks a little different.
     Overlay {
-        /// From 0 to 1.
+        /// The share of the photograph that the top of the scale hides, from 0 to 1.
         opacity: f32,
     },
 }
@@ -72,11 +72,19 @@ pub struct HeatOutput {
     map_offset: u32,
 }
 
+impl fmt::Debug for HeatOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut output = f.debug_struct("HeatOutput");
+        output.field("region", &self.region).field("frame", &self.frame).finish_non_exhaustive()
+    }
+}
+
 impl HeatOutput {
     /// Records the painting into the host's encoder, after [`Session::record`] or a job's end. Nothing is allocated or
     /// submitted.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.pass.record(encoder, self.region);
+        let Rect { x, y, width, height } = self.region;
+        self.pass.record(encoder, [x, y, width, height]);
     }
 
     /// Changes the look. The queue writes it before the next submission, so it holds for all that is recorded in it.
@@ -91,6 +99,57 @@ impl HeatOutput {
         };
         let params = HeatParams::new(&self.frame, self.region, self.side, style.scale, opacity);
         HeatParams { linear: self.linear.into(), map_offset: self.map_offset, ..params }
+    }
+}
+
+uniforms! {
+    pub(crate) struct HeatParams {
+        pub step: [f32; 2],
+        pub start: [f32; 2],
+        pub covered_from: [f32; 2],
+        pub covered_to: [f32; 2],
+        pub low: f32,
+        pub high: f32,
+        pub opacity: f32,
+        pub overlay: u32,
+        pub linear: u32,
+        pub size: u32,
+        pub map_offset: u32,
+        // WGSL rounds a struct's size up to its largest alignment.
+        pub _padding: u32,
+    }
+}
+
+impl HeatParams {
+    /// A map of `side` x `side` values at its frame's place in the photograph that fills a region of the target: over
+    /// the photograph with an opacity, else by itself.
+    pub(crate) fn new(frame: &Frame, region: Rect, side: u32, scale: Scale, opacity: Option<f32>) -> Self {
+        let (original, inspected) = (frame.original(), frame.inspected());
+        // Pixels of the photograph for each of the region.
+        let shown = [f64::from(original.0) / f64::from(region.width), f64::from(original.1) / f64::from(region.height)];
+        let ends = [[inspected.x, inspected.x + inspected.width], [inspected.y, inspected.y + inspected.height]];
+        let corner = [region.x, region.y].map(f64::from);
+        let covered = [0, 1].map(|axis: usize| ends[axis].map(|edge| f64::from(edge) / shown[axis] + corner[axis]));
+        // The frame may have been made for another input size than the map's.
+        let scaled = f64::from(side) / f64::from(frame.size());
+        let placement = frame.placement();
+        // Pixels of the map for each of the target.
+        let step = [0, 1].map(|axis: usize| placement[axis][0] * shown[axis] * scaled);
+        Self {
+            step: step.map(|step| step as f32),
+            // The centre of the map's first pixel is 0.
+            start: [0, 1].map(|axis: usize| (placement[axis][1] * scaled - corner[axis] * step[axis] - 0.5) as f32),
+            covered_from: covered.map(|[from, _]| from as f32),
+            covered_to: covered.map(|[_, to]| to as f32),
+            low: scale.low,
+            high: scale.high,
+            opacity: opacity.map_or(1.0, |opacity| opacity.clamp(0.0, 1.0)),
+            overlay: opacity.is_some().into(),
+            linear: 0,
+            size: side,
+            map_offset: 0,
+            _padding: 0,
+        }
     }
 }
 
@@ -114,7 +173,7 @@ impl Session {
             return Err(Error::Input { what: "index of a head".to_owned(), expected, found: head.to_string() });
         }
         let region = check_target(target, self.gpu.device.features())?;
-        let pass = HeatPass::new(&self.gpu, target.texture, target.layer, &self.buffers.map).await?;
+        let pass = HeatPass::new::<HeatParams>(&self.gpu, target.texture, target.layer, &self.buffers.map).await?;
         let output = HeatOutput {
             gpu: Arc::clone(&self.gpu),
             pass,
@@ -152,4 +211,10 @@ fn check_target(target: &HeatTarget<'_>, features: wgpu::Features) -> Result<Rec
         return needs("Encoding::Srgb, what -srgb formats hold", "Encoding::Linear".to_owned());
     }
     check_plane(target.texture, target.layer, target.region, wgpu::TextureUsages::RENDER_ATTACHMENT, needs)
+}
+
+#[test]
+fn parameters_are_laid_out_as_the_shader_reads_them() {
+    use crate::gpu::{Kernel, Uniforms, reflection};
+    reflection::check_layout(&Kernel::new("heat"), HeatParams::FIELDS, size_of::<HeatParams>());
 }

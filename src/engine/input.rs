@@ -1,10 +1,12 @@
 //! Photographs of any size from the host's textures and buffers.
 
-use super::Session;
+use super::session::Session;
 use crate::gpu::{Graph, Schedule};
+use crate::image::resize::Taps;
 use crate::image::{Frame, Rect};
 use crate::ops::{self, Axis, Photograph};
 use crate::{Error, Result};
+use std::fmt;
 
 /// How the numbers in a texture stand for colours. Networks are trained on sRGB, the numbers in image files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,12 @@ pub struct PhotographInput {
     frame: Frame,
 }
 
+impl fmt::Debug for PhotographInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhotographInput").field("frame", &self.frame).finish_non_exhaustive()
+    }
+}
+
 impl PhotographInput {
     /// Where the network's input lies in the photograph.
     pub fn frame(&self) -> &Frame {
@@ -103,13 +111,13 @@ impl Session {
             })
             .await?;
         let photograph = Photograph::Texture {
-            view: &view,
+            view: (&view).into(),
             origin: [region.x, region.y],
             // A shader loads -srgb formats as linear light.
             linear: format.is_srgb() || source.encoding == Encoding::Linear,
             grey: format.components() == 1,
         };
-        self.photograph_input(index, (region.width, region.height), &photograph).await
+        self.photograph_input(index, (region.width, region.height), photograph).await
     }
 
     /// Prepares a buffer to be the photograph of image `index` of the batch; otherwise as [`Session::texture_input`].
@@ -121,23 +129,24 @@ impl Session {
         check_buffer(source)?;
         self.gpu.check_buffer("the photograph's buffer", source.buffer.size())?;
         let first = (source.offset / 4) as u32;
-        let photograph = Photograph::Buffer { buffer: source.buffer, first, stride: source.bytes_per_row / 4 };
-        self.photograph_input(index, (source.width, source.height), &photograph).await
+        let photograph = Photograph::Buffer { buffer: source.buffer.into(), first, stride: source.bytes_per_row / 4 };
+        self.photograph_input(index, (source.width, source.height), photograph).await
     }
 
     async fn photograph_input(
         &self,
         index: u32,
         dimensions: (u32, u32),
-        photograph: &Photograph<'_>,
+        photograph: Photograph,
     ) -> Result<PhotographInput> {
         self.check_index(index)?;
         let frame = Frame::new(self.fit, dimensions, self.side)?;
         let [columns, rows] = frame.taps();
-        let axes = [&Axis::new(&self.gpu, &columns).await?, &Axis::new(&self.gpu, &rows).await?];
+        let windows = |taps: &[Taps]| taps.iter().map(|pixel| (pixel.first, pixel.weights.clone())).collect::<Vec<_>>();
+        let axes = [&Axis::new(&self.gpu, &windows(&columns)).await?, &Axis::new(&self.gpu, &windows(&rows)).await?];
         let mut graph = Graph::new(&self.gpu, false);
         let out_offset = index * self.side * self.side;
-        ops::lanczos(&mut graph, "photograph", photograph, axes, &self.buffers.pixels, out_offset);
+        ops::lanczos(&mut graph, "photograph", photograph, axes, (&self.buffers.pixels).into(), out_offset);
         Ok(PhotographInput { schedule: graph.finish().await?, frame })
     }
 

@@ -1,6 +1,6 @@
 //! A run of the network spread over several frames.
 
-use super::Session;
+use super::session::Session;
 use std::ops::Range;
 
 /// How far a run has been recorded. It holds nothing but its place, so a host keeps it beside the [`Session`] it belongs
@@ -31,9 +31,18 @@ impl Job {
 }
 
 impl Session {
-    /// Arithmetic operations of a run of the whole batch, estimated: what budgets of [`Session::advance`] are shares of.
+    /// Multiply-adds of a run of the whole batch, as many as the kernels do, and 1 for each value where a step does none: what
+    /// budgets of [`Session::advance`] are shares of.
     pub fn work(&self) -> u64 {
         self.schedule.work(0..self.schedule.len()) * u64::from(self.batch / self.images)
+    }
+
+    /// Records the network for the whole batch into the host's encoder, from [`Session::pixel_buffer`] to
+    /// [`Session::map_buffer`] and [`Session::score_buffer`]. Nothing is allocated or submitted.
+    ///
+    /// The encoder must be of the engine's device: wgpu finds a foreign one when the host finishes it.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.advance(&mut Job::new(), encoder, u64::MAX);
     }
 
     /// Records the next part of a run into the host's encoder: steps until their estimated operations reach `budget`,

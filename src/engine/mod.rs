@@ -6,31 +6,30 @@ mod input;
 mod job;
 mod load;
 mod model;
-mod session;
-#[cfg(not(target_arch = "wasm32"))]
-mod throughput;
-mod tune;
+mod options;
+pub(crate) mod session;
+mod trace;
 
+pub(crate) use heat::HeatParams;
 pub use heat::{HeatOutput, HeatStyle, HeatTarget, Paint};
 pub use input::{BufferSource, Encoding, PhotographInput, TextureSource};
 pub use job::Job;
-pub use load::{LoadOptions, Precision, SharedBackbone};
-pub use model::{Model, TracedStage};
+pub use model::{Model, SharedBackbone};
+pub use options::{LoadOptions, Precision};
 pub use session::{Detection, Session};
-pub use tune::TuningProgress;
+pub use trace::TracedStage;
 
-use crate::Result;
-use crate::gpu::{EngineOptions, Gpu, shaders};
-use crate::probe::{self, KernelCheck};
+use crate::gpu::{EngineOptions, Gpu};
+use crate::{ModelConfig, Result};
 use std::sync::Arc;
 
 /// A device with the compute pipelines made on it; the start of everything.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Engine {
-    gpu: Arc<Gpu>,
+    pub(crate) gpu: Arc<Gpu>,
 }
 
-/// How far [`Engine::with_progress`] is.
+/// How far [`Engine::prepare`] is.
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineProgress<'a> {
     /// Pipelines made.
@@ -46,34 +45,38 @@ impl Engine {
     /// [`required_features`](crate::gpu::required_features) and [`required_limits`](crate::gpu::required_limits) say what
     /// to ask for, and [`check_adapter`](crate::gpu::check_adapter) whether an adapter has it.
     ///
-    /// Returns at once: pipelines are made when a session first needs them. [`Engine::with_progress`] makes them here.
+    /// Returns at once: pipelines are made when a session first needs them. [`Engine::prepare`] makes them before.
     ///
     /// # Errors
-    /// [`Error::Requirements`] names every limit of the device that is too small.
+    /// [`Error::Requirements`](crate::Error::Requirements) names every limit of the device that is too small.
     pub fn new(device: wgpu::Device, queue: wgpu::Queue, options: EngineOptions) -> Result<Self> {
         Ok(Self { gpu: Arc::new(Gpu::new(device, queue, options)?) })
     }
 
-    /// [`Engine::new`], and every pipeline a session can need, so that the first one opens without compiling anything.
-    /// `on_progress` is told before each pipeline, and once at the end.
+    /// Makes the pipelines that sessions of a model need, so that the first one opens without compiling anything. The
+    /// sizes are enough: a program can do it while the weights are on their way. `on_progress` is told before each
+    /// pipeline that is not made yet, and once at the end.
     ///
     /// # Errors
-    /// As [`Engine::new`], and [`Error::Gpu`] or [`Error::DeviceLost`] that names the kernel the driver refuses.
-    pub async fn with_progress(
-        device: wgpu::Device,
-        queue: wgpu::Queue,
-        options: EngineOptions,
+    /// [`Error::Config`](crate::Error::Config) for sizes that do not fit one another, [`Error::Gpu`](crate::Error::Gpu) or
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) that names the kernel the driver refuses, and as [`Model::session`].
+    pub async fn prepare(
+        &self,
+        config: &ModelConfig,
+        options: impl Into<LoadOptions>,
+        batch: u32,
         mut on_progress: impl FnMut(PipelineProgress<'_>),
-    ) -> Result<Self> {
-        let engine = Self::new(device, queue, options)?;
-        let kernels = shaders::kernels(&engine.gpu, &engine.gpu.tilings_in_use(), false);
+    ) -> Result<()> {
+        config.validate()?;
+        let mut kernels = session::kernels(&self.unloaded(config, options.into()), batch)?;
+        kernels.retain(|kernel| !self.gpu.has_pipeline(kernel));
         let total = kernels.len();
         for (done, kernel) in kernels.iter().enumerate() {
             on_progress(PipelineProgress { done, total, kernel: &kernel.label() });
-            engine.gpu.pipeline(kernel).await?;
+            self.gpu.pipeline(kernel).await?;
         }
         on_progress(PipelineProgress { done: total, total, kernel: "" });
-        Ok(engine)
+        Ok(())
     }
 
     /// The device the engine was made with.
@@ -84,14 +87,5 @@ impl Engine {
     /// The queue the engine was made with.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.gpu.queue
-    }
-
-    /// Tests every kernel on small cases with known answers: whether this device, driver and shader compiler compute what
-    /// they should. Takes seconds at most. What fails is told by name in the checks.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`].
-    pub async fn probe(&self) -> Result<Vec<KernelCheck>> {
-        probe::run(&self.gpu).await
     }
 }

@@ -1,12 +1,12 @@
 //! A model on the GPU.
 
-use super::session::{Session, submit_in_pieces};
-use super::{LoadOptions, SharedBackbone};
-use crate::gpu::{Gpu, Graph, read_buffers};
+use super::options::{LoadOptions, Precision};
+use crate::config::BackboneConfig;
+use crate::gpu::{Format, Gpu};
 use crate::image::Fit;
-use crate::model::{self, Head};
-use crate::ops;
+use crate::model::{Backbone, Head};
 use crate::{Error, ModelConfig, Result};
+use std::fmt;
 use std::sync::Arc;
 
 /// A model on the GPU: a backbone and the head of one category.
@@ -15,10 +15,18 @@ pub struct Model {
     pub(super) gpu: Arc<Gpu>,
     pub(super) backbone: SharedBackbone,
     pub(super) head: Arc<Head>,
-    pub(super) options: LoadOptions,
+    pub(crate) options: LoadOptions,
     pub(super) config: Arc<ModelConfig>,
     pub(super) fit: Fit,
     pub(super) head_bytes: u64,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut model = f.debug_struct("Model");
+        model.field("config", &self.config).field("options", &self.options).field("fit", &self.fit);
+        model.finish_non_exhaustive()
+    }
 }
 
 impl Model {
@@ -41,65 +49,59 @@ impl Model {
     pub fn weight_bytes(&self) -> u64 {
         self.backbone.bytes + self.head_bytes
     }
+}
 
-    /// Allocates everything needed to run up to `batch` images at once.
-    ///
-    /// Activations are kept for a few images only, whatever the batch: as many as fit the device's buffers, one after
-    /// another.
-    ///
-    /// # Errors
-    /// [`Error::Batch`] with the largest batch the device's buffers can take, [`Error::Limit`] when not even one image
-    /// fits, [`Error::OutOfMemory`] when the device has no memory left.
-    pub async fn session(&self, batch: u32) -> Result<Session> {
-        Session::open(&[self], batch).await
-    }
+/// A backbone on the GPU, shared by the models of all its heads.
+#[derive(Clone)]
+pub struct SharedBackbone {
+    pub(super) network: Arc<Backbone>,
+    config: BackboneConfig,
+    precision: Precision,
+    /// GPU memory of its weights.
+    pub(super) bytes: u64,
+    /// GPU memory of those weights that are transformed for Winograd's algorithms.
+    pub(super) transformed_bytes: u64,
+}
 
-    /// Runs the network on one normalised image, 3 x side x side, and gives every stage by name, in the order they are
-    /// computed.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for an image of another size, and whatever running can meet.
-    pub async fn trace(&self, input: &[f32]) -> Result<Vec<TracedStage>> {
-        let side = self.config.input;
-        let expected = 3 * (side * side) as usize;
-        if input.len() != expected {
-            return Err(Error::Input {
-                what: "input".to_owned(),
-                expected: format!("{expected} values (3 x {side} x {side})"),
-                found: format!("{}", input.len()),
-            });
-        }
-        let mut graph = Graph::new(&self.gpu, true).storing(self.options.precision.activations());
-        let planes = graph.external("planes", [1, 3, side, side]);
-        let packed = ops::pack_nchw(&mut graph, planes, [1, side, side]);
-        let features = self.backbone.network.write(&mut graph, packed, self.config.depth());
-        self.head.write(&mut graph, &features);
-        let schedule = graph.finish().await?;
-        let write = || self.gpu.queue.write_buffer(schedule.buffer(planes), 0, bytemuck::cast_slice(input));
-        self.gpu.guarded("the input", write).await?;
-        submit_in_pieces(&self.gpu, &schedule).await?;
-        let mut stages = Vec::with_capacity(schedule.stages.len());
-        for stage in &schedule.stages {
-            let tensor = stage.slice.tensor;
-            let bytes: Vec<u8> = read_buffers(&self.gpu, &[(&stage.buffer, tensor.bytes())]).await?.remove(0);
-            let values = tensor.format.decode(&bytes);
-            stages.push(TracedStage {
-                name: stage.name.clone(),
-                shape: [1, stage.slice.channels as usize, tensor.height as usize, tensor.width as usize],
-                values: model::to_nchw(&values, &stage.slice),
-            });
-        }
-        Ok(stages)
+impl fmt::Debug for SharedBackbone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut backbone = f.debug_struct("SharedBackbone");
+        backbone.field("config", &self.config).field("precision", &self.precision).finish_non_exhaustive()
     }
 }
 
-/// One stage of a traced run.
-#[derive(Clone, Debug)]
-pub struct TracedStage {
-    /// Its name, `feature1` to `blurred`.
-    pub name: String,
-    /// NCHW.
-    pub shape: [usize; 4],
-    /// Row-major values.
-    pub values: Vec<f32>,
+impl SharedBackbone {
+    pub(super) fn new(
+        network: Backbone,
+        config: &ModelConfig,
+        options: LoadOptions,
+        [bytes, transformed_bytes]: [u64; 2],
+    ) -> Self {
+        let (config, precision) = (config.backbone.clone(), options.precision);
+        Self { network: Arc::new(network), config, precision, bytes, transformed_bytes }
+    }
+
+    /// Checks that a head of these sizes can stand on it.
+    pub(super) fn ensure_carries(&self, head: &ModelConfig, precision: Precision) -> Result<()> {
+        if head.backbone != self.config {
+            return Err(Error::Mismatch(format!(
+                "the head was made for another backbone: {:?}, loaded is {:?}",
+                head.backbone, self.config
+            )));
+        }
+        if head.depth() > self.network.depth() {
+            return Err(Error::Mismatch(format!(
+                "the head reads {} levels of the backbone, of which {} are loaded; load it with a file that names more",
+                head.depth(),
+                self.network.depth()
+            )));
+        }
+        if precision.activations() == Format::F16 && self.precision.weights() == Format::F32 {
+            return Err(Error::Mismatch(format!(
+                "a head with {} on a backbone with f32 weights; load the backbone with f16 or {0}",
+                precision.name()
+            )));
+        }
+        Ok(())
+    }
 }

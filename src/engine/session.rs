@@ -1,11 +1,12 @@
 //! The memory and the recorded dispatches for a batch of images.
 
-use super::{Job, Model};
-use crate::gpu::{Gpu, Graph, Layer, Memory, Schedule, Tensor, read_buffers};
+use super::model::Model;
+use crate::gpu::{Gpu, Graph, Kernel, Layer, Memory, Schedule, Tensor, read_buffers};
 use crate::image::{Fit, RgbImage};
 use crate::model::Outputs;
 use crate::ops;
 use crate::{Error, Result};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct Detection {
 /// session is open nothing is allocated and nothing submitted. [`Session::run`] does all of it for programs without
 /// frames of their own.
 pub struct Session {
-    pub(super) gpu: Arc<Gpu>,
+    pub(crate) gpu: Arc<Gpu>,
     pub(super) schedule: Schedule,
     /// Side of the models' input.
     pub(super) side: u32,
@@ -34,11 +35,25 @@ pub struct Session {
     /// Images that run at once; divides the batch.
     pub(super) images: u32,
     pixels: Tensor,
-    /// One for each head.
+    /// The outputs of each head.
     outputs: Vec<Outputs>,
     pub(super) buffers: Buffers,
-    /// Of the backbone and all heads.
+    /// GPU memory of the weights of the backbone and all heads.
     weight_bytes: u64,
+}
+
+impl Model {
+    /// Allocates everything needed to run up to `batch` images at once.
+    ///
+    /// Activations are kept for a few images only, whatever the batch: as many as fit the device's buffers, one after
+    /// another.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] with the largest batch the device's buffers can take, [`Error::Limit`] when not even one image
+    /// fits, [`Error::OutOfMemory`] when the device has no memory left.
+    pub async fn session(&self, batch: u32) -> Result<Session> {
+        Session::open(&[self], batch).await
+    }
 }
 
 /// A session's inputs and outputs for the whole batch.
@@ -56,13 +71,21 @@ struct Written<'a> {
     outputs: Vec<Outputs>,
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut session = f.debug_struct("Session");
+        session.field("side", &self.side).field("batch", &self.batch).field("heads", &self.heads());
+        session.field("memory", &self.memory()).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// Allocates everything needed to run up to `batch` images at once through several heads of one backbone
     /// ([`Model::session`] is for one). The backbone runs once an image, each head after it; results are the same bit for
     /// bit as those of the models' own sessions.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no model, or one has another backbone, input size, fit or precision
+    /// [`Error::Mismatch`] when there is no model, or one has another backbone, input size, fit or precision
     /// of activations than the first;
     /// [`Engine::load_backbone`](crate::Engine::load_backbone) loads a backbone to share. Else as [`Model::session`].
     pub async fn open(models: &[&Model], batch: u32) -> Result<Self> {
@@ -162,21 +185,13 @@ impl Session {
         Ok(())
     }
 
-    /// Records the network for the whole batch into the host's encoder, from [`Session::pixel_buffer`] to
-    /// [`Session::map_buffer`] and [`Session::score_buffer`]. Nothing is allocated or submitted.
-    ///
-    /// The encoder must be of the engine's device: wgpu finds a foreign one when the host finishes it.
-    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.advance(&mut Job::new(), encoder, u64::MAX);
-    }
-
     /// Finds anomalies in up to `batch` preprocessed images: a detection for each image, in order. With several heads,
     /// those of all images for one head after another, `[heads][images]`.
     ///
     /// An image's result is the same, bit for bit, whichever others it is run with.
     ///
     /// # Errors
-    /// As [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
+    /// The same as of [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         self.gpu.guarded("a copy of the images", || self.write_images(images)).await??;
         self.run_input(images.len() as u32).await
@@ -205,14 +220,25 @@ impl Session {
     /// [`Session::run`], waiting for the result.
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// The same as of [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         pollster::block_on(self.run(images))
     }
 
+    /// Runs the network on what [`Session::pixel_buffer`] holds and waits until the device is done. Nothing is uploaded or
+    /// read back: results are in [`Session::map_buffer`] and [`Session::score_buffer`].
+    ///
+    /// # Errors
+    /// The same as of [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_resident(&self) -> Result<()> {
+        pollster::block_on(self.compute(self.batch))?;
+        self.gpu.wait()
+    }
+
     /// Submits the network for the first `count` images.
-    pub(super) async fn compute(&self, count: u32) -> Result<()> {
+    async fn compute(&self, count: u32) -> Result<()> {
         for first in (0..count).step_by(self.images as usize) {
             submit(&self.gpu, "pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
             submit_in_pieces(&self.gpu, &self.schedule).await?;
@@ -253,11 +279,11 @@ impl Session {
 /// The first of some models that can run together.
 fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
     let Some((first, others)) = models.split_first() else {
-        return Err(Error::Config("a session needs at least one model".to_owned()));
+        return Err(Error::Mismatch("a session needs at least one model".to_owned()));
     };
     for (index, other) in (1..).zip(others) {
         let refuse =
-            |what| Err(Error::Config(format!("model {index} of the session has another {what} than the first")));
+            |what| Err(Error::Mismatch(format!("model {index} of the session has another {what} than the first")));
         if !Arc::ptr_eq(&first.backbone.network, &other.backbone.network) {
             return refuse("backbone; load it once with load_backbone and the heads onto it with load_head");
         }
@@ -290,15 +316,23 @@ fn write_largest<'a>(models: &[&'a Model], batch: u32) -> Result<Written<'a>> {
 }
 
 /// The distinct layers of a model's matrix products, as a session of this batch runs them.
-pub(super) fn layers(model: &Model, batch: u32) -> Result<Vec<Layer>> {
-    let written = write_largest(&[model], batch)?;
+pub(crate) fn layers(model: &Model, batch: u32) -> Result<Vec<Layer>> {
+    Ok(distinct(write_largest(&[model], batch)?.graph.layers()))
+}
+
+/// The distinct kernels of a session of this batch.
+pub(super) fn kernels(model: &Model, batch: u32) -> Result<Vec<Kernel>> {
+    Ok(distinct(write_largest(&[model], batch)?.graph.kernels()))
+}
+
+fn distinct<'a, T: PartialEq + Clone + 'a>(values: impl IntoIterator<Item = &'a T>) -> Vec<T> {
     let mut distinct = Vec::new();
-    for layer in written.graph.layers() {
-        if !distinct.contains(layer) {
-            distinct.push(*layer);
+    for value in values {
+        if !distinct.contains(value) {
+            distinct.push(value.clone());
         }
     }
-    Ok(distinct)
+    distinct
 }
 
 fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
@@ -324,7 +358,7 @@ pub(super) async fn submit_in_pieces(gpu: &Gpu, schedule: &Schedule) -> Result<(
 }
 
 /// Submits one command buffer.
-pub(super) async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
+pub(crate) async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
     gpu.guarded(label, || {
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
         let mut encoder = gpu.device.create_command_encoder(&descriptor);

@@ -7,6 +7,7 @@ use super::shaders::{self, Kernel};
 use super::tuning::{Layer, Tuning};
 use crate::{Error, Result};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A device, its queue, and its compute pipelines. Pipelines are made once per kernel and shared by all models.
@@ -19,6 +20,13 @@ pub(crate) struct Gpu {
     /// Stands at bindings that a shader does not look at.
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.device.adapter_info();
+        f.debug_struct("Gpu").field("adapter", &info.name).field("backend", &info.backend).finish_non_exhaustive()
+    }
 }
 
 impl Gpu {
@@ -51,15 +59,6 @@ impl Gpu {
     /// The tilings of matrix products that the device can run; the first suits most layers.
     pub(crate) fn tilings(&self) -> Vec<Tiling> {
         self.matmul.tilings().iter().filter(|tiling| tiling.fits(&self.limits)).copied().collect()
-    }
-
-    /// Those of them that sessions use.
-    pub(crate) fn tilings_in_use(&self) -> Vec<Tiling> {
-        let tuning = self.tuning();
-        let mut tilings = self.tilings();
-        let usual = tilings[0];
-        tilings.retain(|tiling| *tiling == usual || tuning.uses(tiling));
-        tilings
     }
 
     /// How the product of a layer is tiled: as was measured, otherwise as suits most.
@@ -121,6 +120,11 @@ impl Gpu {
             }
         }
         Ok(())
+    }
+
+    /// Whether a kernel's pipeline is made.
+    pub(crate) fn has_pipeline(&self, kernel: &Kernel) -> bool {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&kernel.label())
     }
 
     /// The pipeline of a kernel, made at first use.

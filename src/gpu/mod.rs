@@ -2,20 +2,28 @@
 //! memory, and the recorded sequence of dispatches.
 
 mod adapter;
+mod allocation;
 mod arena;
+mod binding;
 mod constant;
 mod device;
 mod format;
 mod graph;
+mod heat_pass;
 mod kernels;
 mod memory;
+mod operands;
 mod options;
 mod readback;
+#[cfg(test)]
+pub(crate) mod reflection;
 mod requirements;
-pub(crate) mod row_texture;
+mod row_texture;
 mod schedule;
 pub(crate) mod shaders;
+mod tensor;
 mod tuning;
+mod uniforms;
 mod upload;
 
 pub use adapter::{adapters, find_adapter, open_adapter, open_device};
@@ -25,13 +33,19 @@ pub use options::EngineOptions;
 pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
 pub use tuning::Tuning;
 
+pub(crate) use binding::{Binding, Operand};
 pub(crate) use constant::Constant;
 pub(crate) use device::Gpu;
 pub(crate) use format::Format;
-pub(crate) use graph::{Binding, Graph, Slice, Tensor};
+pub(crate) use graph::Graph;
+pub(crate) use heat_pass::HeatPass;
 pub(crate) use kernels::Tiling;
 pub(crate) use readback::read_buffers;
 pub(crate) use schedule::Schedule;
 pub(crate) use shaders::Kernel;
+pub(crate) use tensor::{Slice, Tensor};
 pub(crate) use tuning::{Layer, Tuned};
+#[cfg(test)]
+pub(crate) use uniforms::Field;
+pub(crate) use uniforms::{Uniforms, uniforms};
 pub(crate) use upload::Uploader;

@@ -1,7 +1,7 @@
 //! What the kernels need of a device: WebGPU's default limits, or less.
 
+pub use crate::error::Shortfall;
 use crate::{Error, Result};
-use std::fmt;
 
 /// The features any model needs: none.
 pub fn required_features() -> wgpu::Features {
@@ -29,23 +29,6 @@ pub fn required_limits() -> wgpu::Limits {
         max_compute_workgroup_storage_size: 8192,
         max_compute_workgroups_per_dimension: 65535,
         ..wgpu::Limits::default()
-    }
-}
-
-/// A limit that is too small for the kernels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shortfall {
-    /// WebGPU's name of the limit.
-    pub limit: &'static str,
-    /// What the kernels need.
-    pub required: u64,
-    /// What the adapter or device has.
-    pub available: u64,
-}
-
-impl fmt::Display for Shortfall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, needs {}", self.limit, self.available, self.required)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Matrices as textures, for adapters that load a texel faster than 4 floats of a buffer: `shaders/shared/row_texture.wgsl`.
 
-/// As in the shader.
+/// Rows of a layer of the texture, the same as in the shader.
 const ROWS_PER_LAYER: u32 = 4096;
-/// As in the shader.
+/// The rows of a matrix are padded to a multiple of this, the same as in the shader.
 const ROWS_TOGETHER: u32 = 32;
 
 /// The texture of `matrices` left operands of `rows` x `channels`.

@@ -1,6 +1,6 @@
 //! The network decided: every dispatch with its pipeline, bindings and memory, to be replayed image after image.
 
-use super::graph::Slice;
+use super::tensor::{Slice, Tensor};
 use super::{Gpu, Memory, read_buffers};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -34,6 +34,11 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
+    }
+
+    /// The buffer of a tensor that is external or named a stage.
+    pub(crate) fn buffer(&self, tensor: Tensor) -> &wgpu::Buffer {
+        &self.external[&tensor.id]
     }
 
     /// Estimated operations of some of the steps.

@@ -3,7 +3,6 @@
 //! Three directives, each alone on its line: `#import name` puts `shaders/shared/name.wgsl` there, once; `#ifdef NAME`
 //! .. `#else` .. `#endif` keeps one of two parts.
 
-use super::{Gpu, Tiling};
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
@@ -28,7 +27,7 @@ impl Kernel {
         Self { shader, defines, constants: Vec::new() }
     }
 
-    /// With an overridable constant set to a truth value.
+    /// The kernel with an overridable constant set to a truth value.
     pub(crate) fn with_constant(mut self, name: &'static str, value: bool) -> Self {
         self.constants.push((name, value.into()));
         self
@@ -63,6 +62,7 @@ const SHARED: &[(&str, &str)] = sources!["shared/":
 
 /// Every set of names a shader is ever compiled with. A model with activations in f16 has weights in f16 where it has
 /// them, and hands results on from f32 to f16 and back only where it says so in [`crate::model`].
+#[cfg(test)]
 const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("adaptive_pool", F16_OUTPUT),
     ("avg_pool", F16_INPUT),
@@ -86,11 +86,15 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("winograd4_weights", WEIGHTS),
 ];
 
+#[cfg(test)]
 const F16_INPUT: &[&[&str]] = &[&[], &["INPUT_F16"]];
+#[cfg(test)]
 const F16_OUTPUT: &[&[&str]] = &[&[], &["OUTPUT_F16"]];
+#[cfg(test)]
 const F16_BOTH: &[&[&str]] = &[&[], &["INPUT_F16", "OUTPUT_F16"]];
 
-/// Of matrix products with operands in buffers. Weights transformed before use are f32, whatever the activations.
+/// The variants of matrix products with operands in buffers. Weights transformed before use are f32, whatever the activations.
+#[cfg(test)]
 const PRODUCTS: &[&[&str]] = &[
     &[],
     &["INPUT_F16"],
@@ -103,18 +107,22 @@ const PRODUCTS: &[&[&str]] = &[
     &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16"],
 ];
 
-/// Of Winograd's input transforms, whose output is a texture for the matrix product that wants one.
+/// The variants of Winograd's input transforms, whose output is a texture for the matrix product that wants one.
+#[cfg(test)]
 const PATCHES: &[&[&str]] =
     &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"], &["TEXTURE"], &["TEXTURE", "INPUT_F16"]];
 
-/// Of Winograd's transforms of weights.
+/// The variants of Winograd's transforms of weights.
+#[cfg(test)]
 const WEIGHTS: &[&[&str]] = &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F16", "TEXTURE"]];
 
-/// Of Winograd's output transforms.
+/// The variants of Winograd's output transforms.
+#[cfg(test)]
 const PIXELS: &[&[&str]] = &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"]];
 
 /// Every shader with every set of names it is compiled with.
-fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+#[cfg(test)]
+pub(crate) fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     SHADERS.iter().flat_map(|&(shader, _)| {
         const ALONE: &[&[&str]] = &[&[]];
         let listed = VARIANTS.iter().find(|(name, _)| *name == shader).map_or(ALONE, |(_, sets)| *sets);
@@ -122,48 +130,6 @@ fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
         let widths: &[&[&str]] = if shader == "matmul_tiled" { &[&[], &["WIDE"]] } else { ALONE };
         listed.iter().flat_map(move |names| widths.iter().map(move |width| (shader, [*names, *width].concat())))
     })
-}
-
-/// The kernels of sessions on a device with products tiled in these ways; constants as models of the standard sizes have
-/// them.
-pub(crate) fn kernels(gpu: &Gpu, tilings: &[Tiling], transforms_weights: bool) -> Vec<Kernel> {
-    let textures = gpu.matmul.reads_textures();
-    // Those of Winograd's transforms whose output is multiplied.
-    let writes_operand =
-        |shader: &str| shader.starts_with("winograd") && (shader.ends_with("_input") || shader.ends_with("_weights"));
-    let chosen = |family: &str, shader: &str, choice: &[&str]| !shader.starts_with(family) || choice.contains(&shader);
-    // Only weights transformed before use are f32 beside activations in f16.
-    let reads_transformed =
-        |defines: &[&str]| !defines.contains(&"WEIGHTS_F16") && defines.iter().any(|name| name.ends_with("PUT_F16"));
-    let products = tilings.iter().flat_map(move |tiling| {
-        let Kernel { shader: tiled, defines, constants } = tiling.kernel([]);
-        let wide = defines.contains(&"WIDE");
-        let suits = move |(shader, defines): &(&str, Vec<&str>)| *shader == tiled && defines.contains(&"WIDE") == wide;
-        variants()
-            .filter(suits)
-            .filter(move |(_, defines)| transforms_weights || !reads_transformed(defines))
-            .map(move |(shader, defines)| Kernel { shader, defines, constants: constants.clone() })
-            .flat_map(|kernel| [false, true].map(|value| kernel.clone().with_constant("EPILOGUE", value)))
-    });
-    let others = variants()
-        .filter(|(shader, _)| !shader.starts_with("matmul_"))
-        .filter(|(shader, _)| transforms_weights || !shader.ends_with("_weights"))
-        .filter(|(shader, _)| chosen("pack_rows", shader, if textures { &["pack_rows"] } else { &[] }))
-        .filter(|(shader, defines)| !writes_operand(shader) || defines.contains(&"TEXTURE") == textures)
-        // Painting heat is no part of the network; its pipeline depends on the target.
-        .filter(|(shader, _)| *shader != "heat")
-        .map(|(shader, defines)| Kernel {
-            defines,
-            constants: if shader == "nearest" { vec![("SORTED", 256.0)] } else { Vec::new() },
-            ..Kernel::new(shader)
-        })
-        .flat_map(|kernel| match kernel.shader {
-            "winograd2_output" | "winograd4_output" => {
-                [false, true].map(|value| kernel.clone().with_constant("RESIDUAL", value)).to_vec()
-            }
-            _ => vec![kernel],
-        });
-    products.chain(others).collect()
 }
 
 /// Hashes the text of all shaders.

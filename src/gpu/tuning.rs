@@ -61,7 +61,7 @@ pub(crate) struct Tuned {
     pub layer: Layer,
     /// [`Tiling::name`].
     pub tiling: String,
-    /// For 3 x 3 convolutions of stride 1.
+    /// The algorithm of 3 x 3 convolutions of stride 1.
     pub winograd: Option<Winograd>,
     pub nanoseconds: u64,
 }
@@ -96,17 +96,17 @@ impl Tuning {
         self.on == Circumstances::of(device)
     }
 
-    /// As text.
+    /// The tuning as text.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and names always serialise")
     }
 
-    /// From text.
+    /// The tuning that a text holds.
     ///
     /// # Errors
-    /// [`Error::Config`] for anything but what [`Tuning::to_json`] wrote.
+    /// [`Error::Tuning`] for anything but what [`Tuning::to_json`] wrote.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|error| Error::Config(format!("not a tuning: {error}")))
+        serde_json::from_str(text).map_err(|error| Error::Tuning(error.to_string()))
     }
 
     /// The layers measured.
@@ -127,11 +127,6 @@ impl Tuning {
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>, tilings: &[Tiling]) -> Option<Tiling> {
         let tuned = self.get(layer).filter(|tuned| tuned.winograd == winograd)?;
         tilings.iter().find(|tiling| tiling.name() == tuned.tiling).copied()
-    }
-
-    /// Whether some layer is fastest in this tiling.
-    pub(crate) fn uses(&self, tiling: &Tiling) -> bool {
-        self.layers.iter().any(|tuned| tuned.tiling == tiling.name())
     }
 
     /// Which of Winograd's algorithms is the fastest for a layer, whatever the batch: weights are laid out before it is

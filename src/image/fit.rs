@@ -137,7 +137,7 @@ impl Frame {
         [self.columns, self.rows].map(|span| resize::taps(span.original, &span.axis()))
     }
 
-    /// For columns and rows: pixels of the input for each pixel of the original, and the place in the input of the
+    /// How columns and rows lie: pixels of the input for each pixel of the original, and the place in the input of the
     /// original's edge, both as measures of length.
     pub(crate) fn placement(&self) -> [[f64; 2]; 2] {
         [self.columns, self.rows].map(|span| [span.resized as f64 / f64::from(span.original), -(span.offset as f64)])
@@ -289,7 +289,7 @@ fn ensure_within(what: &str, value: u32, most: u32) -> Result<()> {
 /// The network's input, size x size RGB, as Pillow and torchvision make it of `image`.
 ///
 /// # Errors
-/// Those of [`Frame::new`].
+/// The same as of [`Frame::new`].
 pub fn preprocess(image: &RgbImage, fit: Fit, size: u32) -> Result<RgbImage> {
     Frame::new(fit, image.dimensions(), size)?.input(image)
 }
@@ -300,7 +300,7 @@ pub fn preprocess(image: &RgbImage, fit: Fit, size: u32) -> Result<RgbImage> {
 /// `convert("L")` of the mask, over 255, is at least 0.5.
 ///
 /// # Errors
-/// Those of [`Frame::new`].
+/// The same as of [`Frame::new`].
 pub fn preprocess_mask(mask: &RgbImage, fit: Fit, size: u32) -> Result<Vec<bool>> {
     let frame = Frame::new(fit, mask.dimensions(), size)?;
     let columns = frame.columns.nearest();

@@ -29,7 +29,7 @@ impl Scale {
     }
 }
 
-/// From the position on a [`Scale`] to a colour, in 256 steps.
+/// A map from the position on a [`Scale`] to a colour, in 256 steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColourMap {

@@ -19,6 +19,7 @@
 //! `Image.open(path).convert("RGB")`, `Resize(256, LANCZOS)` and `CenterCrop(224)` give; `tests/pillow.rs` compares.
 //! Where that ends, such as with JPEG in the browser, the pages of [`decode()`] and [`Fit`] say.
 
+mod components;
 mod decode;
 mod fit;
 mod heatmap;
@@ -26,6 +27,8 @@ pub(crate) mod resize;
 mod tiles;
 
 pub use ::image::RgbImage;
+pub(crate) use components::ensure_rows;
+pub use components::{Components, components};
 pub use decode::{MAX_BYTES, MAX_PIXELS, decode, open};
 pub use fit::{Fit, Frame, MAX_SIDE, Rect, mask_pixels, preprocess, preprocess_mask};
 pub use heatmap::{ColourMap, Scale, heatmap, overlay, paint_over};

@@ -24,7 +24,7 @@ const LOBES: f64 = 3.0;
 pub(super) struct Axis {
     /// Pixels of the whole resized axis.
     pub(super) length: u64,
-    /// Those that are wanted.
+    /// The pixels of it that are wanted.
     pub(super) window: Range<u64>,
 }
 

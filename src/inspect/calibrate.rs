@@ -1,6 +1,6 @@
 //! A calibration from what a model finds in known parts.
 
-use super::{CONFIDENCE, Calibration, FalseAlarms, Framing, Inspection, threshold_for};
+use super::{CONFIDENCE, Calibration, FalseAlarms, Framing, threshold_for};
 use crate::image::Scale;
 use crate::metrics::{BestF1, ranking};
 use crate::{Error, Precision, Result};
@@ -19,12 +19,13 @@ pub struct MapSummary {
 }
 
 impl MapSummary {
-    pub(super) fn of(inspection: &Inspection) -> Self {
-        let mut values = inspection.map.clone();
+    /// The figures of a map with this score.
+    pub(super) fn of(score: f32, map: &[f32]) -> Self {
+        let mut values = map.to_vec();
         let middle = values.len() / 2;
         let (below, median, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
         let lowest = below.iter().copied().fold(*median, f32::min);
-        Self { score: inspection.score, lowest, median: *median }
+        Self { score, lowest, median: *median }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an inspection comes to: a verdict, regions, and pictures to look at.
 
-use super::{Calibration, Inspection, Region, Verdict, draw_outlines, regions};
+use super::{Calibration, Placement, Region, Verdict, draw_outlines, regions};
 use crate::Result;
 use crate::image::{Rect, RgbImage, Scale, heatmap, paint_over};
 use ::image::Rgb;
@@ -36,19 +36,19 @@ pub struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    pub(super) fn of(inspection: &'a Inspection, calibration: &Calibration) -> Result<Self> {
-        let Inspection { placement, score, map, .. } = inspection;
+    /// What a score and a map of the network's come to in the photograph they were placed in.
+    pub(super) fn of(placement: &Placement, score: f32, map: &'a [f32], calibration: &Calibration) -> Result<Self> {
         let lowest = map.iter().copied().fold(f32::INFINITY, f32::min);
         let map = placement.to_photograph(map)?;
         let dimensions = placement.dimensions();
         let threshold = calibration.threshold;
         let regions = threshold.map(|threshold| regions(&map, dimensions.0 as usize, threshold)).transpose()?;
         Ok(Self {
-            score: *score,
+            score,
             lowest,
-            verdict: calibration.verdict(*score),
+            verdict: calibration.verdict(score),
             regions,
-            colours: calibration.scale.unwrap_or(Scale { low: lowest, high: *score }),
+            colours: calibration.scale.unwrap_or(Scale { low: lowest, high: score }),
             map,
             dimensions,
             inspected: placement.inspected(),

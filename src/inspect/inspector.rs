@@ -210,13 +210,13 @@ impl Inspection {
     /// # Errors
     /// [`Error::Input`] for a map that does not fit the placement.
     pub fn findings(&self, calibration: &Calibration) -> Result<Findings<'_>> {
-        Findings::of(self, calibration)
+        Findings::of(&self.placement, self.score, &self.map, calibration)
     }
 
     /// The regions in which the map is above `threshold`, in the photograph's pixels, see [`regions`].
     ///
     /// # Errors
-    /// As [`Inspection::findings`].
+    /// The same as of [`Inspection::findings`].
     pub fn regions(&self, threshold: f32) -> Result<Vec<Region>> {
         // Nothing is above it, so the map need not be brought to the photograph's size.
         if self.score <= threshold {
@@ -227,6 +227,6 @@ impl Inspection {
 
     /// The few figures that a calibration is made from.
     pub fn summary(&self) -> MapSummary {
-        MapSummary::of(self)
+        MapSummary::of(self.score, &self.map)
     }
 }

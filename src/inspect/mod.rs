@@ -24,7 +24,6 @@
 mod alterations;
 mod calibrate;
 mod calibration;
-mod components;
 mod findings;
 mod framing;
 mod inspector;
@@ -32,29 +31,15 @@ mod outline;
 mod regions;
 mod threshold;
 
+pub use crate::image::{Components, components};
 pub use alterations::{Alteration, alterations};
 pub use calibrate::{
     Calibrated, MapSummary, Origin, Setting, calibrate, calibrate_labelled, scale_around, threshold_below,
 };
 pub use calibration::{Calibration, Verdict};
-pub use components::{Components, components};
 pub use findings::Findings;
 pub use framing::{Framing, Placement};
 pub use inspector::{Gathered, Inspection, InspectionTimes, Inspector};
 pub use outline::draw_outlines;
 pub use regions::{Region, regions};
 pub use threshold::{CONFIDENCE, FalseAlarms, Method, threshold_for};
-
-use crate::{Error, Result};
-
-/// Refuses values that are not whole rows of `width`.
-fn ensure_rows(what: &str, values: usize, width: usize) -> Result<()> {
-    if width > 0 && values.is_multiple_of(width) {
-        return Ok(());
-    }
-    Err(Error::Input {
-        what: what.to_owned(),
-        expected: format!("whole rows of {width} values"),
-        found: format!("{values} values"),
-    })
-}

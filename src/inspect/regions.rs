@@ -1,8 +1,7 @@
 //! Where a map is above the threshold.
 
-use super::{components, ensure_rows};
 use crate::Result;
-use crate::image::Rect;
+use crate::image::{Rect, components, ensure_rows};
 use serde::{Deserialize, Serialize};
 
 /// A connected part of an image whose map is above the threshold.

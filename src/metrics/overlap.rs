@@ -58,7 +58,7 @@ pub(super) struct SteppedArea {
 }
 
 impl SteppedArea {
-    /// For maps with values from `lowest` to `highest`.
+    /// An empty area of maps with values from `lowest` to `highest`.
     pub(super) fn new(normal: u64, lowest: f32, highest: f32) -> Self {
         let (lowest, highest) = (f64::from(lowest), f64::from(highest));
         let step = (highest - lowest) / f64::from(STEPS);

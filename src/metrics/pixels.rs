@@ -4,9 +4,10 @@ use super::overlap::{Area, SteppedArea};
 use super::ranking::Builder;
 use super::sorter::Sorter;
 use super::{Metric, Ranking, descending_key, ensure_finite, score_of};
-use crate::inspect::components;
+use crate::image::components;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Pixels kept in memory before they go to a temporary file, at 8 bytes each: 128 MiB.
 const IN_MEMORY: usize = 1 << 24;
@@ -57,6 +58,12 @@ pub struct PixelMetrics {
     pub aupro_200_steps: Metric,
 }
 
+impl fmt::Debug for PixelScores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PixelScores").field("kinds", &self.kinds.keys()).finish_non_exhaustive()
+    }
+}
+
 impl Default for PixelScores {
     fn default() -> Self {
         Self::new()
@@ -64,7 +71,7 @@ impl Default for PixelScores {
 }
 
 impl PixelScores {
-    /// Without any map yet.
+    /// Scores of no map yet.
     pub fn new() -> Self {
         Self::with_capacity(IN_MEMORY)
     }
@@ -173,7 +180,7 @@ struct Sweep {
     subsets: Vec<Subset>,
     /// Normal pixels above the present value, by group.
     normal_above: Vec<u64>,
-    /// Of `normal_above`, the whole.
+    /// The whole number of normal pixels.
     all_above: u64,
     /// Pixels with the present value, by group.
     equal: Vec<Equal>,
@@ -323,7 +330,7 @@ impl Sweep {
         self.next_step = self.subsets.iter().filter_map(|subset| subset.steps.next()).reduce(f64::max);
     }
 
-    /// In the order of the subsets.
+    /// The scores of each subset, in the order they were asked for.
     fn finish(mut self) -> Vec<Option<PixelMetrics>> {
         // The lowest threshold is the lowest value itself, so none is left; rounding must not leave one either.
         self.pass_steps(f64::NEG_INFINITY);

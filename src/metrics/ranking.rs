@@ -87,7 +87,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// For so many samples of each class.
+    /// An empty ranking with room for so many samples of each class.
     pub(super) fn new(normal: u64, anomalous: u64) -> Self {
         let curve = vec![CurvePoint { true_positive_rate: 0.0, false_positive_rate: 0.0, precision: 1.0 }];
         Self { normal, anomalous, true_positives: 0, ordered_twice: 0, precision_steps: 0.0, best: None, curve }

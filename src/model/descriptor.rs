@@ -104,7 +104,7 @@ fn squeeze(parameters: &mut Parameters<'_>, level: usize, features: u32, channel
 }
 
 impl CoordConv {
-    /// As many channels out as in, on `side` x `side` pixels.
+    /// Declares a CoordConv with as many channels out as in, on `side` x `side` pixels.
     fn new(parameters: &mut Parameters<'_>, name: &str, channels: u32, side: u32) -> Self {
         let constant = parameters.matrix(format!("{name}.weight"), [1, channels, channels], parameters.format());
         let position_bias = parameters.vector(format!("{name}.position_bias"), side * side * channels);

@@ -1,6 +1,6 @@
 //! What happens to a sum before it is stored. The shaders' side is `shared/activation.wgsl`.
 
-use crate::gpu::{Binding, Constant, Format, Slice, Tensor};
+use crate::gpu::{Binding, Constant, Format, Graph, Slice, Tensor};
 
 /// A piecewise linear activation: x above zero, `slope` x below, never above `ceiling`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,20 +40,28 @@ impl Residual<'_> {
         }
     }
 
-    /// Whether it can be added to what is stored in `out`: kernels read it in the same format.
-    pub(super) fn suits(&self, out: Tensor) -> bool {
-        match self {
-            Self::None => true,
-            Self::Before(slice) | Self::After(slice) => slice.tensor.format == out.format,
-            Self::Constant { .. } => !out.is_f16(),
+    /// Checks that it can be added to what is stored in `out`: it is as large, and kernels read it in the same format.
+    pub(super) fn ensure_suits(&self, graph: &mut Graph<'_>, label: &str, out: Slice) {
+        let format = out.tensor.format;
+        match *self {
+            Self::None => {}
+            Self::Before(slice) | Self::After(slice) => {
+                let shape = |slice: Slice| (slice.rows, slice.channels);
+                graph.ensure_equal(label, (slice.tensor.format, shape(slice)), (format, shape(out)));
+                graph.ensure_inside(label, slice);
+            }
+            Self::Constant { values, rows } => {
+                let shape = values.shape().iter().product::<u32>();
+                graph.ensure_equal(label, (values.format(), shape), (format, rows * out.channels));
+            }
         }
     }
 
-    pub(super) fn binding(&self) -> Binding<'_> {
+    pub(super) fn binding(&self) -> Binding {
         match self {
-            Self::None => Binding::Unused,
-            Self::Before(slice) | Self::After(slice) => Binding::Read(slice.tensor),
-            Self::Constant { values, .. } => Binding::Constant(values),
+            Self::None => Binding::UNUSED,
+            Self::Before(slice) | Self::After(slice) => Binding::read(slice.tensor),
+            Self::Constant { values, .. } => Binding::read(*values),
         }
     }
 }
@@ -77,12 +85,12 @@ impl<'a> Epilogue<'a> {
         Self { activation, residual: Residual::None, format: None }
     }
 
-    /// With something added.
+    /// The epilogue with something added to the sum.
     pub(crate) fn with(self, residual: Residual<'a>) -> Self {
         Self { residual, ..self }
     }
 
-    /// With the output stored so.
+    /// The epilogue with the output stored so.
     pub(crate) fn stored(self, format: Format) -> Self {
         Self { format: Some(format), ..self }
     }

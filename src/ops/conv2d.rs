@@ -13,6 +13,8 @@ use crate::weights::{Parameter, Role};
 pub(crate) struct Conv2d {
     geometry: Geometry,
     algorithm: Algorithm,
+    /// Channels of its input: the declared ones, padded.
+    inputs: u32,
     matrix: Matrix,
     bias: Option<Constant>,
 }
@@ -52,7 +54,7 @@ pub(crate) struct Geometry {
 /// Zeros around the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Padding {
-    /// As many on every side.
+    /// The same number of zeros on every side.
     Even(u32),
     /// TensorFlow's "SAME": as many as give size / stride outputs, rounded up; the odd one goes right and below.
     Same,
@@ -82,7 +84,7 @@ impl Geometry {
     pub(crate) const POINTWISE: Self = Self { kernel: 1, stride: 1, padding: Padding::Even(0) };
     pub(crate) const SIDE_3: Self = Self { kernel: 3, stride: 1, padding: Padding::Even(1) };
 
-    /// What a convolution of this geometry runs as, 3 x 3 ones as `winograd`.
+    /// The algorithm of a convolution of this geometry; `winograd` computes 3 x 3 ones.
     pub(crate) fn algorithm(&self, winograd: Winograd) -> Algorithm {
         match *self {
             Self::POINTWISE => Algorithm::Pointwise,
@@ -114,22 +116,22 @@ impl Convolution {
         Self { name: name.into(), outputs, inputs, geometry, shift: Shift::None, side: 1, format: None }
     }
 
-    /// With a bias.
+    /// The convolution with a bias.
     pub(crate) fn biased(self) -> Self {
         Self { shift: Shift::Bias, ..self }
     }
 
-    /// With a BatchNorm behind it, which is folded into it.
+    /// The convolution with a BatchNorm behind it, which is folded into it.
     pub(crate) fn normed(self, name: impl Into<String>, epsilon: f64) -> Self {
         Self { shift: Shift::Norm(Norm { name: name.into(), epsilon }), ..self }
     }
 
-    /// For outputs of `side` x `side` pixels. Only 3 x 3 convolutions of stride 1 depend on it.
+    /// The convolution for outputs of `side` x `side` pixels. Only 3 x 3 convolutions of stride 1 depend on it.
     pub(crate) fn of_side(self, side: u32) -> Self {
         Self { side, ..self }
     }
 
-    /// With weights that stay f32 in any model.
+    /// The convolution with weights that stay f32 in any model.
     pub(crate) fn in_f32(self) -> Self {
         Self { format: Some(Format::F32), ..self }
     }
@@ -232,7 +234,8 @@ impl Conv2d {
             }
         };
         let bias = convolution.declare_bias(parameters);
-        let conv = Self { geometry, algorithm, matrix: Matrix::of(constant.clone()), bias: bias.clone() };
+        let matrix = Matrix::of(constant.clone());
+        let conv = Self { geometry, algorithm, inputs: padded_inputs, matrix, bias: bias.clone() };
         parameters.declare(convolution.parameters(), move |values| {
             let (weight, bias_values) = convolution.fold(values, padded_inputs)?;
             let bias = bias.zip(bias_values).map(|(bias, values)| Part::whole(bias, values));
@@ -266,6 +269,7 @@ impl Conv2d {
     ) -> Tensor {
         let Input { tensor: x, floor } = x.into();
         let geometry = self.geometry;
+        graph.ensure_equal(label, x.channels, self.inputs);
         let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
         let format = epilogue.format.unwrap_or(x.format);
         let out = graph.tensor_as(format, label, [x.batch, height, width, self.outputs()]);
@@ -290,7 +294,9 @@ impl Conv2d {
                 winograd::conv2d(graph, label, kind, x, out, &Product { matrix, ..product }, tiling);
             }
             Algorithm::Implicit => {
-                debug_assert!(x.height == x.width || matches!(geometry.padding, Padding::Even(_)), "{label}");
+                if geometry.padding == Padding::Same {
+                    graph.ensure_equal(label, x.height, x.width);
+                }
                 let gather = Gather {
                     in_height: x.height,
                     in_width: x.width,

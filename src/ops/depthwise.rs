@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use super::conv2d::{Convolution, Geometry};
 use super::groups_of_64;
-use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor};
+use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 use crate::parameters::{Parameters, Part};
 
 /// A convolution with one kernel for each channel.
@@ -31,19 +31,19 @@ impl Depthwise {
 
     /// Appends `activation(conv2d(x, groups=channels) + bias)`, in the format of `x`.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, label: &str, x: Tensor, activation: Activation) -> Tensor {
-        #[repr(C)]
-        #[derive(Clone, Copy, bytemuck::NoUninit)]
-        struct Params {
-            height: u32,
-            width: u32,
-            channels: u32,
-            out_height: u32,
-            out_width: u32,
-            kernel: u32,
-            stride: u32,
-            padding: u32,
-            slope: f32,
-            ceiling: f32,
+        uniforms! {
+            struct Params {
+                height: u32,
+                width: u32,
+                channels: u32,
+                out_height: u32,
+                out_width: u32,
+                kernel: u32,
+                stride: u32,
+                padding: u32,
+                slope: f32,
+                ceiling: f32,
+            }
         }
         let [out_height, out_width] = [x.height, x.width].map(|size| self.geometry.out_size(size));
         let out = graph.tensor_as(x.format, label, [x.batch, out_height, out_width, x.channels]);
@@ -59,11 +59,10 @@ impl Depthwise {
             slope: activation.slope,
             ceiling: activation.ceiling,
         };
-        let bindings =
-            [Binding::Read(x), Binding::Constant(&self.weight), Binding::Constant(&self.bias), Binding::Write(out)];
+        let bindings = [Binding::read(x), Binding::read(&self.weight), Binding::read(&self.bias), Binding::write(out)];
         let workgroups = [groups_of_64(out_width * params.channels), x.batch * out_height, 1];
         let kernel = Kernel::with("depthwise", [("INPUT_F16", x.is_f16()), ("OUTPUT_F16", out.is_f16())]);
-        graph.dispatch(label, kernel, &params, &bindings, workgroups);
+        graph.dispatch(label, kernel, &params, bindings, workgroups);
         out
     }
 }

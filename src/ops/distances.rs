@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use crate::config::LEVELS;
-use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor};
+use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 
 /// A band of grid rows of one image.
 pub(crate) struct Band {
@@ -32,15 +32,15 @@ pub(crate) fn distances(
     position_norms: Tensor,
     prototype_norms: &Constant,
 ) -> Tensor {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        grid: u32,
-        prototypes: u32,
-        band: u32,
-        first_position: u32,
-        sides: [u32; 4],
-        first: [u32; 4],
+    uniforms! {
+        struct Params {
+            grid: u32,
+            prototypes: u32,
+            band: u32,
+            first_position: u32,
+            sides: [u32; 4],
+            first: [u32; 4],
+        }
     }
     const { assert!(LEVELS == 3, "as many bindings of products as levels") };
     let levels = &band.levels;
@@ -56,11 +56,11 @@ pub(crate) fn distances(
     };
     let out = graph.scratch(label, [1, band.rows, band.grid, prototypes]);
     let [products_1, products_2, products_3] =
-        [0, 1, 2].map(|level| levels.get(level).map_or(Binding::Unused, |level| Binding::Read(level.products)));
-    let norms = [Binding::Read(position_norms), Binding::Constant(prototype_norms)];
+        [0, 1, 2].map(|level| levels.get(level).map_or(Binding::UNUSED, |level| Binding::read(level.products)));
+    let norms = [Binding::read(position_norms), Binding::read(prototype_norms)];
     let [position_norms, prototype_norms] = norms;
-    let bindings = [products_1, products_2, products_3, position_norms, prototype_norms, Binding::Write(out)];
+    let bindings = [products_1, products_2, products_3, position_norms, prototype_norms, Binding::write(out)];
     let workgroups = [groups_of_64(params.prototypes), band.rows * band.grid, 1];
-    graph.dispatch(label, Kernel::new("distances"), &params, &bindings, workgroups);
+    graph.dispatch(label, Kernel::new("distances"), &params, bindings, workgroups);
     out
 }

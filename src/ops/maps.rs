@@ -2,7 +2,7 @@
 
 use super::conv2d::{Convolution, Geometry};
 use super::groups_of_64;
-use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor};
+use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 use crate::parameters::{Parameters, Part};
 
 /// A 1 x 1 convolution with bias to one channel.
@@ -29,30 +29,30 @@ impl Projection {
 
 /// Appends a projection to one channel.
 pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, projection: &Projection) -> Tensor {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        pixels: u32,
-        channels: u32,
+    uniforms! {
+        struct Params {
+            pixels: u32,
+            channels: u32,
+        }
     }
     let out = graph.tensor(label, [x.batch, x.height, x.width, 1]);
     let params = Params { pixels: x.pixels(), channels: x.channels / 4 };
-    let bindings = [Binding::Read(x), Binding::Constant(&projection.weight), Binding::Write(out)];
-    graph.dispatch(label, Kernel::new("project"), &params, &bindings, [groups_of_64(params.pixels), 1, 1]);
+    let bindings = [Binding::read(x), Binding::read(&projection.weight), Binding::write(out)];
+    graph.dispatch(label, Kernel::new("project"), &params, bindings, [groups_of_64(params.pixels), 1, 1]);
     out
 }
 
 /// `interpolate(x, out, mode="bilinear", align_corners=True)` of square maps.
 pub(crate) fn upsample_map(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tensor) {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        size: u32,
-        out_size: u32,
+    uniforms! {
+        struct Params {
+            size: u32,
+            out_size: u32,
+        }
     }
     let params = Params { size: x.width, out_size: out.width };
     let workgroups = [groups_of_64(out.width), out.batch * out.height, 1];
-    graph.dispatch(label, Kernel::new("upsample_map"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    graph.dispatch(label, Kernel::new("upsample_map"), &params, [Binding::read(x), Binding::write(out)], workgroups);
 }
 
 /// The weights of `scipy.ndimage.gaussian_filter`: a Gaussian's samples at -radius ..= radius, divided by their sum.
@@ -76,13 +76,13 @@ impl Gaussian {
 
 /// `scipy.ndimage.gaussian_filter(mode="reflect")` of square maps into `out`.
 pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, gaussian: &Gaussian, out: Tensor) {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        size: u32,
-        radius: u32,
-        along: u32,
-        across: u32,
+    uniforms! {
+        struct Params {
+            size: u32,
+            radius: u32,
+            along: u32,
+            across: u32,
+        }
     }
     let (size, radius) = (x.width, gaussian.radius);
     let half_blurred = graph.scratch(label, [x.batch, x.height, x.width, 1]);
@@ -90,19 +90,19 @@ pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, gaussian: &Gau
     // SciPy goes along the first axis first.
     let passes = [("down", x, half_blurred, size, 1), ("across", half_blurred, out, 1, size)];
     for (direction, from, to, along, across) in passes {
-        let bindings = [Binding::Read(from), Binding::Constant(&gaussian.weights), Binding::Write(to)];
+        let bindings = [Binding::read(from), Binding::read(&gaussian.weights), Binding::write(to)];
         let params = Params { size, radius, along, across };
-        graph.dispatch(&format!("{label}.{direction}"), Kernel::new("blur"), &params, &bindings, workgroups);
+        graph.dispatch(&format!("{label}.{direction}"), Kernel::new("blur"), &params, bindings, workgroups);
     }
 }
 
 /// The largest value of each map into `out`, `[batch]`.
 pub(crate) fn max_score(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tensor) {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        pixels: u32,
+    uniforms! {
+        struct Params {
+            pixels: u32,
+        }
     }
     let params = Params { pixels: x.width * x.height };
-    graph.dispatch(label, Kernel::new("max_score"), &params, &[Binding::Read(x), Binding::Write(out)], [x.batch, 1, 1]);
+    graph.dispatch(label, Kernel::new("max_score"), &params, [Binding::read(x), Binding::write(out)], [x.batch, 1, 1]);
 }

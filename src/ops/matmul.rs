@@ -1,7 +1,7 @@
 //! Matrix products, `shaders/matmul_*.wgsl`.
 
 use super::activation::{Epilogue, Input, Residual};
-use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling, uniforms};
 
 /// The right operands of products, matrices `[batch][depth][columns]` of f32 or packed f16.
 pub(crate) struct Matrix {
@@ -32,10 +32,10 @@ impl Matrix {
         Self { values: Values::Tensor(tensor), batch, depth: height, columns: channels, format }
     }
 
-    pub(super) fn binding(&self) -> Binding<'_> {
+    pub(super) fn binding(&self) -> Binding {
         match &self.values {
-            Values::Constant(constant) => Binding::Constant(constant),
-            Values::Tensor(tensor) => Binding::Read(*tensor),
+            Values::Constant(constant) => Binding::read(constant),
+            Values::Tensor(tensor) => Binding::read(*tensor),
         }
     }
 }
@@ -61,12 +61,11 @@ impl<'a> Product<'a> {
 }
 
 /// Where the rows of `a` come from when they are gathered from an image: see `shared/matmul_rows.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Default, bytemuck::NoUninit)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Gather {
     pub in_height: u32,
     pub in_width: u32,
-    /// In vec4s.
+    /// The vec4s of a pixel of the input.
     pub in_channels: u32,
     pub out_height: u32,
     pub out_width: u32,
@@ -75,29 +74,36 @@ pub(super) struct Gather {
     pub padding: u32,
 }
 
-/// The uniform block of `shared/matmul_params.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::NoUninit)]
-struct Params {
-    rows: u32,
-    columns: u32,
-    depth: u32,
-    a_offset: u32,
-    a_stride: u32,
-    a_batch: u32,
-    b_batch: u32,
-    out_offset: u32,
-    out_stride: u32,
-    out_batch: u32,
-    has_bias: u32,
-    residual_kind: u32,
-    residual_offset: u32,
-    residual_stride: u32,
-    residual_rows: u32,
-    slope: f32,
-    ceiling: f32,
-    input_floor: f32,
-    gather: Gather,
+uniforms! {
+    /// The uniform block of `shared/matmul_params.wgsl`.
+    struct Params {
+        rows: u32,
+        columns: u32,
+        depth: u32,
+        a_offset: u32,
+        a_stride: u32,
+        a_batch: u32,
+        b_batch: u32,
+        out_offset: u32,
+        out_stride: u32,
+        out_batch: u32,
+        has_bias: u32,
+        residual_kind: u32,
+        residual_offset: u32,
+        residual_stride: u32,
+        residual_rows: u32,
+        slope: f32,
+        ceiling: f32,
+        input_floor: f32,
+        in_height: u32,
+        in_width: u32,
+        in_channels: u32,
+        out_height: u32,
+        out_width: u32,
+        kernel: u32,
+        stride: u32,
+        padding: u32,
+    }
 }
 
 /// Appends a product whose `a` is stored as it is multiplied.
@@ -109,8 +115,7 @@ pub(crate) fn matmul(graph: &mut Graph<'_>, label: &str, product: &Product<'_>) 
 
 /// [`matmul`] in tiles of the caller's choice.
 pub(super) fn matmul_tiled(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, tiling: Tiling) {
-    debug_assert_eq!(product.a.channels, product.matrix.depth, "{label}");
-    debug_assert_eq!(product.a.rows, product.out.rows, "{label}");
+    graph.ensure_equal(label, [product.a.rows, product.a.channels], [product.out.rows, product.matrix.depth]);
     dispatch(graph, label, product, None, tiling);
 }
 
@@ -122,14 +127,16 @@ pub(super) fn matmul_gathered(
     gather: Gather,
     tiling: Tiling,
 ) {
-    debug_assert_eq!(4 * gather.in_channels * gather.kernel * gather.kernel, product.matrix.depth, "{label}");
+    graph.ensure_equal(label, 4 * gather.in_channels * gather.kernel.pow(2), product.matrix.depth);
     dispatch(graph, label, product, Some(gather), tiling);
 }
 
 fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Option<Gather>, tiling: Tiling) {
     let Product { a, matrix, epilogue, out, .. } = product;
-    debug_assert_eq!(out.channels, matrix.columns, "{label}");
-    debug_assert!(epilogue.residual.suits(out.tensor), "{label}");
+    graph.ensure_equal(label, out.channels, matrix.columns);
+    epilogue.residual.ensure_suits(graph, label, *out);
+    graph.ensure_inside(label, *a);
+    graph.ensure_inside(label, *out);
     let params = params(product, gather.unwrap_or_default());
     let textures = graph.gpu().matmul.reads_textures();
     let rows = if textures && !graph.is_texture(a.tensor) {
@@ -144,15 +151,15 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         ("OUTPUT_F16", out.tensor.is_f16()),
     ];
     let bindings = [
-        Binding::Read(rows),
+        Binding::read(rows),
         matrix.binding(),
-        product.bias.map_or(Binding::Unused, Binding::Constant),
+        product.bias.map_or(Binding::UNUSED, Binding::read),
         epilogue.residual.binding(),
-        Binding::Write(out.tensor),
+        Binding::write(out.tensor),
     ];
     let workgroups = [matrix.columns.div_ceil(tiling.columns), params.rows.div_ceil(tiling.rows), matrix.batch];
     let kernel = tiling.kernel(names).with_constant("EPILOGUE", product.bias.is_some() || !epilogue.is_none());
-    graph.dispatch(label, kernel, &params, &bindings, workgroups);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
 
@@ -162,12 +169,13 @@ fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, a: Tensor, bat
     let rows = graph.rows(Format::F32, &label, [batch, params.rows, 4 * params.depth]);
     let kernel = Kernel::with("pack_rows", [("CONVOLUTION", gathered), ("INPUT_F16", a.is_f16())]);
     let workgroups = [params.depth.div_ceil(8), params.rows.div_ceil(8), batch];
-    graph.dispatch(&label, kernel, params, &[Binding::Read(a), Binding::Write(rows)], workgroups);
+    graph.dispatch(&label, kernel, params, [Binding::read(a), Binding::write(rows)], workgroups);
     rows
 }
 
 fn params(product: &Product<'_>, gather: Gather) -> Params {
     let Product { a, floor, matrix, bias, epilogue, out } = product;
+    let Gather { in_height, in_width, in_channels, out_height, out_width, kernel, stride, padding } = gather;
     let columns = matrix.columns / 4;
     let (residual_offset, residual_stride, residual_rows) = match epilogue.residual {
         Residual::None => (0, 0, 1),
@@ -193,6 +201,13 @@ fn params(product: &Product<'_>, gather: Gather) -> Params {
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
         input_floor: *floor,
-        gather,
+        in_height,
+        in_width,
+        in_channels,
+        out_height,
+        out_width,
+        kernel,
+        stride,
+        padding,
     }
 }

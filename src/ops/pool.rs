@@ -1,58 +1,59 @@
 //! Pooling: `max_pool`, `avg_pool`, `adaptive_pool`.
 
 use super::groups_of_64;
-use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor};
+use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
 
 /// `MaxPool2d(3, stride=2, padding=1)`, in the format of `x`.
 pub(crate) fn max_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        height: u32,
-        width: u32,
-        channels: u32,
-        out_height: u32,
-        out_width: u32,
+    uniforms! {
+        struct Params {
+            height: u32,
+            width: u32,
+            channels: u32,
+            out_height: u32,
+            out_width: u32,
+        }
     }
     let (out_height, out_width) = (x.height.div_ceil(2), x.width.div_ceil(2));
     let out = graph.tensor_as(x.format, label, [x.batch, out_height, out_width, x.channels]);
     let params = Params { height: x.height, width: x.width, channels: x.channels / 4, out_height, out_width };
     let workgroups = [groups_of_64(out_width * params.channels), x.batch * out_height, 1];
     let kernel = Kernel::with("max_pool", [("INPUT_F16", x.is_f16()), ("OUTPUT_F16", out.is_f16())]);
-    graph.dispatch(label, kernel, &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    graph.dispatch(label, kernel, &params, [Binding::read(x), Binding::write(out)], workgroups);
     out
 }
 
 /// `avg_pool2d(3, stride=1, padding=1)`, padding counted. Always f32: descriptors are made of it.
 pub(crate) fn avg_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        height: u32,
-        width: u32,
-        channels: u32,
+    uniforms! {
+        struct Params {
+            height: u32,
+            width: u32,
+            channels: u32,
+        }
     }
     let out = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
     let params = Params { height: x.height, width: x.width, channels: x.channels / 4 };
     let workgroups = [groups_of_64(x.width * params.channels), x.batch * x.height, 1];
     let kernel = Kernel::with("avg_pool", [("INPUT_F16", x.is_f16())]);
-    graph.dispatch(label, kernel, &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    graph.dispatch(label, kernel, &params, [Binding::read(x), Binding::write(out)], workgroups);
     out
 }
 
 /// `adaptive_avg_pool2d` of the leading `out.channels` channels of a square `x` of f32 into the leading ones of a square
 /// `out`.
 pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice) {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        size: u32,
-        stride: u32,
-        channels: u32,
-        out_size: u32,
-        out_stride: u32,
+    uniforms! {
+        struct Params {
+            size: u32,
+            stride: u32,
+            channels: u32,
+            out_size: u32,
+            out_stride: u32,
+        }
     }
-    debug_assert_eq!(out.first, 0);
+    graph.ensure_equal(label, out.first, 0);
+    graph.ensure_inside(label, out);
     let params = Params {
         size: x.width,
         stride: x.channels / 4,
@@ -61,7 +62,7 @@ pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: 
         out_stride: out.stride() / 4,
     };
     let workgroups = [groups_of_64(params.out_size * params.channels), x.batch * params.out_size, 1];
-    let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
+    let bindings = [Binding::read(x), Binding::write(out.tensor)];
     let kernel = Kernel::with("adaptive_pool", [("OUTPUT_F16", out.tensor.is_f16())]);
-    graph.dispatch(label, kernel, &params, &bindings, workgroups);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
 }

@@ -1,23 +1,24 @@
 //! Bilinear resizing: `resize`, `resize_through`, `resize_sum`.
 
 use super::groups_of_64;
-use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor};
+use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
 
 /// `interpolate(x, mode="bilinear")` of f32 to the size of `out`'s tensor, into some of its channels.
 pub(crate) fn resize(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, align_corners: bool) {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        height: u32,
-        width: u32,
-        channels: u32,
-        out_height: u32,
-        out_width: u32,
-        out_offset: u32,
-        out_stride: u32,
-        align_corners: u32,
+    uniforms! {
+        struct Params {
+            height: u32,
+            width: u32,
+            channels: u32,
+            out_height: u32,
+            out_width: u32,
+            out_offset: u32,
+            out_stride: u32,
+            align_corners: u32,
+        }
     }
-    debug_assert_eq!(x.channels, out.channels, "{label}");
+    graph.ensure_equal(label, x.channels, out.channels);
+    graph.ensure_inside(label, out);
     let params = Params {
         height: x.height,
         width: x.width,
@@ -29,25 +30,26 @@ pub(crate) fn resize(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, 
         align_corners: align_corners.into(),
     };
     let workgroups = [groups_of_64(params.out_width * params.channels), x.batch * params.out_height, 1];
-    let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
+    let bindings = [Binding::read(x), Binding::write(out.tensor)];
     let kernel = Kernel::with("resize", [("OUTPUT_F16", out.tensor.is_f16())]);
-    graph.dispatch(label, kernel, &params, &bindings, workgroups);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
 }
 
 /// Two resizes with aligned corners, first to `through` x `through`, then to the size of `out`'s tensor, which is f32. All
 /// square.
 pub(crate) fn resize_through(graph: &mut Graph<'_>, label: &str, x: Tensor, through: u32, out: Slice) {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        size: u32,
-        through: u32,
-        out_size: u32,
-        channels: u32,
-        out_offset: u32,
-        out_stride: u32,
+    uniforms! {
+        struct Params {
+            size: u32,
+            through: u32,
+            out_size: u32,
+            channels: u32,
+            out_offset: u32,
+            out_stride: u32,
+        }
     }
-    debug_assert_eq!(x.channels, out.channels, "{label}");
+    graph.ensure_equal(label, x.channels, out.channels);
+    graph.ensure_inside(label, out);
     let params = Params {
         size: x.width,
         through,
@@ -57,9 +59,9 @@ pub(crate) fn resize_through(graph: &mut Graph<'_>, label: &str, x: Tensor, thro
         out_stride: out.stride() / 4,
     };
     let workgroups = [groups_of_64(params.out_size * params.channels), x.batch * params.out_size, 1];
-    let bindings = [Binding::Read(x), Binding::Write(out.tensor)];
+    let bindings = [Binding::read(x), Binding::write(out.tensor)];
     let kernel = Kernel::with("resize_through", [("INPUT_F16", x.is_f16())]);
-    graph.dispatch(label, kernel, &params, &bindings, workgroups);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
 }
 
 /// `relu(sum of interpolate(image, out_size, align_corners=True))` over square images that stand in `x` one side after
@@ -72,19 +74,19 @@ pub(crate) fn resize_sum(
     batch: u32,
     out_size: u32,
 ) -> Tensor {
-    #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::NoUninit)]
-    struct Params {
-        sides: [u32; 8],
-        count: u32,
-        batch: u32,
-        out_size: u32,
-        channels: u32,
+    uniforms! {
+        struct Params {
+            sides: [u32; 8],
+            count: u32,
+            batch: u32,
+            out_size: u32,
+            channels: u32,
+        }
     }
     let mut params = Params { sides: [0; 8], count: sides.len() as u32, batch, out_size, channels: x.channels / 4 };
     params.sides[..sides.len()].copy_from_slice(sides);
     let out = graph.tensor(label, [batch, out_size, out_size, x.channels]);
     let workgroups = [groups_of_64(out_size * params.channels), batch * out_size, 1];
-    graph.dispatch(label, Kernel::new("resize_sum"), &params, &[Binding::Read(x), Binding::Write(out)], workgroups);
+    graph.dispatch(label, Kernel::new("resize_sum"), &params, [Binding::read(x), Binding::write(out)], workgroups);
     out
 }

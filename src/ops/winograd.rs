@@ -2,41 +2,41 @@
 
 use super::groups_of_64;
 use super::matmul::{Matrix, Product, matmul_tiled};
-use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, Tiling, Winograd};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, Tiling, Winograd, uniforms};
 use crate::parameters::Part;
 
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::NoUninit)]
-struct InputParams {
-    height: u32,
-    width: u32,
-    channels: u32,
-    tiles_down: u32,
-    tiles_across: u32,
-    tiles: u32,
-    input_floor: f32,
+uniforms! {
+    struct InputParams {
+        height: u32,
+        width: u32,
+        channels: u32,
+        tiles_down: u32,
+        tiles_across: u32,
+        tiles: u32,
+        input_floor: f32,
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::NoUninit)]
-struct OutputParams {
-    height: u32,
-    width: u32,
-    channels: u32,
-    tiles_down: u32,
-    tiles_across: u32,
-    tiles: u32,
-    has_bias: u32,
-    residual_kind: u32,
-    slope: f32,
-    ceiling: f32,
+uniforms! {
+    struct OutputParams {
+        height: u32,
+        width: u32,
+        channels: u32,
+        tiles_down: u32,
+        tiles_across: u32,
+        tiles: u32,
+        has_bias: u32,
+        residual_kind: u32,
+        slope: f32,
+        ceiling: f32,
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::NoUninit)]
-struct WeightParams {
-    inputs: u32,
-    columns: u32,
+uniforms! {
+    struct WeightParams {
+        inputs: u32,
+        columns: u32,
+    }
 }
 
 /// The transformed weights of a 3 x 3 convolution whose own are matrices `[3 * 3][in][out]` in a buffer.
@@ -48,8 +48,8 @@ pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, ow
     let [.., shader] = winograd.shaders();
     let kernel = Kernel::with(shader, [("WEIGHTS_F16", format.is_f16()), ("TEXTURE", graph.is_texture(transformed))]);
     let params = WeightParams { inputs: depth, columns: columns / 4 };
-    let bindings = [own.binding(), Binding::Write(transformed)];
-    graph.dispatch(&label, kernel, &params, &bindings, [groups_of_64(columns / 4), depth, 1]);
+    let bindings = [own.binding(), Binding::write(transformed)];
+    graph.dispatch(&label, kernel, &params, bindings, [groups_of_64(columns / 4), depth, 1]);
     Matrix::made(transformed)
 }
 
@@ -87,8 +87,8 @@ pub(super) fn conv2d(
     };
     let names = [("TEXTURE", graph.is_texture(patches)), ("INPUT_F16", x.is_f16()), ("OUTPUT_F16", patches.is_f16())];
     let kernel = Kernel::with(input_shader, names);
-    let bindings = [Binding::Read(x), Binding::Write(patches)];
-    graph.dispatch(&format!("{label}.input"), kernel, &params, &bindings, workgroups(x.channels));
+    let bindings = [Binding::read(x), Binding::write(patches)];
+    graph.dispatch(&format!("{label}.input"), kernel, &params, bindings, workgroups(x.channels));
 
     let products = graph.scratch_as(of_products, &format!("{label}.products"), [positions, tiles, 1, out.channels]);
     let product = Product::new(patches.all(), matrix, products.all());
@@ -106,12 +106,12 @@ pub(super) fn conv2d(
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
     };
-    let bias = bias.map_or(Binding::Unused, Binding::Constant);
-    let bindings = [Binding::Read(products), bias, epilogue.residual.binding(), Binding::Write(out)];
+    let bias = bias.map_or(Binding::UNUSED, Binding::read);
+    let bindings = [Binding::read(products), bias, epilogue.residual.binding(), Binding::write(out)];
     let kernel = Kernel::with(output_shader, [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16())])
         .with_constant("RESIDUAL", epilogue.residual.kind() != 0);
-    debug_assert!(epilogue.residual.suits(out), "{label}");
-    graph.dispatch(&format!("{label}.output"), kernel, &params, &bindings, workgroups(out.channels));
+    epilogue.residual.ensure_suits(graph, label, out.all());
+    graph.dispatch(&format!("{label}.output"), kernel, &params, bindings, workgroups(out.channels));
 }
 
 /// The transformed weights of a 3 x 3 convolution `[3 * 3][inputs][outputs]`, `G g G^T` in f64, one row of the square of

@@ -1,7 +1,7 @@
 //! What the cases are made of: reproducible values, graphs with fences behind their tensors, comparisons.
 
 use crate::Result;
-use crate::gpu::{Constant, Format, Gpu, Graph, Slice, Tensor, Uploader, read_buffers};
+use crate::gpu::{Constant, Format, Gpu, Graph, Kernel, Slice, Tensor, Uploader, read_buffers};
 use crate::parameters::{Parameters, Storage};
 use crate::reference::Maps;
 use crate::weights::{Parameter, Role};
@@ -139,7 +139,7 @@ pub(crate) async fn declared<T>(
 
 /// Runs the graph on the given inputs and reads the tensor that `out` lies in.
 pub(crate) async fn run(mut graph: Graph<'_>, inputs: &[(Tensor, &[f32])], out: Slice) -> Result<Answer> {
-    let (gpu, kernels) = (graph.gpu(), graph.kernels());
+    let (gpu, kernels) = (graph.gpu(), graph.kernels().map(Kernel::label).collect());
     graph.stage("out", out);
     let schedule = graph.finish().await?;
     let format = out.tensor.format;

@@ -1,9 +1,17 @@
-//! The known-answer self-test: every kernel on small cases, against its CPU twin. The property tests of `ops` run the
+//! What the device can do: whether its kernels are right, and which are the fastest.
+//!
+//! The known-answer self-test runs every kernel on small cases, against its CPU twin; the property tests of `ops` run the
 //! same cases over random shapes.
 
 pub(crate) mod cases;
 pub(crate) mod harness;
+#[cfg(not(target_arch = "wasm32"))]
+mod throughput;
+mod tune;
 
+pub use tune::TuningProgress;
+
+use crate::Engine;
 use crate::gpu::Gpu;
 use crate::{Error, Result};
 use harness::Case;
@@ -23,6 +31,17 @@ impl KernelCheck {
     /// Whether the answer was right.
     pub fn passed(&self) -> bool {
         self.failure.is_none()
+    }
+}
+
+impl Engine {
+    /// Tests every kernel on small cases with known answers: whether this device, driver and shader compiler compute what
+    /// they should. Takes seconds at most. What fails is told by name in the checks.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub async fn probe(&self) -> Result<Vec<KernelCheck>> {
+        run(&self.gpu).await
     }
 }
 
@@ -137,9 +156,19 @@ mod tests {
             let name = |label: &str| label.split('[').next().unwrap_or_default().to_owned();
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
-            let missing: Vec<String> = shaders::kernels(&gpu, &gpu.tilings(), true)
-                .iter()
-                .map(|kernel| name(&kernel.label()))
+            let textures = gpu.matmul.reads_textures();
+            let products: Vec<String> = gpu.tilings().iter().map(|tiling| tiling.kernel([]).label()).collect();
+            let missing: Vec<String> = shaders::variants()
+                .filter(|(shader, defines)| match *shader {
+                    "pack_rows" => textures,
+                    _ if shader.starts_with("matmul_") => products.iter().any(|label| name(label).starts_with(shader)),
+                    // Those of Winograd's transforms whose output is multiplied.
+                    _ if shader.ends_with("_input") || shader.ends_with("_weights") => {
+                        defines.contains(&"TEXTURE") == textures
+                    }
+                    _ => true,
+                })
+                .map(|(shader, defines)| Kernel { defines, ..Kernel::new(shader) }.label())
                 .filter(|kernel| !tested.contains(kernel))
                 .collect();
             assert!(missing.is_empty(), "no case in src/probe/cases uses {missing:?}");

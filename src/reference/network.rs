@@ -13,7 +13,7 @@ use crate::{ModelConfig, Result};
 /// [`Model::trace`](crate::Model::trace).
 ///
 /// # Errors
-/// Those of reading `weights`.
+/// Whatever reading `weights` meets.
 pub fn network(weights: &Weights, config: &ModelConfig, input: &Maps) -> Result<Vec<(String, Maps)>> {
     let layers = Layers { weights };
     let features = match &config.backbone {

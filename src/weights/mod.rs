@@ -21,13 +21,15 @@ mod metadata;
 pub(crate) mod names;
 mod parameter;
 mod safetensors;
+mod serialize;
 #[cfg(not(target_arch = "wasm32"))]
 mod write;
 
 pub(crate) use parameter::Source;
 pub use parameter::{Parameter, Role, Schema};
+pub use serialize::{NamedTensor, serialize};
 #[cfg(not(target_arch = "wasm32"))]
-pub use write::{NamedTensor, update_metadata, write};
+pub use write::{update_metadata, write};
 
 use crate::config::DescriptorKind;
 use crate::{Error, ModelConfig, Result};
@@ -68,7 +70,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`] where a file cannot be read, [`Error::Safetensors`] where it is malformed or cut short,
     /// [`Error::UnknownTensor`] for a name outside `backbone.`, `adaptor.` and `cas.`, [`Error::DuplicateTensor`] for a
-    /// tensor given twice, [`Error::Config`] where the files' metadata contradict one another or no file is given.
+    /// tensor given twice, [`Error::Config`] where the files' metadata contradict one another, [`Error::Input`] where no file is given.
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self> {
         let mut joined: Option<Self> = None;
         for path in paths {
@@ -78,7 +80,11 @@ impl Weights {
                 None => next,
             });
         }
-        joined.ok_or_else(|| Error::Config("no weight file was given".into()))
+        joined.ok_or_else(|| Error::Input {
+            what: "weight files".into(),
+            expected: "at least one".into(),
+            found: "no weight file".into(),
+        })
     }
 
     /// Takes a safetensors file from memory: embedded in the program, or fetched by a browser.
@@ -86,7 +92,7 @@ impl Weights {
     /// `name` stands for the file in errors.
     ///
     /// # Errors
-    /// As [`Weights::open`], without [`Error::Io`].
+    /// The same as of [`Weights::open`], without [`Error::Io`].
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         Self::from_file(TensorFile::from_bytes(name.into(), bytes.into())?)
     }
@@ -97,7 +103,7 @@ impl Weights {
     /// `name` stands for the file in errors.
     ///
     /// # Errors
-    /// As [`Weights::open`]; [`Error::Io`] names the stream by `name`.
+    /// The same as of [`Weights::open`]; [`Error::Io`] names the stream by `name`.
     pub fn from_reader(name: impl Into<String>, mut stream: impl Read) -> Result<Self> {
         let name = name.into();
         let mut bytes = Vec::new();
@@ -111,7 +117,7 @@ impl Weights {
     /// `name` stands for the file in errors.
     ///
     /// # Errors
-    /// As [`Weights::open`].
+    /// The same as of [`Weights::open`].
     pub fn from_source(name: impl AsRef<Path>, source: impl Read + Seek + wgpu::WasmNotSend + 'static) -> Result<Self> {
         Self::from_file(TensorFile::from_source(name.as_ref(), Box::new(source))?)
     }

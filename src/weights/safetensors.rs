@@ -10,9 +10,9 @@
 use crate::{Error, Result};
 use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-#[cfg(not(target_arch = "wasm32"))]
-use serde_json::json;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,7 +40,7 @@ pub(super) struct TensorFile {
     /// The file's path, or the name its bytes were given.
     pub(super) name: String,
     pub(super) metadata: BTreeMap<String, String>,
-    /// In the order of their bytes.
+    /// The tensors in the order of their bytes.
     pub(super) tensors: Vec<StoredTensor>,
     storage: Storage,
 }
@@ -145,7 +145,7 @@ impl TensorFile {
                 json!({ "dtype": element, "shape": shape, "data_offsets": [bytes.start - data, bytes.end - data] });
             (name.as_str(), entry)
         });
-        super::write::write_header(to, metadata, entries)?;
+        write_header(to, metadata, entries)?;
         let end = self.tensors.last().map_or(data, |tensor| tensor.bytes.end);
         let mut outcome = Ok(());
         let copied = self.storage.for_each_chunk(data..end, |chunk| {
@@ -212,6 +212,29 @@ impl Storage {
         self.for_each_chunk(range, |chunk| bytes.extend_from_slice(chunk))?;
         Ok(bytes)
     }
+}
+
+/// Writes a header; `tensors` are names and descriptions in the order of their bytes.
+pub(super) fn write_header<'a>(
+    file: &mut dyn io::Write,
+    metadata: &BTreeMap<String, String>,
+    tensors: impl Iterator<Item = (&'a str, Value)>,
+) -> io::Result<()> {
+    let mut header = Vec::new();
+    // A map written entry by entry keeps the tensors' order for whoever reads the header.
+    let mut json = serde_json::Serializer::new(&mut header);
+    let mut map = json.serialize_map(None)?;
+    if !metadata.is_empty() {
+        map.serialize_entry(METADATA, metadata)?;
+    }
+    for (name, description) in tensors {
+        map.serialize_entry(name, &description)?;
+    }
+    map.end()?;
+    // Readers that map the file into memory want its data aligned.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)
 }
 
 fn read_chunks(source: &mut dyn Source, range: Range<u64>, mut take: impl FnMut(&[u8])) -> io::Result<()> {

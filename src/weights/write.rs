@@ -1,23 +1,11 @@
-//! Writing tensors to a safetensors file.
+//! Writing safetensors files to disks.
 
-use super::safetensors::{METADATA, TensorFile};
+use super::safetensors::TensorFile;
+use super::serialize::{NamedTensor, check, write_tensors};
 use crate::{Error, Result};
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-
-/// A tensor to write.
-#[derive(Clone, Copy, Debug)]
-pub struct NamedTensor<'a> {
-    /// Its name; each may stand once in a file.
-    pub name: &'a str,
-    /// Its shape, outermost dimension first: batch, channels, height, width for a feature map.
-    pub shape: &'a [usize],
-    /// Its values, row-major.
-    pub values: &'a [f32],
-}
 
 /// Writes `f32` tensors, in the given order, and `metadata` to a safetensors file.
 ///
@@ -30,45 +18,7 @@ pub struct NamedTensor<'a> {
 pub fn write(path: impl AsRef<Path>, tensors: &[NamedTensor<'_>], metadata: &BTreeMap<String, String>) -> Result<()> {
     check(tensors)?;
     let path = path.as_ref();
-    write_atomically(path, |file| {
-        write_header(file, metadata, descriptions(tensors))?;
-        for value in tensors.iter().flat_map(|tensor| tensor.values) {
-            file.write_all(&value.to_le_bytes())?;
-        }
-        Ok(())
-    })
-    .map_err(Error::io("write", path))
-}
-
-fn check(tensors: &[NamedTensor<'_>]) -> Result<()> {
-    let mut names = BTreeSet::from([METADATA]);
-    for NamedTensor { name, shape, values } in tensors {
-        if !names.insert(name) {
-            return Err(Error::Input {
-                what: format!("tensor `{name}`"),
-                expected: "a name that no other tensor has".into(),
-                found: "a name that is taken".into(),
-            });
-        }
-        let size = shape.iter().try_fold(1_usize, |size, &dimension| size.checked_mul(dimension));
-        if size != Some(values.len()) {
-            return Err(Error::Input {
-                what: format!("tensor `{name}`"),
-                expected: format!("as many values as shape {shape:?} holds"),
-                found: format!("{} values", values.len()),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn descriptions<'a>(tensors: &'a [NamedTensor<'a>]) -> impl Iterator<Item = (&'a str, Value)> {
-    let mut begin = 0;
-    tensors.iter().map(move |NamedTensor { name, shape, values }| {
-        let offsets = [begin, begin + size_of_val(*values)];
-        begin = offsets[1];
-        (*name, json!({ "dtype": "F32", "shape": shape, "data_offsets": offsets }))
-    })
+    write_atomically(path, |file| write_tensors(file, tensors, metadata)).map_err(Error::io("write", path))
 }
 
 /// Gives a safetensors file other metadata: each key of `changes` gets its value, or is taken out. The tensors stay as they
@@ -87,29 +37,6 @@ pub fn update_metadata(path: impl AsRef<Path>, changes: &BTreeMap<String, Option
         };
     }
     write_atomically(path, |copy| file.write_with(&metadata, copy)).map_err(Error::io("write", path))
-}
-
-/// Writes a header; `tensors` are names and descriptions in the order of their bytes.
-pub(super) fn write_header<'a>(
-    file: &mut dyn Write,
-    metadata: &BTreeMap<String, String>,
-    tensors: impl Iterator<Item = (&'a str, Value)>,
-) -> io::Result<()> {
-    let mut header = Vec::new();
-    // A map written entry by entry keeps the tensors' order for whoever reads the header.
-    let mut json = serde_json::Serializer::new(&mut header);
-    let mut map = json.serialize_map(None)?;
-    if !metadata.is_empty() {
-        map.serialize_entry(METADATA, metadata)?;
-    }
-    for (name, description) in tensors {
-        map.serialize_entry(name, &description)?;
-    }
-    map.end()?;
-    // Readers that map the file into memory want its data aligned.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(&header)
 }
 
 fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -132,7 +59,8 @@ fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::read_tensor;
+    use crate::weights::safetensors::METADATA;
+    use crate::weights::{read_tensor, serialize};
     use std::fs;
 
     fn files_in(folder: &Path) -> usize {
@@ -156,6 +84,7 @@ mod tests {
             assert_eq!(read_tensor(&path, name, shape).expect("what was written"), values);
         }
         let bytes = fs::read(&path).expect("what was written");
+        assert_eq!(serialize(&tensors, &metadata).expect("sound tensors"), bytes);
         let (header, stored) =
             safetensors::SafeTensors::read_metadata(&bytes).expect("valid for the format's own crate");
         assert_eq!(header % 8, 0);

@@ -1,5 +1,6 @@
 //! Project tasks: `cargo xtask TASK`. Each sets up what it needs and says what it does.
 
+mod arrows;
 mod demo;
 mod machine;
 mod run;
@@ -15,7 +16,7 @@ cargo xtask TASK
 
   demo    set up, build, and find the defects in the sample photographs; ends with a contact sheet
   setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
-  check   formatting, lints and documentation, each without a warning
+  check   who imports whom, formatting, lints and documentation, each without a warning
   test    set up, then run every test
   web     build the browser page and its package into target/web
   test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
 }
 
 fn check() -> Result<()> {
+    arrows::check()?;
     cargo(&["fmt", "--all", "--check"]).run()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()?;
     cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings").run()

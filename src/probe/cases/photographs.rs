@@ -1,9 +1,11 @@
 //! Photographs in, heat out. The twins are the CPU's own resize and overlay.
 
 use crate::Result;
-use crate::gpu::{Gpu, Graph, read_buffers};
+use crate::engine::HeatParams;
+use crate::gpu::{Gpu, Graph, HeatPass, Kernel, read_buffers};
+use crate::image::resize::Taps;
 use crate::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, overlay};
-use crate::ops::{self, Axis, HeatParams, HeatPass, Photograph};
+use crate::ops::{self, Axis, Photograph};
 use crate::probe::harness::{Answer, Case, FENCE, SENTINEL, host_buffer, values};
 
 /// A photograph in a larger picture, and where it goes.
@@ -80,20 +82,22 @@ pub(crate) async fn lanczos(gpu: &Gpu, example: &Example, from_texture: bool) ->
     let sentinels = vec![SENTINEL; before as usize + count + 64];
     let out = buffer(gpu, 4 * sentinels.len() as u64, wgpu::BufferUsages::STORAGE).await?;
     let [columns, rows] = frame.taps();
-    let axes = [&Axis::new(gpu, &columns).await?, &Axis::new(gpu, &rows).await?];
+    let windows = |taps: &[Taps]| taps.iter().map(|pixel| (pixel.first, pixel.weights.clone())).collect::<Vec<_>>();
+    let axes = [&Axis::new(gpu, &windows(&columns)).await?, &Axis::new(gpu, &windows(&rows)).await?];
     let mut graph = Graph::fenced(gpu, FENCE);
     if from_texture {
         let texture = texture(gpu, &whole, wgpu::TextureUsages::TEXTURE_BINDING).await?;
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        let source = Photograph::Texture { view: &view, origin: [left, top], linear: false, grey: false };
-        ops::lanczos(&mut graph, "photograph", &source, axes, &out, before);
+        let source = Photograph::Texture { view: (&view).into(), origin: [left, top], linear: false, grey: false };
+        ops::lanczos(&mut graph, "photograph", source, axes, (&out).into(), before);
     } else {
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&rgba(&whole));
         let buffer = host_buffer(gpu, &words).await?;
-        let source = Photograph::Buffer { buffer: &buffer, first: top * whole.width() + left, stride: whole.width() };
-        ops::lanczos(&mut graph, "photograph", &source, axes, &out, before);
+        let source =
+            Photograph::Buffer { buffer: (&buffer).into(), first: top * whole.width() + left, stride: whole.width() };
+        ops::lanczos(&mut graph, "photograph", source, axes, (&out).into(), before);
     }
-    let kernels = graph.kernels();
+    let kernels = graph.kernels().map(Kernel::label).collect();
     let schedule = graph.finish().await?;
     gpu.guarded("a resize", || {
         gpu.queue.write_buffer(&out, 0, bytemuck::cast_slice(&sentinels));
@@ -120,7 +124,7 @@ pub(crate) async fn heat(gpu: &Gpu, (width, height): (u32, u32), seed: u64) -> R
 
     let usage = wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC;
     let target = texture(gpu, &photograph, usage).await?;
-    let pass = HeatPass::new(gpu, &target, 0, &host_buffer(gpu, &map).await?).await?;
+    let pass = HeatPass::new::<HeatParams>(gpu, &target, 0, &host_buffer(gpu, &map).await?).await?;
     let bytes_per_row = (4 * width).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
     let copy = buffer(gpu, u64::from(bytes_per_row * height), wgpu::BufferUsages::empty()).await?;
     let region = Rect { x: 0, y: 0, width, height };
@@ -128,7 +132,7 @@ pub(crate) async fn heat(gpu: &Gpu, (width, height): (u32, u32), seed: u64) -> R
         let params = HeatParams::new(&frame, region, SIDE, scale, Some(0.6));
         pass.write(gpu, &params, &ColourMap::Turbo.table());
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        pass.record(&mut encoder, region);
+        pass.record(&mut encoder, [0, 0, width, height]);
         let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), ..Default::default() };
         let into = wgpu::TexelCopyBufferInfo { buffer: &copy, layout };
         encoder.copy_texture_to_buffer(target.as_image_copy(), into, target.size());

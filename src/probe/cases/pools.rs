@@ -61,7 +61,7 @@ pub(crate) async fn avg_pool(
     Ok(answer.against(reference::avg_pool(&x).values, 1e-6))
 }
 
-/// Of `quarter` quarters of channels; there are `more` besides.
+/// The case of `quarter` quarters of channels with `more` besides.
 pub(crate) async fn adaptive_pool(
     gpu: &Gpu,
     [batch, size, bin]: [u32; 3],
@@ -76,7 +76,7 @@ pub(crate) async fn adaptive_pool(
     Ok(answer.against(truth.values, 1e-6 + rounding(to)))
 }
 
-/// From height and width to those of the output.
+/// A resize from one height and width to another.
 pub(crate) async fn resize(
     gpu: &Gpu,
     batch: u32,

@@ -63,12 +63,12 @@ impl Convolution {
         Self { kernel: 3, stride: 1, algorithm, formats: Formats::F32, tiling: None }
     }
 
-    /// With weights, input and output stored so.
+    /// The convolution with weights, input and output stored so.
     pub(crate) const fn stored(self, formats: Formats) -> Self {
         Self { formats, ..self }
     }
 
-    /// With its product tiled so.
+    /// The convolution with its product tiled so.
     pub(crate) const fn tiled(self, tiling: Tiling) -> Self {
         Self { tiling: Some(tiling), ..self }
     }

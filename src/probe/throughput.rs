@@ -1,9 +1,8 @@
-//! What benchmarks ask: how fast the device multiplies matrices, what the network asks of it, and runs without the host.
-//! Native only: a browser's page never waits.
+//! How fast the device multiplies matrices. Native only: a browser's page never waits.
 
-use super::session::submit;
-use super::{Engine, Session};
 use crate::Result;
+use crate::engine::Engine;
+use crate::engine::session::submit;
 use crate::gpu::{Format, Graph};
 use crate::ops::{Matrix, Product, matmul};
 use crate::parameters::{Parameters, Storage};
@@ -40,22 +39,5 @@ impl Engine {
             best = best.min(start.elapsed());
         }
         Ok(SIZE.map(f64::from).iter().product::<f64>() / best.as_secs_f64())
-    }
-}
-
-impl Session {
-    /// Multiply-adds of a run over the whole batch, as many as the kernels do: 1 for each value where a step does none.
-    pub fn multiply_adds(&self) -> u64 {
-        self.schedule.work(0..self.schedule.len()) * u64::from(self.batch / self.images)
-    }
-
-    /// Runs the network on what [`Session::pixel_buffer`] holds and waits until the device is done. Nothing is uploaded or
-    /// read back: results are in [`Session::map_buffer`] and [`Session::score_buffer`].
-    ///
-    /// # Errors
-    /// As [`Session::run`].
-    pub fn run_resident(&self) -> Result<()> {
-        pollster::block_on(self.compute(self.batch))?;
-        self.gpu.wait()
     }
 }

@@ -1,60 +1,8 @@
 //! Painting an anomaly map into a render target, `shaders/heat.wgsl`.
 
+use super::uniforms::Uniforms;
+use super::{Gpu, shaders};
 use crate::Result;
-use crate::gpu::{Gpu, shaders};
-use crate::image::{Frame, Rect, Scale};
-
-/// The shader's uniform block.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::NoUninit)]
-pub(crate) struct HeatParams {
-    pub step: [f32; 2],
-    pub start: [f32; 2],
-    pub covered_from: [f32; 2],
-    pub covered_to: [f32; 2],
-    pub low: f32,
-    pub high: f32,
-    pub opacity: f32,
-    pub overlay: u32,
-    pub linear: u32,
-    pub size: u32,
-    pub map_offset: u32,
-    // WGSL rounds a struct's size up to its largest alignment.
-    pub padding: u32,
-}
-
-impl HeatParams {
-    /// A map of `side` x `side` values at its frame's place in the photograph that fills a region of the target: over
-    /// the photograph with an opacity, else by itself.
-    pub(crate) fn new(frame: &Frame, region: Rect, side: u32, scale: Scale, opacity: Option<f32>) -> Self {
-        let (original, inspected) = (frame.original(), frame.inspected());
-        // Pixels of the photograph for each of the region.
-        let shown = [f64::from(original.0) / f64::from(region.width), f64::from(original.1) / f64::from(region.height)];
-        let ends = [[inspected.x, inspected.x + inspected.width], [inspected.y, inspected.y + inspected.height]];
-        let corner = [region.x, region.y].map(f64::from);
-        let covered = [0, 1].map(|axis: usize| ends[axis].map(|edge| f64::from(edge) / shown[axis] + corner[axis]));
-        // The frame may have been made for another input size than the map's.
-        let scaled = f64::from(side) / f64::from(frame.size());
-        let placement = frame.placement();
-        // Pixels of the map for each of the target.
-        let step = [0, 1].map(|axis: usize| placement[axis][0] * shown[axis] * scaled);
-        Self {
-            step: step.map(|step| step as f32),
-            // The centre of the map's first pixel is 0.
-            start: [0, 1].map(|axis: usize| (placement[axis][1] * scaled - corner[axis] * step[axis] - 0.5) as f32),
-            covered_from: covered.map(|[from, _]| from as f32),
-            covered_to: covered.map(|[_, to]| to as f32),
-            low: scale.low,
-            high: scale.high,
-            opacity: opacity.map_or(1.0, |opacity| opacity.clamp(0.0, 1.0)),
-            overlay: opacity.is_some().into(),
-            linear: 0,
-            size: side,
-            map_offset: 0,
-            padding: 0,
-        }
-    }
-}
 
 /// A render pass that paints one map into one texture.
 pub(crate) struct HeatPass {
@@ -66,7 +14,13 @@ pub(crate) struct HeatPass {
 }
 
 impl HeatPass {
-    pub(crate) async fn new(gpu: &Gpu, target: &wgpu::Texture, layer: u32, map: &wgpu::Buffer) -> Result<Self> {
+    /// Prepares to paint what stands in `map` into a layer of a texture, with parameters of the type `P`.
+    pub(crate) async fn new<P: Uniforms>(
+        gpu: &Gpu,
+        target: &wgpu::Texture,
+        layer: u32,
+        map: &wgpu::Buffer,
+    ) -> Result<Self> {
         let device = &gpu.device;
         let create = |label, size, usage| {
             let usage = usage | wgpu::BufferUsages::COPY_DST;
@@ -74,7 +28,7 @@ impl HeatPass {
         };
         gpu.guarded("painting heat", || {
             let pipeline = create_pipeline(device, target.format());
-            let params = create("heat parameters", size_of::<HeatParams>() as u64, wgpu::BufferUsages::UNIFORM);
+            let params = create("heat parameters", size_of::<P>() as u64, wgpu::BufferUsages::UNIFORM);
             let colours = create("heat colours", 4 * 256, wgpu::BufferUsages::STORAGE);
             let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("heat"),
@@ -96,12 +50,13 @@ impl HeatPass {
     }
 
     /// Has the queue write the parameters and the colours.
-    pub(crate) fn write(&self, gpu: &Gpu, params: &HeatParams, colours: &[u32; 256]) {
+    pub(crate) fn write(&self, gpu: &Gpu, params: &impl Uniforms, colours: &[u32; 256]) {
         gpu.queue.write_buffer(&self.params, 0, bytemuck::bytes_of(params));
         gpu.queue.write_buffer(&self.colours, 0, bytemuck::cast_slice(colours));
     }
 
-    pub(crate) fn record(&self, encoder: &mut wgpu::CommandEncoder, region: Rect) {
+    /// Records the painting of a part of the texture: x, y, width, height.
+    pub(crate) fn record(&self, encoder: &mut wgpu::CommandEncoder, [x, y, width, height]: [u32; 4]) {
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             label: Some("pcsnet heat"),
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {
@@ -112,7 +67,6 @@ impl HeatPass {
             })],
             ..Default::default()
         });
-        let Rect { x, y, width, height } = region;
         pass.set_viewport(x as f32, y as f32, width as f32, height as f32, 0.0, 1.0);
         pass.set_scissor_rect(x, y, width, height);
         pass.set_pipeline(&self.pipeline);

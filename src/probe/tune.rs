@@ -1,11 +1,11 @@
 //! Measuring which kernels are the fastest for a model's layers on this device.
 
-use super::session::{layers, submit};
-use super::{Engine, Model};
+use super::harness::{random_maps, values};
+use crate::engine::session::{layers, submit};
+use crate::engine::{Engine, Model};
 use crate::gpu::{Format, Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
 use crate::ops::{Conv2d, Convolution, Epilogue, Geometry, Padding};
 use crate::parameters::{Parameters, Storage};
-use crate::probe::harness::{random_maps, values};
 use crate::reference::{self, Maps, Window};
 use crate::weights::Parameter;
 use crate::{Error, Result};

@@ -1,7 +1,6 @@
 //! Connected components of a mask.
 
-use super::ensure_rows;
-use crate::Result;
+use crate::{Error, Result};
 
 /// The 8-connected components of a mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub struct Components {
 /// belong together.
 ///
 /// # Errors
-/// [`Error::Input`](crate::Error::Input) if `mask` is not whole rows of `width`.
+/// [`Error::Input`] if `mask` is not whole rows of `width`.
 pub fn components(mask: &[bool], width: usize) -> Result<Components> {
     ensure_rows("mask", mask.len(), width)?;
     let mut labels = vec![0; mask.len()];
@@ -48,6 +47,18 @@ fn neighbours(pixel: usize, width: usize, pixels: usize) -> impl Iterator<Item =
     let columns = x.saturating_sub(1)..(x + 2).min(width);
     let rows = y.saturating_sub(1)..(y + 2).min(pixels / width);
     rows.flat_map(move |row| columns.clone().map(move |column| row * width + column))
+}
+
+/// Refuses values that are not whole rows of `width`.
+pub(crate) fn ensure_rows(what: &str, values: usize, width: usize) -> Result<()> {
+    if width > 0 && values.is_multiple_of(width) {
+        return Ok(());
+    }
+    Err(Error::Input {
+        what: what.to_owned(),
+        expected: format!("whole rows of {width} values"),
+        found: format!("{values} values"),
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,36 @@
+//! Operands of matrix products between operations: textures where the device's kernel multiplies textures.
+
+use super::graph::Graph;
+use super::tensor::Tensor;
+use super::{Format, row_texture};
+
+impl Graph<'_> {
+    /// The left operands `[matrices][rows][channels]` of matrix products: a row texture (`shaders/shared/row_texture.wgsl`)
+    /// of f32 where the device's kernel multiplies textures, otherwise a tensor like any other.
+    pub(crate) fn rows(&mut self, format: Format, label: &str, [matrices, rows, channels]: [u32; 3]) -> Tensor {
+        let shape = [matrices, rows, 1, channels];
+        if !self.gpu().matmul.reads_textures() {
+            return self.scratch_as(format, label, shape);
+        }
+        let tensor = self.scratch(label, shape);
+        self.make_texture(tensor, row_texture::size(matrices, rows, channels));
+        tensor
+    }
+
+    /// Right operands `[matrices][depth][columns]` of matrix products: a texture where the device's kernel multiplies
+    /// textures, a layer a matrix, otherwise a tensor like any other.
+    pub(crate) fn matrices(&mut self, label: &str, [matrices, depth, columns]: [u32; 3]) -> Tensor {
+        let tensor = self.scratch(label, [matrices, depth, 1, columns]);
+        self.tenant(tensor).matrices = true;
+        if self.gpu().matmul.reads_textures() {
+            self.make_texture(tensor, row_texture::layers([matrices, depth, columns]));
+        }
+        tensor
+    }
+
+    fn make_texture(&mut self, tensor: Tensor, size: wgpu::Extent3d) {
+        let tenant = self.tenant(tensor);
+        tenant.texture = Some(size);
+        tenant.bytes = row_texture::bytes(size);
+    }
+}
