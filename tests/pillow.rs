@@ -12,7 +12,7 @@ use std::process::Command;
 const MAKE_IMAGES: &str = r#"
 import os, random, struct, sys, warnings, zlib
 import PIL
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 warnings.simplefilter("ignore")
 Image.MAX_IMAGE_PIXELS = None
@@ -50,10 +50,14 @@ def stretch(image):
     # Since 13 Pillow takes rows first where the height shrinks more than the width; columns first was always the order.
     return image.resize((224, image.height), Image.LANCZOS).resize((224, 224), Image.LANCZOS)
 
-def expect(name, kind):
+def expect(name, kind, rgb=None):
     if kind == "refused":
         return print(name, kind, 0, 0)
-    rgb = Image.open(os.path.join(folder, name)).convert("RGB")
+    if rgb is None:
+        image = Image.open(os.path.join(folder, name))
+        image.load()
+        # Pillow turns TIFFs when it loads them; some versions would turn them again.
+        rgb = (image if image.format == "TIFF" else ImageOps.exif_transpose(image)).convert("RGB")
     write = lambda suffix, image: open(os.path.join(folder, os.path.basename(name) + suffix), "wb").write(image.tobytes())
     write(".rgb", rgb)
     write(".crop", crop(rgb, Image.LANCZOS))
@@ -63,10 +67,10 @@ def expect(name, kind):
     write(".mask-stretch", grey.resize((224, 224), Image.NEAREST))
     print(name, kind, *rgb.size)
 
-def raw(name, data, kind="exact"):
+def raw(name, data, kind="exact", rgb=None):
     with open(os.path.join(folder, name), "wb") as file:
         file.write(data)
-    expect(name, kind)
+    expect(name, kind, rgb)
 
 def save(name, image, kind="exact", **options):
     image.save(os.path.join(folder, name), **options)
@@ -120,7 +124,10 @@ def modes():
     raw("la16.png", png(41, 29, 16, 4, lines(29, 4 * 41)))
     raw("interlaced.png", adam7(picture))
     raw("gamma.png", png(41, 29, 8, 2, lines(29, 3 * 41), 0, (b"gAMA", struct.pack(">I", 100000))))
-    raw("grey16.png", png(41, 29, 16, 0, lines(29, 2 * 41)), "refused")
+    # Of what Pillow clips or does not read, the highest 8 bits.
+    deep = [rng.randbytes(2 * 41) for _ in range(29)]
+    highest = Image.frombytes("L", (41, 29), b"".join(line[::2] for line in deep)).convert("RGB")
+    raw("grey16.png", png(41, 29, 16, 0, b"".join(b"\0" + line for line in deep)), rgb=highest)
 
     for name, image in [("1", grey.convert("1")), ("l", grey), ("p", palette), ("rgb", picture), ("rgba", clear)]:
         save(f"mode-{name}.bmp", image)
@@ -128,11 +135,30 @@ def modes():
         save(f"mode-{name}.tif", image)
     for compression in ["tiff_lzw", "tiff_adobe_deflate", "packbits"]:
         save(f"{compression}.tif", picture, compression=compression)
-    save("mode-la.tif", grey_alpha, "refused")
-    save("mode-p.tif", palette, "refused")
-    save("mode-cmyk.tif", picture.convert("CMYK"), "refused")
+    for name, image in [("la", grey_alpha), ("p", palette), ("cmyk", picture.convert("CMYK"))]:
+        save(f"mode-{name}.tif", image)
+    save("associated.tif", clear, tiffinfo={338: 1})
+    save("white-is-zero.tif", grey, tiffinfo={262: 0})
     save("mode-f.tif", grey.convert("F"), "refused")
-    save("mode-i16.tif", grey.convert("I").point(lambda v: v * 9 + 0).convert("I;16"), "refused")
+    for order in ["<", ">"]:
+        entries = [(256, 4, 2), (257, 4, 1), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, 1),
+                   (279, 4, 4)]
+        entry = lambda tag, kind, value: struct.pack(order + ("HHIHxx" if kind == 3 else "HHII"), tag, kind, 1, value)
+        data = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I2H", 12, 0x1234, 0xfedc)
+        data += struct.pack(order + "H", len(entries)) + b"".join(entry(*each) for each in entries) + bytes(4)
+        raw(f"grey16{order}.tif", data, rgb=Image.frombytes("L", (2, 1), b"\x12\xfe").convert("RGB"))
+
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        save(f"turned-{orientation}.png", picture, exif=exif)
+        save(f"turned-{orientation}.webp", picture, exif=exif, lossless=True)
+        save(f"turned-{orientation}.tif", picture, tiffinfo={274: orientation})
+
+    for name, masks in [("555", (0x7c00, 0x3e0, 0x1f)), ("565", (0xf800, 0x7e0, 0x1f))]:
+        header = struct.pack("<IiiHHIIiiII3I", 40, 40, 29, 1, 16, 3, 80 * 29, 0, 0, 0, 0, *masks)
+        data = struct.pack("<2sIHHI", b"BM", 66 + 80 * 29, 0, 0, 66) + header + rng.randbytes(80 * 29)
+        raw(f"{name}.bmp", data)
 
     save("lossless.webp", picture, lossless=True)
     save("lossless-rgba.webp", clear, lossless=True, exact=True)
@@ -151,8 +177,9 @@ def modes():
     save("mode-rgb.ppm", picture)
     raw("text.ppm", b"P3 2 1 255\n0 1 2 253 254 255\n")
     raw("text.pbm", b"P1 2 2\n0 1\n1 0\n")
-    raw("depth100.ppm", b"P6 2 1 100\n" + bytes([0, 1, 50, 51, 99, 100]), "refused")
-    raw("depth16.pgm", b"P5 2 1 65535\n" + struct.pack(">2H", 300, 65535), "refused")
+    raw("depth100.ppm", b"P6 2 1 100\n" + bytes([0, 1, 50, 51, 99, 100]))
+    raw("depth16.pgm", b"P5 2 1 65535\n" + struct.pack(">2H", 300, 65535),
+        rgb=Image.frombytes("L", (2, 1), b"\1\xff").convert("RGB"))
 
 def patched(source, name, find, offset, new):
     with open(os.path.join(folder, source), "rb") as file:
@@ -175,8 +202,10 @@ def jpegs():
             for subsampling in [0, 1, 2]:
                 save(f"small-{width}x{height}-{subsampling}.jpg", noise(width, height), "jpeg", subsampling=subsampling)
     save("restarts.jpg", photograph, "jpeg", restart_marker_blocks=3)
-    orientation = Image.Exif(); orientation[0x0112] = 6
-    save("turned.jpg", photograph.convert("L"), "jpeg", exif=orientation)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        save(f"turned-{orientation}.jpg", photograph.convert("L"), "jpeg", exif=exif)
     save("grey-progressive.jpg", photograph.convert("L"), "jpeg", progressive=True)
 
     for subsampling in [0, 1, 2]:
@@ -198,7 +227,7 @@ def jpegs():
     with open(os.path.join(folder, "restarts.jpg"), "rb") as file:
         whole = file.read()
     raw("half.jpg", whole[:len(whole) // 2], "refused")
-    raw("no-end-mark.jpg", whole[:-2], "refused")
+    raw("no-end-mark.jpg", whole[:-2], "jpeg", Image.open(os.path.join(folder, "restarts.jpg")).convert("RGB"))
     raw("no-scan.jpg", whole[:whole.index(b"\xff\xda")], "refused")
     raw("no-tables.jpg", whole.replace(b"\xff\xdb", b"\xff\xfe"), "refused")
     # Older Pillows write no restart markers.

@@ -1,183 +1,185 @@
-//! How the layouts put images, kinds and masks into folders.
+//! How test sets put images, kinds and masks into folders.
 
-use super::listing::{folders, images, name, stem};
-use super::{Dataset, Item, MaskFile};
+use super::found::{ANOMALY, DEFECTIVE, Found, TEST, TRAINING, has_test, is_good};
+use super::listing::{Files, PassedOver, Why, folder_named, folders, name, stem};
+use super::masks::{Beside, Truth};
+use super::{Dataset, Item, real_iad, visa};
 use crate::{Error, Result};
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The folder names of good parts.
-const GOOD: [&str; 3] = ["good", "normal", "ok"];
-/// The kind of an image of which only that it is anomalous is known.
-const ANOMALY: &str = "anomaly";
-
 pub(super) fn is_category(folder: &Path) -> bool {
-    is_visa(folder) || is_mvtec(folder)
-}
-
-fn is_mvtec(folder: &Path) -> bool {
-    folder.join("test").is_dir()
-}
-
-fn is_visa(folder: &Path) -> bool {
-    folder.join("Data/Images").is_dir()
+    let has_both = || {
+        let is_there = |names| folder_named(folder, names).is_ok_and(|found| found.is_some());
+        is_there(&["ok"]) && is_there(&["ng"])
+    };
+    visa::is_category(folder) || has_test(folder) || has_both()
 }
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
-    let (train, mut test) = if is_mvtec(folder) {
-        mvtec(folder)?
-    } else if is_visa(folder) {
-        visa(folder)?
+    let found = if visa::is_category(folder) {
+        visa::open(folder)?
+    } else if let Some(table) = real_iad::table(folder) {
+        real_iad::open(folder, &table)?
     } else {
-        (Vec::new(), plain(folder)?)
+        by_folders(folder)?
     };
+    let Found { train, mut test, passed_over } = found;
     if test.is_empty() {
         let categories = folders(folder)?.iter().any(|folder| is_category(folder));
         let reason = match categories {
             true => "it holds categories; name one of them, or all".to_owned(),
-            false => "no test images found; MVTec AD's, VisA's and plain layouts are read".to_owned(),
+            false => "no test images found; MVTec AD's, VisA's, Real-IAD's and plain layouts are read".to_owned(),
         };
         return Err(Error::Dataset { path: folder.to_owned(), reason });
     }
     test.sort();
-    let has_masks = ensure_masks(folder, &test)?;
+    let has_masks = ensure_masks(folder, &test, &passed_over)?;
     let absolute = folder.canonicalize().map_err(Error::io("list", folder))?;
-    Ok(Dataset { name: name(&absolute), train, test, has_masks })
+    Ok(Dataset { name: name(&absolute), train, test, has_masks, passed_over })
 }
 
 /// All anomalous images must have masks, or none.
-fn ensure_masks(folder: &Path, test: &[Item]) -> Result<bool> {
+fn ensure_masks(folder: &Path, test: &[Item], passed_over: &[PassedOver]) -> Result<bool> {
     let anomalous: Vec<&Item> = test.iter().filter(|item| item.kind.is_some()).collect();
-    let without = anomalous.iter().find(|item| item.mask.is_none());
-    let any = anomalous.iter().any(|item| item.mask.is_some());
-    match without {
-        Some(item) if any => {
-            let place = item.path.strip_prefix(folder).unwrap_or(&item.path).display();
-            let reason = format!(
-                "{place} has no mask, while others have theirs; `{}_mask.png` is looked for where theirs are",
-                stem(&item.path)
-            );
-            Err(Error::Dataset { path: folder.to_owned(), reason })
-        }
-        _ => Ok(any),
+    let without: Vec<_> = anomalous.iter().filter(|item| item.mask.is_none()).collect();
+    let Some(first) = without.first().filter(|_| without.len() < anomalous.len()) else {
+        return Ok(without.is_empty() && !anomalous.is_empty());
+    };
+    let relative = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+    let mut reason = format!(
+        "{} has no mask, while others have theirs; `{}_mask.png` is looked for where theirs are",
+        relative(&first.path),
+        stem(&first.path)
+    );
+    if without.len() > 1 {
+        reason += &format!(" ({} of {} anomalous images have none)", without.len(), anomalous.len());
     }
+    let lone: Vec<_> = passed_over.iter().filter(|file| file.why == Why::LoneMask).collect();
+    if let Some(example) = lone.first() {
+        reason += &format!("; {} masks fit no image, such as {}", lone.len(), relative(&example.path));
+    }
+    Err(Error::Dataset { path: folder.to_owned(), reason })
 }
 
-fn mvtec(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Item>)> {
-    let good = folder.join("train/good");
-    let train = if good.is_dir() { images(&good)? } else { Vec::new() };
-    let mut test = Vec::new();
-    for kind_folder in folders(&folder.join("test"))? {
-        let kind = kind_of(&kind_folder);
-        let masks = folder.join("ground_truth").join(name(&kind_folder));
-        for path in images(&kind_folder)? {
-            let mask = kind.as_ref().and_then(|_| mask_in(&masks, &path));
-            test.push(Item { kind: kind.clone(), path, mask });
-        }
+/// MVTec AD's layout, those that differ from it a little, and plain folders of kinds.
+fn by_folders(folder: &Path) -> Result<Found> {
+    let test = folder_named(folder, &TEST)?;
+    if test.is_none() && folders(folder)?.iter().any(|inner| is_category(inner)) {
+        return Ok(Found::default());
     }
-    Ok((train, test))
-}
-
-fn plain(folder: &Path) -> Result<Vec<Item>> {
-    let masks = folder.join("masks");
-    let mut test = Vec::new();
-    for path in images(folder)?.into_iter().filter(|path| !is_mask(path)) {
-        let mask = mask_beside(&path).or_else(|| mask_in(&masks, &path));
-        test.push(Item { kind: mask.as_ref().map(|_| ANOMALY.to_owned()), path, mask });
-    }
-    for kind_folder in folders(folder)?.into_iter().filter(|kind_folder| *kind_folder != masks) {
-        let kind = kind_of(&kind_folder);
-        for path in images(&kind_folder)?.into_iter().filter(|path| !is_mask(path)) {
-            let found = || mask_beside(&path).or_else(|| mask_in(&masks.join(name(&kind_folder)), &path));
-            let mask = kind.as_ref().and_then(|_| found());
-            test.push(Item { kind: kind.clone(), path, mask });
-        }
-    }
-    Ok(test)
-}
-
-fn visa(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Item>)> {
-    let split = Split::of(folder)?;
-    let (mut train, mut test) = (Vec::new(), Vec::new());
-    for (part, kind) in [("Normal", None), ("Anomaly", Some(ANOMALY.to_owned()))] {
-        let part_folder = folder.join("Data/Images").join(part);
-        let found = if part_folder.is_dir() { images(&part_folder)? } else { Vec::new() };
-        for path in found {
-            if split.as_ref().is_some_and(|split| !split.tests(&path)) {
-                train.extend(kind.is_none().then_some(path));
-                continue;
+    let root = test.as_deref().unwrap_or(folder);
+    let mut truth_folders: Vec<_> =
+        folders(folder)?.into_iter().filter(|inner| super::masks::is_folder(inner)).collect();
+    let mut kind_folders = Vec::new();
+    for inner in folders(root)? {
+        if is_truth(&inner, root) {
+            if !truth_folders.contains(&inner) {
+                truth_folders.push(inner);
             }
-            let mask = kind.as_ref().and_then(|_| mask_in(&folder.join("Data/Masks").join(part), &path));
-            let mask = mask.map(|mask| MaskFile { any_value: true, ..mask });
-            test.push(Item { kind: kind.clone(), path, mask });
+        } else if test.is_some() || !TRAINING.contains(&name(&inner).to_lowercase().as_str()) {
+            kind_folders.push(inner);
         }
     }
-    Ok((train, test))
+    let mut groups = vec![Group::of(Files::directly_in(root)?, Kind::Unknown)];
+    for inner in kind_folders {
+        groups.extend(Group::below(&inner)?);
+    }
+    let mut found = with_masks(groups, Truth::of(&truth_folders)?);
+    if let Some(train) = folder_named(folder, &TRAINING)? {
+        found.train = super::good::good_in(&train)?.good;
+    }
+    Ok(found)
 }
 
-/// VisA's `split_csv/1cls.csv`: lines of object, split, label, image, mask.
-struct Split {
-    /// Paths of test images, from the category's parent on.
-    test: BTreeSet<PathBuf>,
-    root: PathBuf,
+/// Whether a folder holds the masks of the images in `root` or in the folders beside it.
+fn is_truth(folder: &Path, root: &Path) -> bool {
+    // A folder of this name may be of a kind of defect, unless images are beside it.
+    let is_label = || ["label", "labels"].contains(&name(folder).to_lowercase().as_str());
+    super::masks::is_folder(folder)
+        || (is_label() && Files::directly_in(root).is_ok_and(|files| !files.images.is_empty()))
 }
 
-impl Split {
-    fn of(category: &Path) -> Result<Option<Self>> {
-        let root = category.join("..");
-        let path = root.join("split_csv/1cls.csv");
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let malformed = |line: &str| Error::Dataset {
-            path: path.clone(),
-            reason: format!("`{line}` is no line of object, split, label, image and mask"),
+/// What is known of a group's images.
+enum Kind {
+    Good,
+    Defect(String),
+    /// Whether an image is good is told by its mask.
+    Unknown,
+}
+
+/// Images of one kind.
+struct Group {
+    kind: Kind,
+    /// The folder of their masks, below that of all masks.
+    folder: String,
+    images: Beside,
+    others: Vec<PassedOver>,
+}
+
+impl Group {
+    fn of(files: Files, kind: Kind) -> Self {
+        let folder = match &kind {
+            Kind::Defect(kind) => kind.clone(),
+            _ => String::new(),
         };
-        let mut test = BTreeSet::new();
-        for line in text.lines().skip(1).filter(|line| !line.trim().is_empty()) {
-            let fields: Vec<&str> = line.split(',').collect();
-            let [_, split, _, image, ..] = fields[..] else { return Err(malformed(line)) };
-            match split {
-                "test" => drop(test.insert(PathBuf::from(image))),
-                "train" => {}
-                _ => return Err(malformed(line)),
+        let images = Beside::of(&files.images);
+        Self { kind, folder, images, others: files.others }
+    }
+
+    /// A kind's folder, or one that holds a folder of each kind.
+    fn below(folder: &Path) -> Result<Vec<Self>> {
+        let kinds = folders(folder)?;
+        let lower = name(folder).to_lowercase();
+        if DEFECTIVE.contains(&lower.as_str()) && !kinds.is_empty() && Files::directly_in(folder)?.images.is_empty() {
+            let group = |inner: &PathBuf| Ok(Self::of(Files::below(inner, &|_| true)?, Kind::Defect(name(inner))));
+            return kinds.iter().map(group).collect();
+        }
+        let kind = if is_good(folder) { Kind::Good } else { Kind::Defect(name(folder)) };
+        Ok(vec![Self::of(Files::below(folder, &|inner| !super::masks::is_folder(inner))?, kind)])
+    }
+}
+
+/// Gives the images of all groups their masks, and with them their kinds.
+fn with_masks(groups: Vec<Group>, mut truth: Truth) -> Found {
+    let mut found = Found::default();
+    // How many images have a name: only a name that no other has tells whose a mask is that lies elsewhere.
+    let mut names = BTreeMap::<String, usize>::new();
+    let is_good = |group: &Group| matches!(group.kind, Kind::Good);
+    for group in groups.iter().filter(|group| !is_good(group)) {
+        for (path, _) in &group.images.images {
+            *names.entry(stem(path).to_lowercase()).or_default() += 1;
+        }
+    }
+    let has_good = groups.iter().any(|group| is_good(group) && !group.images.images.is_empty());
+    for Group { kind, folder, images, others } in groups {
+        found.passed_over.extend(others);
+        for (path, beside) in images.images {
+            let stem = stem(&path);
+            let is_unique = names.get(&stem.to_lowercase()) == Some(&1);
+            let mask = match kind {
+                Kind::Good => None,
+                _ => beside.or_else(|| truth.find(&folder, &stem, is_unique)),
+            };
+            let kind = match &kind {
+                Kind::Good => None,
+                Kind::Defect(kind) => Some(kind.clone()),
+                Kind::Unknown => mask.as_ref().map(|_| ANOMALY.to_owned()),
+            };
+            found.test.push(Item { kind, path, mask });
+        }
+    }
+    // Where every image has a mask, good parts are those with an empty one, as in KolektorSDD.
+    if !has_good && !found.test.is_empty() && found.test.iter().all(|item| item.mask.is_some()) {
+        for item in &mut found.test {
+            if item.mask.as_ref().is_some_and(super::Mask::is_empty) {
+                (item.kind, item.mask) = (None, None);
             }
         }
-        Ok(Some(Self { test, root: category.canonicalize().map_err(Error::io("list", category))? }))
+        if found.test.iter().any(|item| item.kind.is_none()) {
+            found.test.iter_mut().for_each(|item| item.kind = item.kind.take().map(|_| ANOMALY.to_owned()));
+        }
     }
-
-    fn tests(&self, image: &Path) -> bool {
-        // `<category>/Data/Images/<part>/<name>`, as the table has it.
-        let parts: Vec<_> = image.components().rev().take(4).collect();
-        let below: PathBuf = parts.into_iter().rev().collect();
-        self.test.contains(&Path::new(&name(&self.root)).join(below))
-    }
-}
-
-/// `None` for good parts.
-fn kind_of(folder: &Path) -> Option<String> {
-    let kind = name(folder);
-    (!GOOD.contains(&kind.to_lowercase().as_str())).then_some(kind)
-}
-
-fn is_mask(path: &Path) -> bool {
-    stem(path).ends_with("_mask")
-}
-
-/// `<name>_mask.*` in the image's folder.
-fn mask_beside(image: &Path) -> Option<MaskFile> {
-    mask_named(image.parent()?, &format!("{}_mask", stem(image)))
-}
-
-/// `<name>_mask.*` or `<name>.*` in a folder of masks.
-fn mask_in(folder: &Path, image: &Path) -> Option<MaskFile> {
-    let stem = stem(image);
-    mask_named(folder, &format!("{stem}_mask")).or_else(|| mask_named(folder, &stem))
-}
-
-fn mask_named(folder: &Path, stem: &str) -> Option<MaskFile> {
-    let paths = super::IMAGE_EXTENSIONS.iter().map(|extension| folder.join(format!("{stem}.{extension}")));
-    paths.into_iter().find(|path| path.is_file()).map(|path| MaskFile { path, any_value: false })
+    found.passed_over.extend(truth.left_over());
+    found
 }

@@ -1,27 +1,137 @@
 //! What is in a folder.
 
 use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The endings of files that are taken for images where a folder is searched.
-pub const IMAGE_EXTENSIONS: [&str; 11] =
-    ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "pgm", "ppm", "pnm"];
+pub const IMAGE_EXTENSIONS: [&str; 18] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "btf", "tf8", "webp", "gif", "pbm", "pgm", "ppm",
+    "pnm", "pam",
+];
+
+/// The endings of photographs in formats that are not read.
+const UNREAD_EXTENSIONS: [&str; 20] = [
+    "avif", "heic", "heif", "hif", "jxl", "jp2", "j2k", "psd", "exr", "hdr", "dng", "cr2", "cr3", "nef", "arw", "orf",
+    "rw2", "raf", "tga", "svg",
+];
 
 /// Whether a file's name ends as an image's.
 pub fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.as_str()))
+    IMAGE_EXTENSIONS.contains(&extension(path).as_str())
 }
 
-/// The folders in a folder, sorted; hidden ones are passed over.
+/// A file that was not taken for a part's photograph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The file.
+    pub path: PathBuf,
+    /// Why it was not taken.
+    pub why: Why,
+}
+
+/// Why a file was not taken for a part's photograph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Why {
+    /// It is a photograph in a format that is not read.
+    Unread,
+    /// Its name does not end as an image's.
+    NoImage,
+    /// It is the mask of another image.
+    Mask,
+    /// It lies among masks, but no image has its name.
+    LoneMask,
+    /// It shows a defective part, where only good ones are wanted.
+    Defective,
+    /// It was named twice.
+    Repeated,
+}
+
+impl Why {
+    /// What `count` files of the kind are called.
+    fn noun(self, count: usize) -> &'static str {
+        match (self, count) {
+            (Self::Unread, 1) => "photograph in a format that is not read; save it as PNG or JPEG",
+            (Self::Unread, _) => "photographs in formats that are not read; save them as PNG or JPEG",
+            (Self::NoImage, 1) => "file that is no image",
+            (Self::NoImage, _) => "files that are no images",
+            (Self::Mask, 1) => "mask",
+            (Self::Mask, _) => "masks",
+            (Self::LoneMask, 1) => "mask that fits no image",
+            (Self::LoneMask, _) => "masks that fit no image",
+            (Self::Defective, 1) => "photograph of a defective part",
+            (Self::Defective, _) => "photographs of defective parts",
+            (Self::Repeated, 1) => "file named twice",
+            (Self::Repeated, _) => "files named twice",
+        }
+    }
+}
+
+/// The files that were not taken, in a sentence: how many, why, and an example of each reason.
+pub struct PassedOverSummary<'a>(pub &'a [PassedOver]);
+
+impl fmt::Display for PassedOverSummary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut by_reason = BTreeMap::<Why, Vec<&Path>>::new();
+        for PassedOver { path, why } in self.0 {
+            by_reason.entry(*why).or_default().push(path);
+        }
+        write!(f, "passed over: ")?;
+        for (index, (why, paths)) in by_reason.into_iter().enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            let such_as = if paths.len() > 1 { "such as " } else { "" };
+            write!(f, "{separator}{} {} ({such_as}{})", paths.len(), why.noun(paths.len()), paths[0].display())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a file that is no image is passed over for.
+pub fn passed_over(path: PathBuf) -> PassedOver {
+    let why = if UNREAD_EXTENSIONS.contains(&extension(&path).as_str()) { Why::Unread } else { Why::NoImage };
+    PassedOver { path, why }
+}
+
+/// The files of a folder, and perhaps of those below; hidden ones are left out.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Sorted.
+    pub(super) images: Vec<PathBuf>,
+    pub(super) others: Vec<PassedOver>,
+}
+
+impl Files {
+    /// Those directly in a folder.
+    pub(super) fn directly_in(folder: &Path) -> Result<Self> {
+        let (images, others) = entries(folder, Path::is_file)?.into_iter().partition(|path| is_image(path));
+        Ok(Self { images, others: Vec::into_iter(others).map(passed_over).collect() })
+    }
+
+    /// Those in a folder and all below, but for folders that are not `entered`.
+    pub(super) fn below(folder: &Path, entered: &impl Fn(&Path) -> bool) -> Result<Self> {
+        let mut files = Self::directly_in(folder)?;
+        for inner in folders(folder)?.iter().filter(|inner| entered(inner)) {
+            let Self { images, others } = Self::below(inner, entered)?;
+            files.images.extend(images);
+            files.others.extend(others);
+        }
+        Ok(files)
+    }
+}
+
+/// The folders in a folder, sorted; hidden ones are left out.
 pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, |path| path.is_dir())
+    entries(folder, Path::is_dir)
 }
 
-/// The images in a folder, sorted; hidden ones are passed over.
-pub(super) fn images(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, |path| is_image(path) && path.is_file())
+/// The folder in a folder that has one of these names, written in small letters; the first name that there is.
+pub(super) fn folder_named(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
+    let all = folders(folder)?;
+    let of_name = |wanted: &&str| all.iter().find(|inner| name(inner).to_lowercase() == **wanted).cloned();
+    Ok(names.iter().find_map(of_name))
 }
 
 fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
@@ -42,4 +152,9 @@ pub(super) fn name(path: &Path) -> String {
 /// The last part of a path, without the ending.
 pub(super) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The ending of a path, in small letters.
+pub(super) fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }

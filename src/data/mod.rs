@@ -11,24 +11,36 @@
 //! # Ok::<(), pcsnet::Error>(())
 //! ```
 //!
-//! Three layouts are told apart by their folders:
+//! The layouts are told apart by their folders, whatever the case of their names:
 //!
 //! | layout | images | masks |
 //! | --- | --- | --- |
-//! | MVTec AD, MPDD | `test/good`, `test/<kind>`; `train/good` | `ground_truth/<kind>/<name>_mask.png` |
-//! | VisA | `Data/Images/Normal`, `Data/Images/Anomaly` | `Data/Masks/Anomaly/<name>.png`, anything but 0 |
-//! | plain | `<kind>/<name>.*`, where `good` and `normal` are good; or the folder itself, where an image with a mask is anomalous | `<name>_mask.*` beside the image, or `masks/<kind>/<name>.*` |
+//! | MVTec AD, MPDD, BTAD | `test/good` (or `ok`), `test/<kind>`; `train/good` | `ground_truth/<kind>/<name>_mask.png`, or in a folder of any other name for masks, flat or not, with any word before or behind the name |
+//! | MVTec LOCO | the same | all files in `ground_truth/<kind>/<name>/` |
+//! | MVTec AD 2 | `test_public/good`, `test_public/bad`; `train/good` | `test_public/ground_truth/bad/<name>_mask.png` |
+//! | VisA | `Data/Images/Normal`, `Data/Images/Anomaly` | `Data/Masks/Anomaly/<name>.png` |
+//! | Real-IAD | as its JSON file says; without it `OK/`, `NG/<kind>/` | as its JSON file says; without it the PNG beside the JPEG |
+//! | KolektorSDD, DAGM | all together in `test/`, or in folders | `<name>_label.bmp`, `<name>_GT.png` beside the image or in `Label`; an empty one means a good part |
+//! | plain | `<kind>/<name>.*`, where `good`, `normal` and `ok` are good; or the folder itself, where an image with a mask is anomalous | `<name>_mask.*` beside the image, or `masks/<kind>/<name>.*` |
 //!
-//! Masks are foreground from half brightness on, except VisA's. Of VisA, the images that `split_csv/1cls.csv` beside the
-//! category calls test images are tested; without that file, all are.
+//! What is foreground in a mask, [`Mask::read`] says. Of VisA, the images that `split_csv/1cls.csv` beside the category
+//! calls test images are tested; without that file, all are.
 
+mod found;
+mod good;
 mod layouts;
 mod listing;
+mod masks;
+mod real_iad;
+mod visa;
 
-pub use listing::{IMAGE_EXTENSIONS, is_image};
+pub use good::{GoodPhotographs, good_photographs};
+pub use listing::{IMAGE_EXTENSIONS, PassedOver, PassedOverSummary, Why, is_image, passed_over};
+pub use masks::Mask;
 
-use crate::image::{Fit, RgbImage, mask_pixels, open, preprocess_mask};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A category's images.
@@ -42,6 +54,8 @@ pub struct Dataset {
     pub test: Vec<Item>,
     /// Whether anomalous images have masks. Where none has, there is nothing to measure maps by.
     pub has_masks: bool,
+    /// Files that are neither images nor masks of theirs.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// A test image.
@@ -52,16 +66,7 @@ pub struct Item {
     /// The image.
     pub path: PathBuf,
     /// Where the defects are; `None` for a good part.
-    pub mask: Option<MaskFile>,
-}
-
-/// A mask on disk.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MaskFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Whether everything but black is foreground, as in VisA; otherwise what is at least half as bright as white.
-    pub any_value: bool,
+    pub mask: Option<Mask>,
 }
 
 impl Dataset {
@@ -69,7 +74,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Io`] for a folder that cannot be listed, [`Error::Dataset`] for one that holds no test images, for an
-    /// anomalous image that lacks its mask while others have theirs, and for a split that cannot be read; all name the
+    /// anomalous image that lacks its mask while others have theirs, and for a table that cannot be read; all name the
     /// file or folder.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         layouts::open(folder.as_ref())
@@ -83,7 +88,7 @@ impl Dataset {
     }
 }
 
-/// The categories in a folder, by name: each folder in it that has the MVTec AD or the VisA layout.
+/// The categories in a folder, by name: each folder in it that has one of the layouts but the plain.
 ///
 /// # Errors
 /// [`Error::Io`] for a folder that cannot be listed, [`Error::Dataset`] where none is a category.
@@ -97,45 +102,32 @@ pub fn categories(root: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-impl MaskFile {
-    /// Reads the mask as a black and white image.
-    ///
-    /// # Errors
-    /// The same as of [`open`].
-    pub fn read(&self) -> Result<RgbImage> {
-        let mut mask = open(&self.path)?;
-        if self.any_value {
-            mask.pixels_mut().for_each(|pixel| pixel.0 = [if pixel.0 == [0; 3] { 0 } else { 255 }; 3]);
+/// What was taken for what, in a sentence.
+impl fmt::Display for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds = BTreeMap::<&str, usize>::new();
+        for kind in self.test.iter().filter_map(|item| item.kind.as_deref()) {
+            *kinds.entry(kind).or_default() += 1;
         }
-        Ok(mask)
-    }
-
-    /// Reads the mask of an image of `dimensions` into the network's frame, see [`preprocess_mask`].
-    ///
-    /// # Errors
-    /// The same as of [`open`], and [`Error::Image`] for a mask of another size than its image.
-    pub fn read_fitted(&self, dimensions: (u32, u32), fit: Fit, size: u32) -> Result<Vec<bool>> {
-        preprocess_mask(&self.read_for(dimensions)?, fit, size)
-    }
-
-    /// Reads the mask of an image of `dimensions`, pixel by pixel: height x width, row-major, true in the foreground.
-    ///
-    /// # Errors
-    /// The same as of [`MaskFile::read_fitted`].
-    pub fn read_whole(&self, dimensions: (u32, u32)) -> Result<Vec<bool>> {
-        Ok(mask_pixels(&self.read_for(dimensions)?))
-    }
-
-    fn read_for(&self, dimensions: (u32, u32)) -> Result<RgbImage> {
-        let mask = self.read()?;
-        if mask.dimensions() != dimensions {
-            let ((width, height), (found_width, found_height)) = (dimensions, mask.dimensions());
-            return Err(Error::Image {
-                name: self.path.display().to_string(),
-                reason: format!("the mask has {found_width} x {found_height} pixels, its image {width} x {height}"),
-            });
+        let anomalous: usize = kinds.values().sum();
+        write!(f, "{}: {} test images, {} good", self.name, self.test.len(), self.test.len() - anomalous)?;
+        let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        write!(f, " and {anomalous} defective")?;
+        if !kinds.is_empty() {
+            write!(f, " ({})", kinds.join(", "))?;
         }
-        Ok(mask)
+        let example = self.test.iter().find_map(|item| item.mask.as_ref()?.files.first());
+        match example {
+            Some(example) => write!(f, "; each defective one with its mask, such as {}", example.display())?,
+            None => write!(f, "; no masks")?,
+        }
+        if !self.train.is_empty() {
+            write!(f, "; {} good images for training", self.train.len())?;
+        }
+        if !self.passed_over.is_empty() {
+            write!(f, "; {}", PassedOverSummary(&self.passed_over))?;
+        }
+        Ok(())
     }
 }
 

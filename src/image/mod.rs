@@ -16,8 +16,8 @@
 //!
 //! A network is only as good as its input is the one it was trained on, and it was trained on what Pillow and
 //! torchvision made of the files. So decoding, resizing and cropping here give the pixels that
-//! `Image.open(path).convert("RGB")`, `Resize(256, LANCZOS)` and `CenterCrop(224)` give; `tests/pillow.rs` compares.
-//! Where that ends, such as with JPEG in the browser, the pages of [`decode()`] and [`Fit`] say.
+//! `ImageOps.exif_transpose(Image.open(path)).convert("RGB")`, `Resize(256, LANCZOS)` and `CenterCrop(224)` give;
+//! `tests/pillow.rs` compares. Where that ends, such as with JPEG in the browser, the pages of [`decode()`] and [`Fit`] say.
 
 mod components;
 mod decode;
@@ -29,7 +29,7 @@ mod tiles;
 pub use ::image::RgbImage;
 pub(crate) use components::ensure_rows;
 pub use components::{Components, components};
-pub use decode::{MAX_BYTES, MAX_PIXELS, decode, open};
+pub use decode::{Decoded, Decoder, Depth, MAX_BYTES, MAX_PIXELS, ValueRange, decode, open};
 pub use fit::{Fit, Frame, MAX_SIDE, Rect, mask_pixels, preprocess, preprocess_mask};
 pub use heatmap::{ColourMap, Scale, heatmap, overlay, paint_over};
 pub use tiles::{JoinedMap, Tiles};

@@ -4,7 +4,7 @@ use super::gallery::{Gallery, Thumbnails};
 use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::Result;
 use indicatif::ProgressBar;
-use pcsnet::data::{Dataset, Item, MaskFile};
+use pcsnet::data::{Dataset, Item, Mask};
 use pcsnet::inspect::{MapSummary, Placement};
 use pcsnet::metrics::{CurvePoint, Metric, PixelMetrics, PixelScores, Ranking, ranking};
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ fn contribution(item: &Item, inspected: Inspected, pictures: bool, threshold: Op
 }
 
 /// A mask in the frame of the map it is compared with.
-fn mask_in_map(mask: &MaskFile, placement: &Placement) -> Result<Vec<bool>> {
+fn mask_in_map(mask: &Mask, placement: &Placement) -> Result<Vec<bool>> {
     Ok(match placement {
         Placement::Whole { frame, fit } => mask.read_fitted(frame.original(), *fit, frame.size())?,
         Placement::Tiled(tiles) => mask.read_whole(tiles.dimensions())?,
