@@ -28,14 +28,18 @@
 //!
 //! Three guides say more than items' pages can: [`guides::embed`], [`guides::own_model`], [`guides::performance`].
 //!
-//! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a host's
-//!   own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and [`Session::score_buffer`].
-//! * Nothing that a host hands over panics: wrong formats and sizes, things of another device, a lost device come back as
-//!   [`Error`]. Only what belongs to another [`wgpu::Instance`] cannot be told apart: wgpu 30 looks its number up among this
-//!   instance's things, and panics or takes another for it. Error scopes and callbacks of the host's are not touched.
+//! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a
+//!   host's own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and
+//!   [`Session::score_buffer`].
+//! * Nothing that a host hands over panics: wrong formats and sizes, things of another device, a lost device come back
+//!   as [`Error`]. Only what belongs to another [`wgpu::Instance`] cannot be told apart: wgpu 30 looks its number up
+//!   among this instance's things, and panics or takes another for it. Error scopes and callbacks of the host's are not
+//!   touched.
 //! * [`weights`] reads safetensors files written by PyTorch, [`image`](mod@image) does with photographs what Pillow and
-//!   torchvision did in training, [`inspect`] decides on maps and scores, and [`mod@reference`] is the whole network again
-//!   in plain Rust, to check against.
+//!   torchvision did in training, [`inspect`] decides on maps and scores, and [`mod@reference`] is the whole network
+//!   again in plain Rust, to check against.
+
+#![warn(unreachable_pub)]
 
 pub mod config;
 #[cfg(not(target_arch = "wasm32"))]

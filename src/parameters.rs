@@ -80,7 +80,8 @@ impl<'a> Parameters<'a> {
         Schema::new(parts, self.declared.iter().flat_map(|declared| &declared.parameters).cloned().collect())
     }
 
-    /// Declares parameters that are read together; `derive` makes constants of their values, which come in PyTorch's order.
+    /// Declares parameters that are read together; `derive` makes constants of their values, which come in PyTorch's
+    /// order.
     pub(crate) fn declare(
         &mut self,
         parameters: Vec<Parameter>,

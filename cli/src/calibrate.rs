@@ -16,7 +16,6 @@ use pcsnet::inspect::{
 use pcsnet::weights::{Weights, update_metadata};
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 const NOTES: &str = "\

@@ -8,8 +8,8 @@ use crate::{Error, Result};
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a map is painted: a texture of the host's, such as a window's surface, with the usage `RENDER_ATTACHMENT` and a
-/// format that can be blended: `rgba8unorm(-srgb)`, `bgra8unorm(-srgb)`, `rgba16float` and others.
+/// Where a map is painted: a texture of the host's, such as a window's surface, with the usage `RENDER_ATTACHMENT` and
+/// a format that can be blended: `rgba8unorm(-srgb)`, `bgra8unorm(-srgb)`, `rgba16float` and others.
 #[derive(Clone, Copy, Debug)]
 pub struct HeatTarget<'a> {
     /// The texture; its first mip level is painted.
@@ -47,8 +47,8 @@ pub struct HeatStyle {
 /// What of a map is painted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Paint {
-    /// The map alone: the picture that [`image::heatmap`](crate::image::heatmap()) makes of [`Frame::to_original`]. What the
-    /// frame leaves out is grey.
+    /// The map alone: the picture that [`image::heatmap`](crate::image::heatmap()) makes of [`Frame::to_original`].
+    /// What the frame leaves out is grey.
     Map,
     /// The map as heat over the photograph that the region already shows, as
     /// [`image::overlay`](crate::image::overlay()) does: a value at the top of the scale covers it with `opacity` (0 to
@@ -158,8 +158,8 @@ impl Session {
     /// texture. All memory, the pipeline and the bindings are made here.
     ///
     /// # Errors
-    /// [`Error::Input`] for an index or head outside the session, or a texture of another kind than [`HeatTarget`] names;
-    /// [`Error::Gpu`] for a texture of another device; [`Error::OutOfMemory`].
+    /// [`Error::Input`] for an index or head outside the session, or a texture of another kind than [`HeatTarget`]
+    /// names; [`Error::Gpu`] for a texture of another device; [`Error::OutOfMemory`].
     pub async fn heat_output(
         &self,
         head: u32,

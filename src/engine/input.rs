@@ -19,10 +19,10 @@ pub enum Encoding {
 
 /// A photograph in a texture of the host's.
 ///
-/// Any two-dimensional, single-sampled texture whose format a shader loads as one (grey), three or four numbers and that
-/// has the usage `TEXTURE_BINDING`: `r8unorm`, `rgba8unorm(-srgb)`, `bgra8unorm(-srgb)`, `rgb10a2unorm`, `rgba16float`,
-/// `rgba32float`, compressed formats. Numbers outside 0 to 1 are clamped, then rounded to the 8 bits of an image file.
-/// Alpha is not looked at.
+/// Any two-dimensional, single-sampled texture whose format a shader loads as one (grey), three or four numbers and
+/// that has the usage `TEXTURE_BINDING`: `r8unorm`, `rgba8unorm(-srgb)`, `bgra8unorm(-srgb)`, `rgb10a2unorm`,
+/// `rgba16float`, `rgba32float`, compressed formats. Numbers outside 0 to 1 are clamped, then rounded to the 8 bits of
+/// an image file. Alpha is not looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct TextureSource<'a> {
     /// The texture; its first mip level is read.
@@ -42,8 +42,8 @@ impl<'a> TextureSource<'a> {
     }
 }
 
-/// A photograph in a buffer of the host's with the usage `STORAGE`: sRGB pixels of 8-bit RGBA, red first, alpha not looked
-/// at.
+/// A photograph in a buffer of the host's with the usage `STORAGE`: sRGB pixels of 8-bit RGBA, red first, alpha not
+/// looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct BufferSource<'a> {
     /// The buffer.
@@ -58,11 +58,13 @@ pub struct BufferSource<'a> {
     pub height: u32,
 }
 
-/// The way of a photograph into a [`Session`]'s input, prepared: resized and cropped on the GPU as the model was trained.
+/// The way of a photograph into a [`Session`]'s input, prepared: resized and cropped on the GPU as the model was
+/// trained.
 ///
 /// The resize is Pillow's antialiased Lanczos in two passes with its own fixed-point weights and its rounding to 8 bits
-/// between them, so that the network sees the pixels [`Frame::input`] makes on the CPU. From 8-bit formats they are equal;
-/// linear and `-srgb` textures pass through the sRGB curve of the device's arithmetic, where a level may round otherwise.
+/// between them, so that the network sees the pixels [`Frame::input`] makes on the CPU. From 8-bit formats they are
+/// equal; linear and `-srgb` textures pass through the sRGB curve of the device's arithmetic, where a level may round
+/// otherwise.
 pub struct PhotographInput {
     schedule: Schedule,
     frame: Frame,
@@ -88,8 +90,8 @@ impl PhotographInput {
 }
 
 impl Session {
-    /// Prepares a texture to be the photograph of image `index` of the batch. All memory and bindings are made here; the
-    /// texture may get new contents from frame to frame, and must live as long as it is recorded.
+    /// Prepares a texture to be the photograph of image `index` of the batch. All memory and bindings are made here;
+    /// the texture may get new contents from frame to frame, and must live as long as it is recorded.
     ///
     /// # Errors
     /// [`Error::Input`] for an index outside the batch, or a texture of another kind than [`TextureSource`] names;

@@ -3,8 +3,8 @@
 use super::session::Session;
 use std::ops::Range;
 
-/// How far a run has been recorded. It holds nothing but its place, so a host keeps it beside the [`Session`] it belongs
-/// to.
+/// How far a run has been recorded. It holds nothing but its place, so a host keeps it beside the [`Session`] it
+/// belongs to.
 ///
 /// ```no_run
 /// # fn frame(session: &pcsnet::Session, job: &mut Option<pcsnet::Job>, encoder: &mut pcsnet::wgpu::CommandEncoder) {
@@ -31,8 +31,8 @@ impl Job {
 }
 
 impl Session {
-    /// Multiply-adds of a run of the whole batch, as many as the kernels do, and 1 for each value where a step does none: what
-    /// budgets of [`Session::advance`] are shares of.
+    /// Multiply-adds of a run of the whole batch, as many as the kernels do, and 1 for each value where a step does
+    /// none: what budgets of [`Session::advance`] are shares of.
     pub fn work(&self) -> u64 {
         self.schedule.work(0..self.schedule.len()) * u64::from(self.batch / self.images)
     }

@@ -17,8 +17,8 @@ struct Declared<'a, T> {
 }
 
 impl Engine {
-    /// Loads a whole model: one bundle, or a backbone's file and a head's. All names and shapes are checked before the first
-    /// byte is uploaded.
+    /// Loads a whole model: one bundle, or a backbone's file and a head's. All names and shapes are checked before the
+    /// first byte is uploaded.
     ///
     /// # Errors
     /// What is missing, superfluous or malformed in the files, or more than the device can hold.
@@ -46,8 +46,9 @@ impl Engine {
     /// [`LoadOptions::winograd_bytes`] bounds both together.
     ///
     /// # Errors
-    /// The same as of [`Engine::load`], and [`Error::Mismatch`](crate::Error::Mismatch) when the head was trained on another backbone or reads more of its levels
-    /// than were loaded, or activations shall be f16 on a backbone that was loaded with f32 weights.
+    /// The same as of [`Engine::load`], and [`Error::Mismatch`](crate::Error::Mismatch) when the head was trained on
+    /// another backbone or reads more of its levels than were loaded, or activations shall be f16 on a backbone that
+    /// was loaded with f32 weights.
     pub async fn load_head(
         &self,
         backbone: &SharedBackbone,

@@ -41,9 +41,9 @@ pub struct PipelineProgress<'a> {
 }
 
 impl Engine {
-    /// Takes the caller's device. It needs no feature and no more than WebGPU's default limits; before a device is made,
-    /// [`required_features`](crate::gpu::required_features) and [`required_limits`](crate::gpu::required_limits) say what
-    /// to ask for, and [`check_adapter`](crate::gpu::check_adapter) whether an adapter has it.
+    /// Takes the caller's device. It needs no feature and no more than WebGPU's default limits; before a device is
+    /// made, [`required_features`](crate::gpu::required_features) and [`required_limits`](crate::gpu::required_limits)
+    /// say what to ask for, and [`check_adapter`](crate::gpu::check_adapter) whether an adapter has it.
     ///
     /// Returns at once: pipelines are made when a session first needs them. [`Engine::prepare`] makes them before.
     ///
@@ -58,8 +58,9 @@ impl Engine {
     /// pipeline that is not made yet, and once at the end.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for sizes that do not fit one another, [`Error::Gpu`](crate::Error::Gpu) or
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost) that names the kernel the driver refuses, and as [`Model::session`].
+    /// [`Error::Config`](crate::Error::Config) for sizes that do not fit one another, [`Error::Gpu`](crate::Error::Gpu)
+    /// or [`Error::DeviceLost`](crate::Error::DeviceLost) that names the kernel the driver refuses, and as
+    /// [`Model::session`].
     pub async fn prepare(
         &self,
         config: &ModelConfig,

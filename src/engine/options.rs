@@ -4,7 +4,8 @@ use crate::gpu::{Format, Gpu, Winograd};
 use crate::parameters::Storage;
 use crate::{Error, Result};
 
-/// How a model is kept on the GPU: what [`Engine::load`](crate::Engine::load) can be told. A [`Precision`] alone will do in its place.
+/// How a model is kept on the GPU: what [`Engine::load`](crate::Engine::load) can be told. A [`Precision`] alone will
+/// do in its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadOptions {
@@ -13,8 +14,8 @@ pub struct LoadOptions {
     /// How 3 x 3 convolutions are computed; by default each as was measured to be the fastest, or else with the larger
     /// tiles where the image is large enough.
     pub winograd: Option<Winograd>,
-    /// GPU memory for the transformed weights of the model's 3 x 3 convolutions, in bytes; by default as much as they take.
-    /// Convolutions that it has no room for keep their weights as the file has them, a quarter as large (9/16 for
+    /// GPU memory for the transformed weights of the model's 3 x 3 convolutions, in bytes; by default as much as they
+    /// take. Convolutions that it has no room for keep their weights as the file has them, a quarter as large (9/16 for
     /// [`Winograd::F2x2`]), and transform them into scratch memory, which all of them share, each time they run.
     pub winograd_bytes: Option<u64>,
 }
@@ -40,12 +41,12 @@ pub enum Precision {
     /// Weights and activations as 32-bit floats: equal to PyTorch's float32 results up to rounding.
     #[default]
     F32,
-    /// Weights packed as 16-bit floats, half the memory. Those of the last convolution stay 32-bit: rounding there reaches
-    /// the anomaly map undiminished.
+    /// Weights packed as 16-bit floats, half the memory. Those of the last convolution stay 32-bit: rounding there
+    /// reaches the anomaly map undiminished.
     F16,
-    /// Weights as in [`Precision::F16`], and activations as 16-bit floats where that keeps the full-size network's anomaly
-    /// map within 1 % of its standard deviation: the backbone's, and the widest of the decoder's. The way from descriptors to distances, the
-    /// coarse bins and the decoder's last layers stay 32-bit.
+    /// Weights as in [`Precision::F16`], and activations as 16-bit floats where that keeps the full-size network's
+    /// anomaly map within 1 % of its standard deviation: the backbone's, and the widest of the decoder's. The way from
+    /// descriptors to distances, the coarse bins and the decoder's last layers stay 32-bit.
     F16Activations,
 }
 

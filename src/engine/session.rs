@@ -22,8 +22,8 @@ pub struct Detection {
 /// Everything allocated to run batches of images through a model, or through several heads of one backbone.
 ///
 /// Inputs stand in [`Session::pixel_buffer`], results in [`Session::map_buffer`] and [`Session::score_buffer`]. A host
-/// records the network into encoders of its own ([`Session::record`], or [`Session::advance`] piece by piece); after the
-/// session is open nothing is allocated and nothing submitted. [`Session::run`] does all of it for programs without
+/// records the network into encoders of its own ([`Session::record`], or [`Session::advance`] piece by piece); after
+/// the session is open nothing is allocated and nothing submitted. [`Session::run`] does all of it for programs without
 /// frames of their own.
 pub struct Session {
     pub(crate) gpu: Arc<Gpu>,
@@ -81,8 +81,8 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// Allocates everything needed to run up to `batch` images at once through several heads of one backbone
-    /// ([`Model::session`] is for one). The backbone runs once an image, each head after it; results are the same bit for
-    /// bit as those of the models' own sessions.
+    /// ([`Model::session`] is for one). The backbone runs once an image, each head after it; results are the same bit
+    /// for bit as those of the models' own sessions.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when there is no model, or one has another backbone, input size, fit or precision
@@ -139,8 +139,8 @@ impl Session {
     }
 
     /// The input: `[batch][side][side]` pixels of 8-bit RGBA, red in the lowest byte; alpha is not looked at. Hosts
-    /// that use neither [`Session::write_images`] nor a [`PhotographInput`](crate::PhotographInput) fill it themselves, with
-    /// a copy or a shader of their own (`STORAGE | COPY_DST | COPY_SRC`).
+    /// that use neither [`Session::write_images`] nor a [`PhotographInput`](crate::PhotographInput) fill it themselves,
+    /// with a copy or a shader of their own (`STORAGE | COPY_DST | COPY_SRC`).
     pub fn pixel_buffer(&self) -> &wgpu::Buffer {
         &self.buffers.pixels
     }
@@ -191,7 +191,8 @@ impl Session {
     /// An image's result is the same, bit for bit, whichever others it is run with.
     ///
     /// # Errors
-    /// The same as of [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`] from the device.
+    /// The same as of [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`]
+    /// from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
         self.gpu.guarded("a copy of the images", || self.write_images(images)).await??;
         self.run_input(images.len() as u32).await
@@ -226,8 +227,8 @@ impl Session {
         pollster::block_on(self.run(images))
     }
 
-    /// Runs the network on what [`Session::pixel_buffer`] holds and waits until the device is done. Nothing is uploaded or
-    /// read back: results are in [`Session::map_buffer`] and [`Session::score_buffer`].
+    /// Runs the network on what [`Session::pixel_buffer`] holds and waits until the device is done. Nothing is uploaded
+    /// or read back: results are in [`Session::map_buffer`] and [`Session::score_buffer`].
     ///
     /// # Errors
     /// The same as of [`Session::run`].

@@ -19,8 +19,8 @@ async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
 /// before integrated, virtual and software adapters, OpenGL after every other backend.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] when there is none or none of that name; it says what to install. [`Error::Requirements`] when it
-/// cannot run the kernels.
+/// [`Error::NoAdapter`] when there is none or none of that name; it says what to install. [`Error::Requirements`] when
+/// it cannot run the kernels.
 pub async fn open_device(name: Option<&str>) -> Result<(wgpu::Device, wgpu::Queue)> {
     open_adapter(&find_adapter(wgpu::Backends::all(), name).await?).await
 }

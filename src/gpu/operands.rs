@@ -5,8 +5,9 @@ use super::tensor::Tensor;
 use super::{Format, row_texture};
 
 impl Graph<'_> {
-    /// The left operands `[matrices][rows][channels]` of matrix products: a row texture (`shaders/shared/row_texture.wgsl`)
-    /// of f32 where the device's kernel multiplies textures, otherwise a tensor like any other.
+    /// The left operands `[matrices][rows][channels]` of matrix products: a row texture
+    /// (`shaders/shared/row_texture.wgsl`) of f32 where the device's kernel multiplies textures, otherwise a tensor
+    /// like any other.
     pub(crate) fn rows(&mut self, format: Format, label: &str, [matrices, rows, channels]: [u32; 3]) -> Tensor {
         let shape = [matrices, rows, 1, channels];
         if !self.gpu().matmul.reads_textures() {

@@ -1,4 +1,5 @@
-//! Matrices as textures, for adapters that load a texel faster than 4 floats of a buffer: `shaders/shared/row_texture.wgsl`.
+//! Matrices as textures, for adapters that load a texel faster than 4 floats of a buffer:
+//! `shaders/shared/row_texture.wgsl`.
 
 /// Rows of a layer of the texture, the same as in the shader.
 const ROWS_PER_LAYER: u32 = 4096;

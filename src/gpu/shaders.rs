@@ -93,7 +93,8 @@ const F16_OUTPUT: &[&[&str]] = &[&[], &["OUTPUT_F16"]];
 #[cfg(test)]
 const F16_BOTH: &[&[&str]] = &[&[], &["INPUT_F16", "OUTPUT_F16"]];
 
-/// The variants of matrix products with operands in buffers. Weights transformed before use are f32, whatever the activations.
+/// The variants of matrix products with operands in buffers. Weights transformed before use are f32, whatever the
+/// activations.
 #[cfg(test)]
 const PRODUCTS: &[&[&str]] = &[
     &[],

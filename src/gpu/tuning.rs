@@ -6,8 +6,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Which kernels were fastest on a device, layer by layer: what [`Engine::tune`](crate::Engine::tune) measured, to be kept
-/// for the next time.
+/// Which kernels were fastest on a device, layer by layer: what [`Engine::tune`](crate::Engine::tune) measured, to be
+/// kept for the next time.
 ///
 /// It holds for one adapter, driver and set of shaders; an engine on anything else makes no use of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

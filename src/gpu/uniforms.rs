@@ -19,8 +19,8 @@ pub(crate) struct Field {
     pub size: usize,
 }
 
-/// Declares a struct of 32-bit numbers with the memory layout of a shader's uniform block. Members whose names begin with
-/// an underscore are padding.
+/// Declares a struct of 32-bit numbers with the memory layout of a shader's uniform block. Members whose names begin
+/// with an underscore are padding.
 macro_rules! uniforms {
     ($(#[$attribute:meta])* $visibility:vis struct $name:ident {
         $($(#[$field_attribute:meta])* $field_visibility:vis $field:ident: $type:ty),* $(,)?

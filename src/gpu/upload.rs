@@ -4,8 +4,8 @@ use super::constant::{Constant, Memory};
 use super::{Gpu, row_texture};
 use crate::Result;
 
-/// Copies a model's constants into storage buffers and textures, holding no more than one staging window of them in host
-/// memory.
+/// Copies a model's constants into storage buffers and textures, holding no more than one staging window of them in
+/// host memory.
 pub(crate) struct Uploader<'a> {
     gpu: &'a Gpu,
     staged: u64,
@@ -32,7 +32,8 @@ impl<'a> Uploader<'a> {
         Ok(buffer)
     }
 
-    /// Writes bytes of a constant from `offset` on, whole matrices where it is a texture. The first ones give it memory.
+    /// Writes bytes of a constant from `offset` on, whole matrices where it is a texture. The first ones give it
+    /// memory.
     pub(crate) async fn fill(&mut self, constant: &Constant, offset: u64, bytes: &[u8]) -> Result<()> {
         let label = constant.label();
         let memory = match constant.memory() {

@@ -19,8 +19,8 @@ pub enum Fit {
     /// torchvision's `Resize(256)` of the shorter side, then `CenterCrop(224)`. What lies outside is not inspected.
     #[default]
     Crop,
-    /// The whole image resized to a square, whatever its shape; for parts far from square. Columns are resized first, as
-    /// Pillow did up to version 12; later ones begin with the rows of tall images, which gives other values.
+    /// The whole image resized to a square, whatever its shape; for parts far from square. Columns are resized first,
+    /// as Pillow did up to version 12; later ones begin with the rows of tall images, which gives other values.
     Stretch,
 }
 

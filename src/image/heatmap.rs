@@ -69,8 +69,8 @@ impl ColourMap {
 /// What was not inspected.
 const UNSEEN: Rgb<u8> = Rgb([96; 3]);
 
-/// Paints a map (row-major, `width` x `height` values) in the Turbo colour map, dark blue through green to dark red; NaN,
-/// not inspected, is grey.
+/// Paints a map (row-major, `width` x `height` values) in the Turbo colour map, dark blue through green to dark red;
+/// NaN, not inspected, is grey.
 ///
 /// # Errors
 /// [`Error::Input`] if `map` has not `width` x `height` values.
@@ -94,8 +94,8 @@ pub fn overlay(photograph: &RgbImage, map: &[f32], frame: &Frame, scale: Scale, 
 }
 
 /// Lays an anomaly map of the photograph's own size as heat over it. A value at the top of the scale covers the
-/// photograph with `opacity` (0 to 1), lower ones in proportion less. Where the map is NaN, not inspected, the photograph
-/// gets no heat and half its brightness.
+/// photograph with `opacity` (0 to 1), lower ones in proportion less. Where the map is NaN, not inspected, the
+/// photograph gets no heat and half its brightness.
 ///
 /// # Errors
 /// [`Error::Input`] if `map` has not a value for each of the photograph's pixels.

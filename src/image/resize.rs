@@ -1,14 +1,14 @@
 //! Pillow's `Image.resize(size, Image.LANCZOS)` for 8-bit RGB, to the last bit.
 //!
 //! Every output pixel is a weighted mean of the input pixels under the Lanczos window (a = 3), which is as many times
-//! wider than three pixels as the image shrinks (antialiasing). Columns come first and are rounded to 8 bits, then rows.
-//! Weights are fixed point, as in Pillow's `Resample.c`; with floating-point or 16-bit weights, or with rows first, the
-//! results differ. (The crate `fast_image_resize` differs from Pillow in a quarter to all of the pixels, on noise by up
-//! to 58 levels.)
+//! wider than three pixels as the image shrinks (antialiasing). Columns come first and are rounded to 8 bits, then
+//! rows. Weights are fixed point, as in Pillow's `Resample.c`; with floating-point or 16-bit weights, or with rows
+//! first, the results differ. (The crate `fast_image_resize` differs from Pillow in a quarter to all of the pixels, on
+//! noise by up to 58 levels.)
 //!
 //! Pillow 13 began to take rows first where the height shrinks much more than the width. That never happens when the
-//! shape is kept, so [`Fit::Crop`](super::Fit::Crop) is the same in every version; a stretched tall image is what Pillow
-//! up to 12 makes of it, or Pillow 13 in two calls, first one to the new width, then one to the new height.
+//! shape is kept, so [`Fit::Crop`](super::Fit::Crop) is the same in every version; a stretched tall image is what
+//! Pillow up to 12 makes of it, or Pillow 13 in two calls, first one to the new width, then one to the new height.
 
 use ::image::RgbImage;
 use std::f64::consts::PI;

@@ -11,8 +11,8 @@ const LEAST_SIDE: u32 = 16;
 /// How an image is cut into overlapping tiles, and their maps joined.
 ///
 /// Neighbouring tiles share at least a quarter of their side, and together they cover the whole image. Where tiles
-/// overlap, the joined map is their mean, weighted by the distance from each tile's edge: the network sees best what has
-/// its surroundings with it, and no seam shows.
+/// overlap, the joined map is their mean, weighted by the distance from each tile's edge: the network sees best what
+/// has its surroundings with it, and no seam shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tiles {
     dimensions: (u32, u32),

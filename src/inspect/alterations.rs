@@ -26,8 +26,8 @@ enum Mirror {
     Vertical,
 }
 
-/// The alterations in which each of so many photographs of good parts is inspected for a calibration, beside the photograph
-/// itself: none from 9 photographs on, 10 for fewer, and 32 where parts may lie either way round (`flips`).
+/// The alterations in which each of so many photographs of good parts is inspected for a calibration, beside the
+/// photograph itself: none from 9 photographs on, 10 for fewer, and 32 where parts may lie either way round (`flips`).
 pub fn alterations(photographs: usize, flips: bool) -> Vec<Alteration> {
     if photographs > FEW {
         return Vec::new();

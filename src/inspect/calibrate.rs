@@ -77,9 +77,10 @@ pub struct Setting {
     pub precision: Precision,
 }
 
-/// Calibrates a model from good parts: a list for each part, of what was found in its photograph and in altered copies of
-/// it (see [`Inspector::survey`](super::Inspector::survey)). The threshold is the one that a share `rate` of good parts is
-/// expected to exceed, see [`threshold_for`]; colours go from the median of good maps to as far above the threshold.
+/// Calibrates a model from good parts: a list for each part, of what was found in its photograph and in altered copies
+/// of it (see [`Inspector::survey`](super::Inspector::survey)). The threshold is the one that a share `rate` of good
+/// parts is expected to exceed, see [`threshold_for`]; colours go from the median of good maps to as far above the
+/// threshold.
 ///
 /// # Errors
 /// Those of [`threshold_for`].
@@ -152,8 +153,8 @@ struct Record<'a> {
     precision: &'static str,
 }
 
-/// The threshold half way from a score to the next lower one, so that of `scores` exactly those from `score` on are above
-/// it.
+/// The threshold half way from a score to the next lower one, so that of `scores` exactly those from `score` on are
+/// above it.
 pub fn threshold_below(score: f32, scores: &[f32]) -> f32 {
     let next = scores.iter().copied().filter(|other| *other < score).reduce(f32::max);
     let middle = next.map_or(score - score.abs().max(1e-3) * 1e-3, |next| next / 2.0 + score / 2.0);

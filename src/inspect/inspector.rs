@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use web_time::Instant;
 
-/// A model that is ready to inspect photographs: how they are shown to it, the memory to run it, and what its scores mean.
+/// A model that is ready to inspect photographs: how they are shown to it, the memory to run it, and what its scores
+/// mean.
 ///
 /// ```no_run
 /// use pcsnet::inspect::{Calibration, Inspector};
@@ -48,8 +49,8 @@ impl Inspector {
         Ok(Self { session: Arc::new(model.session(batch).await?), framing, calibration })
     }
 
-    /// The same model in another framing. A threshold and a range of colours hold in the framing in which they were found
-    /// alone; where this is another one, the new inspector's calibration has neither.
+    /// The same model in another framing. A threshold and a range of colours hold in the framing in which they were
+    /// found alone; where this is another one, the new inspector's calibration has neither.
     pub fn with_framing(&self, framing: Framing) -> Self {
         let uncalibrated = Calibration { tiles: framing.tiles, ..Calibration::default() };
         let calibration = if framing == self.framing { self.calibration } else { uncalibrated };
@@ -91,8 +92,8 @@ impl Inspector {
     /// Inspects a photograph of any size, as many tiles at once as the batch takes.
     ///
     /// # Errors
-    /// Those of [`Framing::place`] and [`Session::run`], and [`Error::Input`] where the network gives values that are no
-    /// finite numbers.
+    /// Those of [`Framing::place`] and [`Session::run`], and [`Error::Input`] where the network gives values that are
+    /// no finite numbers.
     pub async fn inspect(&self, photograph: &RgbImage) -> Result<Inspection> {
         let placement = self.framing.place(photograph.dimensions())?;
         let inputs = placement.inputs();

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! One threshold serves both questions: a part fails if its score, the largest value of its map, is above the
-//! threshold, and a region is where the map is above it. [`Inspector`] does all of it for a photograph; the rest touches
-//! neither the GPU nor files or threads.
+//! threshold, and a region is where the map is above it. [`Inspector`] does all of it for a photograph; the rest
+//! touches neither the GPU nor files or threads.
 
 mod alterations;
 mod calibrate;

@@ -38,9 +38,9 @@ pub enum Method {
 /// `scores` are those of good images that stand for the parts to come, a list for each image: one score, or several of
 /// varied copies of it. Where at least `1 / rate - 1` images have one score each, the threshold is a score of
 /// [`Method::Rank`]; the interval is that of the order statistic (a beta distribution), which is exact for independent
-/// images. Otherwise it is found by [`Method::ExtremeValue`], as the mean plus so many deviations that the rate is met on
-/// average over all samples of this size; the interval comes from the same simulated samples. Copies of one image count
-/// as the fewer images the more alike their scores are (Kish's design effect).
+/// images. Otherwise it is found by [`Method::ExtremeValue`], as the mean plus so many deviations that the rate is met
+/// on average over all samples of this size; the interval comes from the same simulated samples. Copies of one image
+/// count as the fewer images the more alike their scores are (Kish's design effect).
 ///
 /// # Errors
 /// [`Error::Input`] for less than two images, scores that are not finite or all the same, or a rate that is not between

@@ -14,8 +14,9 @@ const IN_MEMORY: usize = 1 << 24;
 
 /// Collects anomaly maps with their masks, then gives exact metrics over all of their pixels.
 ///
-/// All pixels are sorted by value, 8 bytes each: up to 128 MiB in memory, the rest in nameless temporary files. The sort
-/// of 5,000 maps of 224 x 224 takes 2 GB of temporary disk and no more memory. A true region takes another 16 bytes.
+/// All pixels are sorted by value, 8 bytes each: up to 128 MiB in memory, the rest in nameless temporary files. The
+/// sort of 5,000 maps of 224 x 224 takes 2 GB of temporary disk and no more memory. A true region takes another 16
+/// bytes.
 pub struct PixelScores {
     sorter: Sorter,
     groups: Vec<Group>,
@@ -53,8 +54,8 @@ pub struct PixelMetrics {
     /// Area under the mean overlap of the true regions against the false-positive rate from 0 to 0.3, over 0.3; exact,
     /// with every distinct value as a threshold (MVTec AD's definition).
     pub aupro: Metric,
-    /// The variant of the authors' evaluation: 200 thresholds evenly spaced over the range of the maps, the area over the
-    /// largest false-positive rate met below 0.3.
+    /// The variant of the authors' evaluation: 200 thresholds evenly spaced over the range of the maps, the area over
+    /// the largest false-positive rate met below 0.3.
     pub aupro_200_steps: Metric,
 }
 
@@ -90,8 +91,8 @@ impl PixelScores {
         self.add(0, 0, map, None)
     }
 
-    /// Adds the map, in rows of `width`, of an image with a defect of this kind, and the mask of its defects. A mask may
-    /// be empty, where a crop left the defect out.
+    /// Adds the map, in rows of `width`, of an image with a defect of this kind, and the mask of its defects. A mask
+    /// may be empty, where a crop left the defect out.
     ///
     /// # Errors
     /// [`Error::Input`] for values that are not finite or a mask of another size, [`Error::Io`] where temporary files
@@ -296,8 +297,8 @@ impl Sweep {
         }
     }
 
-    /// No other pixel has the present value, which is `score`. The work goes by the groups that have it: most values are
-    /// one pixel's.
+    /// No other pixel has the present value, which is `score`. The work goes by the groups that have it: most values
+    /// are one pixel's.
     fn close(&mut self, score: f32) {
         if self.next_step.is_some_and(|threshold| threshold >= f64::from(score)) {
             self.pass_steps(f64::from(score));

@@ -11,8 +11,8 @@ pub struct Ranking {
     pub normal: u64,
     /// Anomalous samples.
     pub anomalous: u64,
-    /// Area under the receiver operating characteristic: the share of pairs of an anomalous and a normal sample in which
-    /// the anomalous one has the larger score, equal ones counting half. scikit-learn's `roc_auc_score`.
+    /// Area under the receiver operating characteristic: the share of pairs of an anomalous and a normal sample in
+    /// which the anomalous one has the larger score, equal ones counting half. scikit-learn's `roc_auc_score`.
     pub auroc: Metric,
     /// Area under the precision-recall curve by its steps. scikit-learn's `average_precision_score`.
     pub average_precision: Metric,

@@ -73,8 +73,8 @@ impl Decoder {
         let mut previous = None;
         for (index, bin) in self.bins.iter().enumerate() {
             let label = format!("decoder.bin{}", bin.side);
-            // The first bin is nearly all of the decoder's memory and least of its rounding: what is rounded in a coarser
-            // one spreads over many positions of the grid.
+            // The first bin is nearly all of the decoder's memory and least of its rounding: what is rounded in a
+            // coarser one spreads over many positions of the grid.
             let format = if index == 0 { graph.activations() } else { Format::F32 };
             let input = self.pooled(graph, &label, descriptor, score, bin.side, format);
             let out = bin.write(graph, &label, input, previous, self.grid);

@@ -23,8 +23,8 @@ struct Level {
     coord_conv: CoordConv,
 }
 
-/// A 1 x 1 convolution that also reads its pixel's coordinates (Liu et al., "An Intriguing Failing of Convolutional Neural
-/// Networks and the CoordConv Solution", 2018).
+/// A 1 x 1 convolution that also reads its pixel's coordinates (Liu et al., "An Intriguing Failing of Convolutional
+/// Neural Networks and the CoordConv Solution", 2018).
 struct CoordConv {
     /// The weights of the features.
     matrix: Matrix,

@@ -1,5 +1,5 @@
-//! EfficientNet-Lite (Tan and Le, 2019; without squeeze-and-excitation, with ReLU6) up to the block that gives the third
-//! level's features.
+//! EfficientNet-Lite (Tan and Le, 2019; without squeeze-and-excitation, with ReLU6) up to the block that gives the
+//! third level's features.
 //!
 //! As in TensorFlow, where its weights come from, BatchNorm adds 1e-3 to variances and strided convolutions are padded
 //! "SAME". A block's output is linear by design, so features are handed on as they are.

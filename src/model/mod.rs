@@ -61,7 +61,8 @@ impl Head {
     }
 }
 
-/// Channels last to channels first: the values of `slice` as PyTorch would hold them, `[batch][channels][height * width]`.
+/// Channels last to channels first: the values of `slice` as PyTorch would hold them, `[batch][channels][height *
+/// width]`.
 pub(crate) fn to_nchw(values: &[f32], slice: &Slice) -> Vec<f32> {
     let pixels = (slice.tensor.height * slice.tensor.width) as usize;
     let (stride, first, channels) = (slice.stride() as usize, slice.first as usize, slice.channels as usize);

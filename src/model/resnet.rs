@@ -97,7 +97,8 @@ fn strided(kernel: u32, stride: u32) -> Geometry {
 }
 
 impl Block {
-    /// A block that gives `side` x `side` pixels; `downsample` are output and input channels where the identity needs it.
+    /// A block that gives `side` x `side` pixels; `downsample` are output and input channels where the identity needs
+    /// it.
     fn new(
         parameters: &mut Parameters<'_>,
         name: String,

@@ -1,4 +1,5 @@
-//! Convolutions. Which algorithm runs is decided when they are declared, because each wants its weights in a form of its own.
+//! Convolutions. Which algorithm runs is decided when they are declared, because each wants its weights in a form of
+//! its own.
 
 use super::activation::{Epilogue, Input};
 use super::batch_norm::{Norm, Statistics};
@@ -157,7 +158,8 @@ impl Convolution {
         }
     }
 
-    /// Weights `[taps][inputs, padded][outputs]` and bias from the values of [`Convolution::parameters`], a BatchNorm folded.
+    /// Weights `[taps][inputs, padded][outputs]` and bias from the values of [`Convolution::parameters`], a BatchNorm
+    /// folded.
     pub(super) fn fold(&self, values: Vec<Vec<f32>>, padded_inputs: u32) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
         let mut values = values.into_iter();
         let mut next = || values.next().expect("as many values as parameters");

@@ -40,8 +40,8 @@ impl Matrix {
     }
 }
 
-/// `out = epilogue(max(a, floor) * matrix + bias)`. With a batch of matrices, `a` and `out` are as many equal runs of rows,
-/// one for each.
+/// `out = epilogue(max(a, floor) * matrix + bias)`. With a batch of matrices, `a` and `out` are as many equal runs of
+/// rows, one for each.
 pub(crate) struct Product<'a> {
     pub a: Slice,
     /// 0 applies a relu to `a` on the way in, [`Input::NO_FLOOR`] leaves it as it is.

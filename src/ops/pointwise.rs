@@ -4,8 +4,8 @@ use super::groups_of_64;
 use crate::config::Normalization;
 use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 
-/// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel, as
-/// the graph stores activations.
+/// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel,
+/// as the graph stores activations.
 pub(crate) fn normalize(graph: &mut Graph<'_>, pixels: Tensor, normalization: Normalization) -> Tensor {
     uniforms! {
         struct Params {

@@ -40,8 +40,8 @@ pub(crate) fn avg_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor 
     out
 }
 
-/// `adaptive_avg_pool2d` of the leading `out.channels` channels of a square `x` of f32 into the leading ones of a square
-/// `out`.
+/// `adaptive_avg_pool2d` of the leading `out.channels` channels of a square `x` of f32 into the leading ones of a
+/// square `out`.
 pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice) {
     uniforms! {
         struct Params {

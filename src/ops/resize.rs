@@ -35,8 +35,8 @@ pub(crate) fn resize(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, 
     graph.dispatch(label, kernel, &params, bindings, workgroups);
 }
 
-/// Two resizes with aligned corners, first to `through` x `through`, then to the size of `out`'s tensor, which is f32. All
-/// square.
+/// Two resizes with aligned corners, first to `through` x `through`, then to the size of `out`'s tensor, which is f32.
+/// All square.
 pub(crate) fn resize_through(graph: &mut Graph<'_>, label: &str, x: Tensor, through: u32, out: Slice) {
     uniforms! {
         struct Params {

@@ -1,7 +1,7 @@
 //! What the device can do: whether its kernels are right, and which are the fastest.
 //!
-//! The known-answer self-test runs every kernel on small cases, against its CPU twin; the property tests of `ops` run the
-//! same cases over random shapes.
+//! The known-answer self-test runs every kernel on small cases, against its CPU twin; the property tests of `ops` run
+//! the same cases over random shapes.
 
 pub(crate) mod cases;
 pub(crate) mod harness;
@@ -35,8 +35,8 @@ impl KernelCheck {
 }
 
 impl Engine {
-    /// Tests every kernel on small cases with known answers: whether this device, driver and shader compiler compute what
-    /// they should. Takes seconds at most. What fails is told by name in the checks.
+    /// Tests every kernel on small cases with known answers: whether this device, driver and shader compiler compute
+    /// what they should. Takes seconds at most. What fails is told by name in the checks.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].

@@ -32,7 +32,8 @@ impl Engine {
     }
 
     /// Measures the distinct layers of a model at a batch that were not measured yet, each in every sensible way that
-    /// computes it rightly, and keeps the fastest. It takes seconds, in which the device should have nothing else to do.
+    /// computes it rightly, and keeps the fastest. It takes seconds, in which the device should have nothing else to
+    /// do.
     ///
     /// Sessions opened from here on run so. `true` when the model's weights would now be laid out otherwise (another of
     /// Winograd's algorithms won): the model has to be loaded again to gain from that.
@@ -64,8 +65,8 @@ struct Way {
     tiling: Tiling,
 }
 
-/// The sensible ways of computing a layer, by one of Winograd's algorithms where the model was loaded so; the first is the
-/// usual one.
+/// The sensible ways of computing a layer, by one of Winograd's algorithms where the model was loaded so; the first is
+/// the usual one.
 fn ways(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Vec<Way> {
     let winograds = match choice {
         _ if !layer.is_winograd() => vec![None],

@@ -133,14 +133,15 @@ impl Maps {
 mod testing {
     use super::Maps;
 
-    /// Small whole numbers that differ from place to place: `((7 * torch.arange(n)) % 11 - 5).view(shape)`, channels last.
-    pub fn sample(shape: [usize; 4]) -> Maps {
+    /// Small whole numbers that differ from place to place: `((7 * torch.arange(n)) % 11 - 5).view(shape)`, channels
+    /// last.
+    pub(crate) fn sample(shape: [usize; 4]) -> Maps {
         let count: usize = shape.iter().product();
         Maps { shape, values: (0..count).map(|index| (7 * index % 11) as f32 - 5.0).collect() }
     }
 
     /// Fails unless as many values are as close as an f32 allows.
-    pub fn assert_close(values: &[f32], expected: &[f32]) {
+    pub(crate) fn assert_close(values: &[f32], expected: &[f32]) {
         assert_eq!(values.len(), expected.len());
         for (value, expected) in values.iter().zip(expected) {
             assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{values:?}, not {expected}");

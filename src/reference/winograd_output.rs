@@ -11,8 +11,8 @@ const A_T_4: [[f64; 6]; 4] = [
     [0.0, 0.244140625, -0.244140625, 3.375, -3.375, 1.0],
 ];
 
-/// The output transform of F(2x2, 3x3): `A^T m A` of every patch m of `[16][batch * tiles down * tiles across][channels]`,
-/// 2 x 2 pixels of the output, whose shape is given.
+/// The output transform of F(2x2, 3x3): `A^T m A` of every patch m of `[16][batch * tiles down * tiles
+/// across][channels]`, 2 x 2 pixels of the output, whose shape is given.
 pub fn winograd2_output(products: &[f32], shape: [usize; 4]) -> Maps {
     transformed(products, shape, &A_T_2)
 }

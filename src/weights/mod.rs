@@ -1,7 +1,7 @@
 //! Trained weights: from safetensors files to checked `f32` tensors, one tensor in memory at a time.
 //!
-//! [`Weights`] joins the tensors of one or several files under one set of names, and [`schema`](crate::schema) lists the
-//! names and shapes a model needs:
+//! [`Weights`] joins the tensors of one or several files under one set of names, and [`schema`](crate::schema) lists
+//! the names and shapes a model needs:
 //!
 //! ```no_run
 //! use pcsnet::{schema, weights::Weights};
@@ -14,8 +14,9 @@
 //! ```
 //!
 //! A backbone serves many heads: open it once, [check](Weights::check) it with
-//! [`schema::backbone`](crate::schema::backbone), and check each head's file with [`schema::head`](crate::schema::head). The two need not meet in one [`Weights`]; where they do, [`Weights::with`] makes
-//! sure that they were made for each other.
+//! [`schema::backbone`](crate::schema::backbone), and check each head's file with
+//! [`schema::head`](crate::schema::head). The two need not meet in one [`Weights`]; where they do, [`Weights::with`]
+//! makes sure that they were made for each other.
 
 mod metadata;
 pub(crate) mod names;
@@ -70,7 +71,8 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`] where a file cannot be read, [`Error::Safetensors`] where it is malformed or cut short,
     /// [`Error::UnknownTensor`] for a name outside `backbone.`, `adaptor.` and `cas.`, [`Error::DuplicateTensor`] for a
-    /// tensor given twice, [`Error::Config`] where the files' metadata contradict one another, [`Error::Input`] where no file is given.
+    /// tensor given twice, [`Error::Config`] where the files' metadata contradict one another, [`Error::Input`] where
+    /// no file is given.
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self> {
         let mut joined: Option<Self> = None;
         for path in paths {
@@ -111,8 +113,8 @@ impl Weights {
         Self::from_bytes(name, bytes)
     }
 
-    /// Reads a safetensors file, tensor by tensor, from anything that can be read at any place: a part of a larger file,
-    /// or a browser's `Blob`.
+    /// Reads a safetensors file, tensor by tensor, from anything that can be read at any place: a part of a larger
+    /// file, or a browser's `Blob`.
     ///
     /// `name` stands for the file in errors.
     ///
@@ -158,7 +160,8 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
-    /// The files' metadata, joined. Keys of other programs may differ between files; there the first file's value stands.
+    /// The files' metadata, joined. Keys of other programs may differ between files; there the first file's value
+    /// stands.
     pub fn metadata(&self) -> BTreeMap<&str, &str> {
         let entries = self.files.iter().rev().flat_map(|file| &file.metadata);
         entries.map(|(key, value)| (key.as_str(), value.as_str())).collect()

@@ -9,8 +9,8 @@ use std::path::Path;
 
 /// Writes `f32` tensors, in the given order, and `metadata` to a safetensors file.
 ///
-/// The file appears whole or not at all: its bytes go to a temporary file in the same folder, which then takes the name,
-/// replacing a file that had it. A failure leaves nothing behind.
+/// The file appears whole or not at all: its bytes go to a temporary file in the same folder, which then takes the
+/// name, replacing a file that had it. A failure leaves nothing behind.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be written, [`Error::Input`] for a shape that does not fit its values or a name
@@ -21,8 +21,8 @@ pub fn write(path: impl AsRef<Path>, tensors: &[NamedTensor<'_>], metadata: &BTr
     write_atomically(path, |file| write_tensors(file, tensors, metadata)).map_err(Error::io("write", path))
 }
 
-/// Gives a safetensors file other metadata: each key of `changes` gets its value, or is taken out. The tensors stay as they
-/// are, bit for bit, and the file is replaced whole or not at all.
+/// Gives a safetensors file other metadata: each key of `changes` gets its value, or is taken out. The tensors stay as
+/// they are, bit for bit, and the file is replaced whole or not at all.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read or written, [`Error::Safetensors`] where it is malformed.

@@ -19,8 +19,8 @@ async fn unary(
     run(graph, &[(tensor, &x.values)], out.all()).await
 }
 
-/// Runs an operation that writes some channels of a wider tensor, with quarters of other channels before and after them,
-/// and gives these alone.
+/// Runs an operation that writes some channels of a wider tensor, with quarters of other channels before and after
+/// them, and gives these alone.
 async fn into_slice(
     gpu: &Gpu,
     x: &Maps,
