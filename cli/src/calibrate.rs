@@ -8,7 +8,7 @@ use crate::pipeline::{Pipeline, Source};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use pcsnet::data::Dataset;
-use pcsnet::image::{self, Scale};
+use pcsnet::image::{Decoder, Scale};
 use pcsnet::inspect::{
     Alteration, Calibrated, Calibration, FalseAlarms, MapSummary, Method, Origin, Setting, alterations, calibrate,
     calibrate_labelled,
@@ -101,7 +101,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let inspector = arguments.framing.inspector(&model, Calibration::default())?;
     let setting = Setting { framing: inspector.framing(), precision: arguments.device.precision };
     let jobs = arguments.framing.jobs();
-    let pipeline = Pipeline { inspector: &inspector, jobs, stop: &AtomicBool::new(false) };
+    let (decoder, stop) = (arguments.framing.decoder(&weights.metadata())?, AtomicBool::new(false));
+    let pipeline = Pipeline::new(&inspector, decoder, jobs, &stop);
     let calibrated = match &work {
         Work::Good(images) => {
             calibrate(&survey(&pipeline, images, arguments.flips)?, arguments.false_alarm_rate, setting)?
@@ -114,7 +115,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         text += "Nothing was written\n";
     } else {
         drop(weights);
-        update_metadata(&head, &calibrated.to_metadata())?;
+        let mut changes = calibrated.to_metadata();
+        // The scores hold for photographs that are read in this range alone.
+        let range = arguments.framing.range.map(|range| range.to_metadata());
+        changes.extend(range.map(|(key, value)| (key, Some(value))));
+        update_metadata(&head, &changes)?;
         writeln!(text, "Written into {}", head.display())?;
     }
     output::print(&text)
@@ -140,14 +145,13 @@ fn head_file(files: &[PathBuf]) -> Result<PathBuf> {
 fn survey(pipeline: &Pipeline<'_>, images: &[Image], flips: bool) -> Result<Vec<Vec<MapSummary>>> {
     ensure!(images.len() > 1, "one photograph cannot tell how much good parts differ; give at least 2, better 100");
     let alterations = alterations(images.len(), flips);
-    let items = images
-        .iter()
-        .enumerate()
-        .flat_map(|(index, image)| copies(image, &alterations).map(move |source| Ok((index, source?))));
+    let items = images.iter().enumerate().flat_map(|(index, image)| {
+        copies(image, &pipeline.decoder, &alterations).map(move |source| Ok((index, source?)))
+    });
     let mut parts = vec![Vec::new(); images.len()];
     pipeline.run(
         items,
-        |_, inspected| Ok(inspected.inspection.summary()),
+        |_, inspected| Ok(inspected.whole()?.inspection.summary()),
         |index, summary| {
             parts[index].push(summary?);
             Ok(())
@@ -157,11 +161,15 @@ fn survey(pipeline: &Pipeline<'_>, images: &[Image], flips: bool) -> Result<Vec<
 }
 
 /// A photograph as it is and, read once, altered.
-fn copies<'a>(image: &Image, alterations: &'a [Alteration]) -> Box<dyn Iterator<Item = Result<Source>> + Send + 'a> {
+fn copies<'a>(
+    image: &Image,
+    decoder: &Decoder,
+    alterations: &'a [Alteration],
+) -> Box<dyn Iterator<Item = Result<Source>> + Send + 'a> {
     if alterations.is_empty() {
         return Box::new(std::iter::once(Ok(Source::File(image.path.clone()))));
     }
-    match image::open(&image.path) {
+    match decoder.open(&image.path).and_then(|decoded| decoded.whole(&image.path.display().to_string())) {
         Ok(photograph) => {
             let itself = Source::Picture(photograph.clone());
             let altered = alterations.iter().map(move |alteration| Source::Picture(alteration.apply(&photograph)));
@@ -177,7 +185,7 @@ fn survey_labelled(pipeline: &Pipeline<'_>, set: &Dataset) -> Result<Vec<(MapSum
     let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
     pipeline.run(
         items,
-        |_, inspected| Ok(inspected.inspection.summary()),
+        |_, inspected| Ok(inspected.whole()?.inspection.summary()),
         |item, summary| {
             parts.push((summary?, item.kind.is_some()));
             Ok(())

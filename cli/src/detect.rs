@@ -13,7 +13,7 @@ use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::{Context, Result};
 use clap::Args;
 use outputs::{Outcome, Outputs};
-use pcsnet::image::Scale;
+use pcsnet::image::{Decoder, Scale};
 use pcsnet::inspect::{Calibration, Inspector};
 use report::{Row, Summary, Tally};
 use std::path::{Path, PathBuf};
@@ -141,6 +141,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let detect = Detect {
         arguments,
         inspector: &inspector,
+        decoder: arguments.framing.decoder(&weights.metadata())?,
         calibration: &calibration,
         outputs: Outputs {
             out: &arguments.out,
@@ -164,6 +165,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 struct Detect<'a> {
     arguments: &'a Arguments,
     inspector: &'a Inspector,
+    decoder: Decoder,
     /// The inspector's, with the colours that the arguments ask for.
     calibration: &'a Calibration,
     outputs: Outputs<'a>,
@@ -172,7 +174,7 @@ struct Detect<'a> {
 
 impl Detect<'_> {
     fn pipeline(&self) -> Pipeline<'_> {
-        Pipeline { inspector: self.inspector, jobs: self.arguments.framing.jobs(), stop: &self.stop }
+        Pipeline::new(self.inspector, self.decoder, self.arguments.framing.jobs(), &self.stop)
     }
 
     /// Images that are all there.

@@ -113,7 +113,8 @@ fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: 
     let inspector = arguments.framing.inspector(&loaded, calibration)?;
     let calibration = *inspector.calibration();
     let jobs = arguments.framing.jobs();
-    let pipeline = Pipeline { inspector: &inspector, jobs, stop: &AtomicBool::new(false) };
+    let (decoder, stop) = (arguments.framing.decoder(&weights.metadata())?, AtomicBool::new(false));
+    let pipeline = Pipeline::new(&inspector, decoder, jobs, &stop);
     let template = "{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left";
     let message = format!("{}, {}", category.set.name, model.name);
     let progress = output::progress_bar(template, category.set.test.len(), message);

@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::Model;
-use pcsnet::image::Fit;
+use pcsnet::image::{Decoder, Fit, ValueRange};
 use pcsnet::inspect::{Calibration, Framing, Inspector};
 use pollster::block_on;
+use std::collections::BTreeMap;
 use std::thread;
 
 /// What the commands that inspect photographs have in common.
@@ -29,6 +30,15 @@ pub struct FramingArguments {
     /// processors, 4 at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+
+    /// The samples that are black and white in images of more than 8 bits, such as 0,4095 for a camera of 12 bits. By default
+    /// the model's own range, or else what each file declares
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    pub range: Option<ValueRange>,
+
+    /// The most pixels an image may have; larger ones are refused before anything is decoded
+    #[arg(long, value_name = "N", default_value_t = pcsnet::image::MAX_PIXELS)]
+    max_pixels: u64,
 }
 
 fn fit() -> impl TypedValueParser<Value = Fit> {
@@ -40,6 +50,12 @@ impl FramingArguments {
     pub fn jobs(&self) -> usize {
         let default = || thread::available_parallelism().map_or(1, usize::from).min(4);
         self.jobs.map_or_else(default, usize::from)
+    }
+
+    /// How image files are read, as the arguments and the model's metadata say.
+    pub fn decoder(&self, metadata: &BTreeMap<&str, &str>) -> Result<Decoder> {
+        let own = ValueRange::from_metadata(metadata)?;
+        Ok(Decoder::default().with_range(self.range.or(own)).with_max_pixels(self.max_pixels))
     }
 
     /// A model that is ready to inspect photographs as the arguments say.

@@ -1,9 +1,9 @@
 //! Which images there are, and what their outputs are called.
 
 use anyhow::{Context, Result, bail, ensure};
-use pcsnet::data::{IMAGE_EXTENSIONS, is_image};
+use pcsnet::data::{IMAGE_EXTENSIONS, PassedOver, PassedOverSummary, is_image, masks_beside, passed_over};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
@@ -51,6 +51,7 @@ pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
     let out = out.canonicalize().ok();
     let mut paths = BTreeMap::new();
     let mut folders = Vec::new();
+    let mut left_out = Vec::new();
     for argument in arguments {
         let absolute = canonical(argument)?;
         if absolute.is_dir() {
@@ -60,12 +61,15 @@ pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
                  choose another --out",
                 argument.display()
             );
-            search(argument, &absolute, out.as_deref(), &mut paths)?;
+            search(argument, &absolute, out.as_deref(), &mut paths, &mut left_out)?;
             folders.push(absolute);
         } else {
             folders.extend(absolute.parent().map(Path::to_owned));
             paths.insert(absolute, argument.clone());
         }
+    }
+    if !left_out.is_empty() {
+        eprintln!("note: {}", PassedOverSummary(&left_out));
     }
     if paths.is_empty() {
         let searched = arguments.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -90,18 +94,37 @@ fn canonical(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Adds the images in a folder and those below: absolute path, and path as the user would say it.
-fn search(folder: &Path, absolute: &Path, out: Option<&Path>, paths: &mut BTreeMap<PathBuf, PathBuf>) -> Result<()> {
+/// Adds the images in a folder and those below: absolute path, and path as the user would say it. Masks and files that are
+/// no images are `left_out`, but for hidden ones.
+fn search(
+    folder: &Path,
+    absolute: &Path,
+    out: Option<&Path>,
+    paths: &mut BTreeMap<PathBuf, PathBuf>,
+    left_out: &mut Vec<PassedOver>,
+) -> Result<()> {
+    let mut images = Vec::new();
     let is_out = |path: &Path| out.is_some() && path.canonicalize().ok().as_deref() == out;
     let walk = WalkDir::new(folder).follow_links(true).into_iter();
     for entry in walk.filter_entry(|entry| !(entry.file_type().is_dir() && is_out(entry.path()))) {
         let path = match entry {
             Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => entry.into_path(),
-            Ok(_) => continue,
+            Ok(entry) => {
+                if entry.file_type().is_file() && !entry.file_name().to_string_lossy().starts_with('.') {
+                    left_out.push(passed_over(entry.into_path()));
+                }
+                continue;
+            }
             Err(error) => unreadable(error)?,
         };
+        images.push(path);
+    }
+    let masks = masks_beside(&images);
+    let are_masks: BTreeSet<_> = masks.iter().map(|mask| &mask.path).collect();
+    for path in images.into_iter().filter(|path| !are_masks.contains(path)) {
         paths.insert(absolute.join(path.strip_prefix(folder)?), path);
     }
+    left_out.extend(masks);
     Ok(())
 }
 

@@ -4,12 +4,12 @@
 //! between are short, so only a few photographs are in memory at a time, and of a photograph's tiles only a few. Images may
 //! overtake one another; their numbers bring them back in order.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pcsnet::Detection;
-use pcsnet::image::{self, RgbImage};
+use pcsnet::image::{Decoded, Decoder, Rect, RgbImage};
 use pcsnet::inspect::{Gathered, Inspection, Inspector, Placement};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::Enumerate;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,11 +29,21 @@ pub enum Source {
 }
 
 impl Source {
-    fn decode(self) -> pcsnet::Result<RgbImage> {
+    fn decode(&self, decoder: &Decoder) -> pcsnet::Result<Decoded> {
         match self {
-            Self::File(path) => image::open(path),
-            Self::Bytes(name, bytes) => image::decode(&bytes, &name),
-            Self::Picture(picture) => Ok(picture),
+            Self::File(path) => decoder.open(path),
+            Self::Bytes(name, bytes) => decoder.decode(bytes, name),
+            Self::Picture(picture) => {
+                Ok(Decoded { image: picture.clone(), missing: None, depth: None, remarks: Vec::new() })
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Bytes(name, _) => name.clone(),
+            Self::Picture(_) => "a picture".to_owned(),
         }
     }
 }
@@ -41,10 +51,14 @@ impl Source {
 /// What all images go through.
 pub struct Pipeline<'a> {
     pub inspector: &'a Inspector,
+    /// How files are read.
+    pub decoder: Decoder,
     /// Threads that read, and threads that work on what the network found.
     pub jobs: usize,
     /// Set when nothing more should be read: by the pipeline when it cannot go on, or by anyone else.
     pub stop: &'a AtomicBool,
+    /// What was said of files, each once.
+    said: Mutex<BTreeSet<String>>,
 }
 
 /// A photograph that went through the network.
@@ -54,6 +68,18 @@ pub struct Inspected {
     pub inspection: Inspection,
     /// How long reading and decoding took.
     pub decode: Duration,
+    /// The part of the photograph that its file lacks, and what is to be said of it.
+    missing: Option<(Rect, String)>,
+}
+
+impl Inspected {
+    /// The same, if nothing of the photograph is missing.
+    pub fn whole(self) -> Result<Self> {
+        if let Some((_, remark)) = &self.missing {
+            anyhow::bail!("{remark}");
+        }
+        Ok(self)
+    }
 }
 
 /// An image that was read.
@@ -61,6 +87,7 @@ struct Prepared<I> {
     index: usize,
     item: I,
     photograph: RgbImage,
+    missing: Option<(Rect, String)>,
     decode: Duration,
     preprocess: Duration,
 }
@@ -85,7 +112,11 @@ type Detected<I> = (Prepared<I>, pcsnet::Result<Inspection>);
 /// An image at its end.
 type Finished<I, T> = (usize, I, Result<T>);
 
-impl Pipeline<'_> {
+impl<'a> Pipeline<'a> {
+    pub fn new(inspector: &'a Inspector, decoder: Decoder, jobs: usize, stop: &'a AtomicBool) -> Self {
+        Self { inspector, decoder, jobs, stop, said: Mutex::default() }
+    }
+
     /// Takes items, each with an image, through the network. `work` is done with each, on several threads; `done` gets
     /// what became of each, in order, on one thread. Items are asked for only as fast as they are worked on.
     ///
@@ -138,12 +169,14 @@ impl Pipeline<'_> {
             let Some((index, item)) = next else { break };
             let (item, source) = item?;
             let start = Instant::now();
-            let decoded = source.decode();
+            let decoded = source.decode(&self.decoder);
             let decode = start.elapsed();
             let framing = self.inspector.framing();
-            match decoded.and_then(|photograph| Ok((framing.place(photograph.dimensions())?, photograph))) {
-                Ok((placement, photograph)) => {
-                    let prepared = Prepared { index, item, photograph, decode, preprocess: Duration::ZERO };
+            match decoded.and_then(|decoded| Ok((framing.place(decoded.image.dimensions())?, decoded))) {
+                Ok((placement, Decoded { image: photograph, missing, remarks, .. })) => {
+                    self.say(&source, &remarks, missing.is_some());
+                    let missing = missing.map(|part| (part, remarks.join("; ")));
+                    let prepared = Prepared { index, item, photograph, missing, decode, preprocess: Duration::ZERO };
                     if !send_inputs(placement, prepared, &to_network)? {
                         break;
                     }
@@ -152,6 +185,16 @@ impl Pipeline<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Says on stderr what is to be said of a file: of a damaged one always, of a kind of file once.
+    fn say(&self, source: &Source, remarks: &[String], is_damaged: bool) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for remark in remarks {
+            if said.insert(remark.clone()) || is_damaged {
+                eprintln!("note: {}: {remark}", source.name());
+            }
+        }
     }
 
     fn run_network<I>(&self, inputs: Receiver<Input<I>>, to_gather: Sender<Output<I>>) -> Result<()> {
@@ -226,10 +269,14 @@ fn finish_each<I, T>(
     detected: Receiver<Detected<I>>,
     to_end: Sender<Finished<I, T>>,
 ) {
-    for (Prepared { index, item, photograph, decode, .. }, inspection) in detected {
-        let result = inspection
-            .map_err(Into::into)
-            .and_then(|inspection| work(&item, Inspected { photograph, inspection, decode }));
+    for (Prepared { index, item, photograph, missing, decode, .. }, inspection) in detected {
+        let result = inspection.map_err(Into::into).and_then(|mut inspection| {
+            if let Some((part, remark)) = &missing {
+                inspection.leave_out(*part);
+                ensure!(inspection.score.is_finite(), "{remark}; what is left is too little to inspect");
+            }
+            work(&item, Inspected { photograph, inspection, decode, missing })
+        });
         // The receiver is gone where `done` failed.
         to_end.send((index, item, result)).ok();
     }

@@ -178,6 +178,12 @@ impl Beside {
     }
 }
 
+/// The masks among files: those beside the image that they belong to, by name or, of a PNG beside the JPEG of the same name,
+/// by their few colours.
+pub fn masks_beside(files: &[PathBuf]) -> Vec<PassedOver> {
+    Beside::of(files).masks().collect()
+}
+
 /// Whether a picture has as few colours as a mask.
 fn shows_mask(path: &Path) -> bool {
     Decoder::default().for_masks().open(path).is_ok_and(|decoded| colours(&decoded.image, SOFT_LEVELS) < SOFT_LEVELS)

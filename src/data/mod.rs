@@ -36,7 +36,7 @@ mod visa;
 
 pub use good::{GoodPhotographs, good_photographs};
 pub use listing::{IMAGE_EXTENSIONS, PassedOver, PassedOverSummary, Why, is_image, passed_over};
-pub use masks::Mask;
+pub use masks::{Mask, masks_beside};
 
 use crate::{Error, Result};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! From a photograph to what is wrong with it.
 
 use super::{Alteration, Calibration, Findings, Framing, MapSummary, Placement, Region, regions};
-use crate::image::{JoinedMap, RgbImage};
+use crate::image::{JoinedMap, Rect, RgbImage};
 use crate::{Detection, Error, Model, Result, Session};
 use std::fmt;
 use std::sync::Arc;
@@ -206,6 +206,32 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Takes a part of the photograph out of the map and the score, as not inspected: what a damaged file lacks. With it go the
+    /// values nearby, a sixteenth of the map's sides, for the network saw the part's edge there. Where nothing is left, the score
+    /// is no finite number.
+    pub fn leave_out(&mut self, part: Rect) {
+        let (photograph, map) = (self.placement.dimensions(), self.placement.map_dimensions());
+        let (columns, rows) = match &self.placement {
+            Placement::Whole { frame, .. } => {
+                let [columns, rows] = frame.placement();
+                (columns, rows)
+            }
+            Placement::Tiled(_) => ([1.0, 0.0], [1.0, 0.0]),
+        };
+        let hidden = |start: u32, length: u32, whole: u32, [scale, offset]: [f64; 2], side: u32| {
+            // Nothing lies beyond the photograph's edge, so there needs to be no margin either.
+            let margin = |is_edge: bool| if is_edge { 0.0 } else { f64::from(side) / 16.0 };
+            let low = f64::from(start) * scale + offset - margin(start == 0);
+            let high = f64::from(start + length) * scale + offset + margin(start + length == whole);
+            low.floor().clamp(0.0, f64::from(side)) as usize..high.ceil().clamp(0.0, f64::from(side)) as usize
+        };
+        let columns = hidden(part.x, part.width, photograph.0, columns, map.0);
+        for row in hidden(part.y, part.height, photograph.1, rows, map.1) {
+            self.map[row * map.0 as usize..][columns.clone()].fill(f32::NAN);
+        }
+        self.score = self.map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    }
+
     /// What becomes of the photograph, in its own frame.
     ///
     /// # Errors

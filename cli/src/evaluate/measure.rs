@@ -84,11 +84,17 @@ pub fn measure(
 ) -> Result<Measured> {
     let (mut images, mut good) = (Vec::new(), Vec::new());
     let mut pixels = PixelScores::new();
+    // Masks, and those that cover more than half of their images.
+    let (mut masks, mut wide) = (0, 0);
     let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
     let wants_pictures = gallery.is_some();
     let work = |item: &&Item, inspected: Inspected| contribution(item, inspected, wants_pictures, threshold);
     pipeline.run(items, work, |item, result| {
         let Contribution { score, map, width, mask, summary, thumbnails } = result?;
+        if let Some(mask) = &mask {
+            masks += 1;
+            wide += usize::from(2 * mask.iter().filter(|&&is_defect| is_defect).count() > mask.len());
+        }
         match (&item.kind, mask) {
             (None, _) if set.has_masks => pixels.add_normal(&map)?,
             (Some(kind), Some(mask)) => pixels.add_anomalous(kind, &map, &mask, width)?,
@@ -102,6 +108,13 @@ pub fn measure(
         progress.inc(1);
         Ok(())
     })?;
+    if 2 * wide > masks {
+        progress.suspend(|| {
+            eprintln!(
+                "warning: {wide} of {masks} masks call more than half of their image a defect: are they inverted?"
+            );
+        });
+    }
     let (all_pixels, pixels_by_kind) = pixels.finish()?;
     let all = image_ranking(&images, None)?;
     let pixels_of = |kind: &str| set.has_masks.then(|| pixels_by_kind.get(kind)).flatten();
@@ -113,6 +126,7 @@ pub fn measure(
 }
 
 fn contribution(item: &Item, inspected: Inspected, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {
+    let inspected = inspected.whole()?;
     let placement = &inspected.inspection.placement;
     let mask = item.mask.as_ref().map(|mask| mask_in_map(mask, placement)).transpose()?;
     let thumbnails = pictures.then(|| Thumbnails::of(item, &inspected, threshold)).transpose()?;

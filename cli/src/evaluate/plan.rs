@@ -42,6 +42,7 @@ pub fn categories(folder: &Path, category: Option<&str>, models: &[String]) -> R
         if let Some(model) = missing.first() {
             bail!("{} has no model {}", set.name, model.path.display());
         }
+        eprintln!("{set}");
         categories.push(Category { set, models });
     }
     ensure!(!categories.is_empty(), "no category in {} has a model {}", folder.display(), models.join(" or "));
