@@ -71,6 +71,7 @@ impl Why {
 }
 
 /// The files that were not taken, in a sentence: how many, why, and an example of each reason.
+#[derive(Clone, Copy, Debug)]
 pub struct PassedOverSummary<'a>(pub &'a [PassedOver]);
 
 impl fmt::Display for PassedOverSummary<'_> {
