@@ -90,7 +90,7 @@ fn a_calibration_is_of_its_framing() {
     };
     let setting = Setting { framing: stretched.framing(), precision: Precision::F32 };
     let parts = survey(&stretched, 9);
-    let mut scores: Vec<f32> = parts.iter().map(|copies| copies[0].score).collect();
+    let mut scores: Vec<f32> = parts.iter().map(|part| part.summaries[0].score).collect();
     scores.sort_by(f32::total_cmp);
     let found = calibrate(&parts, 0.1, setting).expect("nine parts");
     // One in ten is expected beyond the largest of nine.

@@ -4,16 +4,17 @@ use crate::device::{self, DeviceArguments};
 use crate::framing::FramingArguments;
 use crate::images::{self, Image};
 use crate::output;
-use crate::pipeline::{Pipeline, Source};
+use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use pcsnet::data::Dataset;
 use pcsnet::image::{Decoder, Scale};
 use pcsnet::inspect::{
-    Alteration, Calibrated, Calibration, FalseAlarms, MapSummary, Method, Origin, Setting, alterations, calibrate,
-    calibrate_labelled,
+    Alteration, Calibrated, Calibration, FalseAlarms, Fingerprint, GoodPart, MapSummary, Method, Origin, Setting,
+    TrainingImages, alterations, calibrate, calibrate_labelled,
 };
 use pcsnet::weights::{Weights, update_metadata};
+use std::borrow::Borrow;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -25,9 +26,9 @@ will exceed, with its uncertainty:
   from fewer, by extrapolation, with an extreme-value distribution
   from 2 to 8, each also shifted by 2 % and brightened and darkened by 5 % (and mirrored, with --flips), by extrapolation; \
 copies that hardly differ count for little
-The training images themselves will do where there are no others, but a model scores them too low: expect more false \
-alarms than stated. Photographs of the same part count as if they were of different ones; what is stated then sounds surer \
-than it is.
+Photographs that the model was made from, which it scores too low, are left out: by their content where the model's \
+metadata list it, else by their names. Copies of a photograph count once, but different photographs of one part as if they \
+were of different parts; what is stated then sounds surer than it is. Parts whose scores are far above the others' are named.
 
 With --labelled, the threshold is the one with the best F1 on a test set, of which all layouts of `pcsnet evaluate` are read.
 
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Work::Labelled(Dataset::open(folder)?)
         }
         // Nothing is written into a folder of images.
-        None => Work::Good(images::find(&inputs, &PathBuf::new())?),
+        None => Work::Good(without_training(images::find(&inputs, &PathBuf::new())?, &weights)?),
     };
     let engine = device::engine(&arguments.device)?;
     let model = device::load(&engine, &weights, &arguments.device, arguments.framing.batch)?;
@@ -111,6 +112,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("no threshold can be found from {}", set.name))?,
     };
     let mut text = describe(&calibrated)?;
+    if let Work::Good(images) = &work {
+        text += &remarks(&calibrated, images)?;
+    }
     if arguments.dry_run {
         text += "Nothing was written\n";
     } else {
@@ -141,19 +145,91 @@ fn head_file(files: &[PathBuf]) -> Result<PathBuf> {
     anyhow::bail!("none of the model's files holds `adaptor.C`")
 }
 
+/// The images without those that the model was made from.
+fn without_training(images: Vec<Image>, weights: &Weights) -> Result<Vec<Image>> {
+    let training = TrainingImages::from_metadata(&weights.metadata());
+    let is_training = |image: &Image| -> Result<bool> {
+        let name = image.path.file_name().unwrap_or_default().to_string_lossy();
+        let sha256 = if training.has_hashes() { output::sha256_of(&image.path)? } else { String::new() };
+        Ok(training.contains(&name, &sha256))
+    };
+    let known = images.iter().map(is_training).collect::<Result<Vec<_>>>()?;
+    let (known, others): (Vec<_>, Vec<_>) = images.into_iter().zip(known).partition(|(_, known)| *known);
+    let [known, others] = [known, others].map(|images| images.into_iter().map(|(image, _)| image).collect::<Vec<_>>());
+    if known.is_empty() {
+        return Ok(others);
+    }
+    let (are, way_out) = match training.has_hashes() {
+        true => ("are among those the model was made from", ""),
+        false => (
+            "have names of those the model was made from",
+            "; if they are other photographs of the same names, give them others",
+        ),
+    };
+    let said = format!("{} of {} photographs {are}: {}", known.len(), known.len() + others.len(), names(&known));
+    ensure!(
+        others.len() > 1,
+        "{said}. A model scores them too low to be calibrated with them{way_out}; give at least 2 others, better 100"
+    );
+    output::complain(&format!("{said}; they are left out{way_out}"));
+    Ok(others)
+}
+
+/// The first few names of images.
+fn names(images: &[impl Borrow<Image>]) -> String {
+    const SHOWN: usize = 5;
+    let mut names: Vec<_> = images.iter().take(SHOWN).map(|image| image.borrow().path.display().to_string()).collect();
+    if images.len() > SHOWN {
+        names.push(format!("{} more", images.len() - SHOWN));
+    }
+    names.join(", ")
+}
+
+/// What is to be said of single photographs.
+fn remarks(Calibrated { repeated, outliers, .. }: &Calibrated, images: &[Image]) -> Result<String> {
+    let mut text = String::new();
+    if let Some(&(copy, original)) = repeated.first() {
+        let [copy, original] = [copy, original].map(|index| images[index].path.display());
+        writeln!(
+            text,
+            "{} of {} photographs are copies of others and were not counted, such as {copy} of {original}",
+            repeated.len(),
+            images.len()
+        )?;
+    }
+    if !outliers.is_empty() {
+        let named: Vec<&Image> = outliers.iter().map(|&index| &images[index]).collect();
+        writeln!(
+            text,
+            "Warning: scores far above all others, which move the threshold: {}. Look at them; if they are not good \
+             parts, calibrate without them",
+            names(&named)
+        )?;
+    }
+    Ok(text)
+}
+
 /// What is found in each photograph and its altered copies.
-fn survey(pipeline: &Pipeline<'_>, images: &[Image], flips: bool) -> Result<Vec<Vec<MapSummary>>> {
+fn survey(pipeline: &Pipeline<'_>, images: &[Image], flips: bool) -> Result<Vec<GoodPart>> {
     ensure!(images.len() > 1, "one photograph cannot tell how much good parts differ; give at least 2, better 100");
     let alterations = alterations(images.len(), flips);
     let items = images.iter().enumerate().flat_map(|(index, image)| {
         copies(image, &pipeline.decoder, &alterations).map(move |source| Ok((index, source?)))
     });
-    let mut parts = vec![Vec::new(); images.len()];
+    let mut parts: Vec<GoodPart> = Vec::with_capacity(images.len());
     pipeline.run(
         items,
-        |_, inspected| Ok(inspected.whole()?.inspection.summary()),
-        |index, summary| {
-            parts[index].push(summary?);
+        |_, inspected| {
+            let Inspected { photograph, inspection, .. } = inspected.whole()?;
+            Ok((Fingerprint::of(&photograph), inspection.summary()))
+        },
+        |index, found| {
+            let (fingerprint, summary) = found?;
+            match parts.get_mut(index) {
+                Some(part) => part.summaries.push(summary),
+                // They come in order, each photograph itself before its altered copies.
+                None => parts.push(GoodPart { fingerprint, summaries: vec![summary] }),
+            }
             Ok(())
         },
     )?;

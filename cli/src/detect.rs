@@ -10,17 +10,18 @@ use crate::framing::FramingArguments;
 use crate::images::{self, Image};
 use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use outputs::{Outcome, Outputs};
 use pcsnet::image::{Decoder, Scale};
 use pcsnet::inspect::{Calibration, Inspector};
-use report::{Row, Summary, Tally};
+use report::{Row, Summary, Tally, trouble};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use stdin::Input;
-use watch::{Record, Watch};
+use watch::{Patience, Record, Watch};
 
 const NOTES: &str = "\
 Written for an image `good/000.png`, each as large as the image:
@@ -46,7 +47,8 @@ shows its own most suspicious place in red, be it defective or not, and images d
 
 On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
 program. Both print a JSON line for each image, in order. --watch also appends them to scores.jsonl, and where it is \
-stopped or killed, the next run goes on with what is not in there.
+stopped or killed, the next run goes on with what is not in there. A file counts as inspected by its name and content; \
+one that ended the program twice is given up.
 
 Examples:
   pcsnet detect --model bottle.safetensors photographs/
@@ -54,6 +56,9 @@ Examples:
   pcsnet detect --model bottle.safetensors --tiles 512 board.tif
   pcsnet detect --model bottle.safetensors --watch camera/ --out inspected/
   ls *.png | pcsnet detect --model bottle.safetensors --stdin paths --no-pictures";
+
+/// The table in the output folder that each image is added to as soon as it is done.
+const JSON_LINES: &str = "scores.jsonl";
 
 /// Find defects in photographs: a score, an anomaly map and an overlay for each.
 #[derive(Args)]
@@ -72,12 +77,13 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "stdin")]
     watch: Option<PathBuf>,
 
-    /// How long a watched file must not change to count as written
-    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds, requires = "watch")]
+    /// How long a watched file's size and content must not change to count as written; ten times as long where it ends
+    /// in zeros or cannot be read
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = output::seconds, requires = "watch")]
     settle: Duration,
 
     /// End when nothing new has come into the watched folder for so long
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "watch")]
+    #[arg(long, value_name = "SECONDS", value_parser = output::seconds, requires = "watch")]
     until_idle: Option<Duration>,
 
     /// Take from the standard input `paths`, one a line, or `images`, each image file after its length as 4 bytes, the
@@ -97,7 +103,8 @@ pub struct Arguments {
     #[arg(long)]
     no_pictures: bool,
 
-    /// The values that get the first and the last colour; by default the model's, or else each image's own least and largest
+    /// The values that get the first and the last colour; by default the model's, or else each image's own least and
+    /// largest
     #[arg(long, value_name = "MIN,MAX", allow_hyphen_values = true, value_parser = scale)]
     scale: Option<Scale>,
 
@@ -116,11 +123,6 @@ fn scale(text: &str) -> Result<Scale, String> {
         (Some(_), Some(_)) => Err("the first number must be less than the second".to_owned()),
         _ => Err("two numbers are expected, such as 0.1,0.9".to_owned()),
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| "a number of seconds is expected, such as 0.5".to_owned())
 }
 
 /// Runs `pcsnet detect` and gives the exit code.
@@ -149,13 +151,13 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
             pictures: !arguments.no_pictures,
             raw: arguments.raw,
         },
-        stop: AtomicBool::new(false),
+        stop: Arc::default(),
     };
     match (&arguments.watch, arguments.stdin) {
         (Some(folder), _) => detect.watch(folder),
         (None, Some(input)) => {
             let images = stdin::images(input, std::io::BufReader::new(std::io::stdin()));
-            detect.stream(images, |image, result| Row::of(image, result, &calibration).line())
+            detect.stream(images, |image, result| Row::of(image, result).line().map(Some))
         }
         (None, None) => detect.all(&images),
     }
@@ -169,7 +171,7 @@ struct Detect<'a> {
     /// The inspector's, with the colours that the arguments ask for.
     calibration: &'a Calibration,
     outputs: Outputs<'a>,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 impl Detect<'_> {
@@ -182,26 +184,39 @@ impl Detect<'_> {
         let template = "{bar:40} {pos}/{len} images, {per_sec}, {eta} left";
         let progress = output::progress_bar(template, images.len(), String::new());
         let start = Instant::now();
+        stop_on_interrupt(&self.stop)?;
         let not_reached = || Err(anyhow::anyhow!("not inspected, because the run was stopped"));
         let mut results: Vec<_> = images.iter().map(|_| not_reached()).collect();
         let items = images.iter().enumerate().map(|item| Ok((item, Source::File(item.1.path.clone()))));
         let work = |(_, image): &(usize, &Image), inspected: Inspected| self.outputs.write(&image.name, &inspected);
+        // Each as it comes: what a kill leaves is all that was done by then.
+        let mut record = Record::create(&self.arguments.out.join(JSON_LINES))?;
+        let mut done = 0;
         let stopped = self.pipeline().run(items, work, |(index, image), result| {
-            if let Err(error) = &result {
-                progress.suspend(|| eprintln!("{}", failure(image, error)));
+            if let Some(error) = trouble(&result) {
+                progress.suspend(|| output::complain(&failure(image, error)));
             }
             progress.inc(1);
+            done += 1;
+            let recorded = record.append(&Row::of(image, &result).line()?);
+            let written = trouble(&result).map_or(Ok(()), ensure_not_full);
             results[index] = result;
-            Ok(())
+            written.and(recorded)
         });
         let wall = start.elapsed();
         progress.finish_and_clear();
 
         // Also where the run was stopped: what was done by then is not lost.
-        report::write_tables(&self.arguments.out, images, &results, self.calibration)?;
-        stopped.context("stopped before all images were done")?;
+        let tables = report::write_tables(&self.arguments.out, images, &results);
+        stopped.with_context(|| format!("stopped after {done} of {} images", images.len()))?;
+        tables?;
+        ensure!(
+            done == images.len(),
+            "stopped after {done} of {} images; what was done is in the tables",
+            images.len()
+        );
         let mut tally = Tally::default();
-        results.iter().for_each(|result| tally.count(result, self.calibration));
+        results.iter().for_each(|result| tally.count(result));
         let Outputs { out, pictures, .. } = self.outputs;
         let summary = Summary { results: &results, wall, out, pictures, calibration: self.calibration, tally };
         output::print(&summary.to_string())?;
@@ -210,33 +225,65 @@ impl Detect<'_> {
 
     /// Images of a folder, as they come.
     fn watch(&self, folder: &Path) -> Result<u8> {
-        let (mut record, done) = Record::open(&self.arguments.out.join("scores.jsonl"))?;
+        stop_on_interrupt(&self.stop)?;
+        let (mut record, done) = Record::open(&self.arguments.out.join(JSON_LINES))?;
         let Arguments { out, settle, until_idle, .. } = self.arguments;
-        let images = Watch::new(folder, out, done, *settle, *until_idle, &self.stop)?;
-        self.stream(images, |image, result| {
-            let line = Row::of(image, result, self.calibration).line()?;
-            record.append(&line)?;
+        let images = Watch::new(folder, out, done, Patience { settle: *settle, idle: *until_idle }, &self.stop)?;
+        let under_way = images.under_way();
+        let mut unrecorded = Ok(());
+        let code = self.stream(images, |image, result| {
+            let is_final = result.is_ok() || image.version.as_ref().is_none_or(|version| version.is_last_try);
+            let line = is_final.then(|| Row::of(image, result).line()).transpose()?;
+            if let Some(Err(error)) = line.as_ref().map(|line| record.append(line)) {
+                // The answer is still given; nothing new is begun.
+                self.stop.store(true, Ordering::Relaxed);
+                if unrecorded.is_ok() {
+                    unrecorded = Err(error);
+                }
+            }
+            under_way.finish(image, is_final);
             Ok(line)
-        })
+        })?;
+        unrecorded.map(|()| code)
     }
 
-    /// Images one after another, each with its line on stdout as soon as it is done.
+    /// Images one after another, each with its line on stdout as soon as it is done; without a line, it will come
+    /// again.
     fn stream(
         &self,
         images: impl Iterator<Item = Result<(Image, Source)>> + Send,
-        mut line: impl FnMut(&Image, &Result<Outcome>) -> Result<String> + Send,
+        mut line: impl FnMut(&Image, &Result<Outcome>) -> Result<Option<String>> + Send,
     ) -> Result<u8> {
         let mut tally = Tally::default();
         let work = |image: &Image, inspected: Inspected| self.outputs.write(&image.name, &inspected);
         self.pipeline().run(images, work, |image, result| {
-            if let Err(error) = &result {
-                eprintln!("{}", failure(&image, error));
+            let Some(line) = line(&image, &result)? else { return Ok(()) };
+            if let Some(error) = trouble(&result) {
+                output::complain(&failure(&image, error));
             }
-            tally.count(&result, self.calibration);
-            output::print(&line(&image, &result)?)
+            tally.count(&result);
+            output::print(&line)?;
+            trouble(&result).map_or(Ok(()), ensure_not_full)
         })?;
         Ok(tally.code())
     }
+}
+
+/// Lets Ctrl-C end a run after the images that are under way; a second one ends the program at once.
+fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
+    let stop = Arc::clone(stop);
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(crate::FATAL.into());
+        }
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+/// An error where nothing more can be written: going on would only fail with every image.
+fn ensure_not_full(error: &anyhow::Error) -> Result<()> {
+    ensure!(!output::is_disk_full(error), "the disk with the output folder is full; make room and start again");
+    Ok(())
 }
 
 /// The line that reports an image that could not be done; most reasons name the file already.

@@ -1,5 +1,6 @@
 //! From the arguments that all subcommands share to a model on the GPU.
 
+use crate::output;
 use crate::tuning;
 use anyhow::Result;
 use clap::Args;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 /// Where and how the network runs.
 #[derive(Args)]
 pub struct DeviceArguments {
-    /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also less
-    /// for activations; both give slightly other scores
+    /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also
+    /// less for activations; both give slightly other scores
     #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true, value_parser = precision())]
     pub precision: Precision,
 
@@ -27,13 +28,13 @@ pub struct DeviceArguments {
     #[arg(long, value_name = "vulkan|metal|dx12|gl", hide_possible_values = true, value_parser = backend())]
     pub backend: Option<wgpu::Backends>,
 
-    /// Compute all 3 x 3 convolutions alike: f4x4 is faster for large images, f2x2 takes half the memory for weights. By
-    /// default each as suits its size; results agree
+    /// Compute all 3 x 3 convolutions alike: f4x4 is faster for large images, f2x2 takes half the memory for weights.
+    /// By default each as suits its size; results agree
     #[arg(long, value_name = "f4x4|f2x2", hide_possible_values = true, value_parser = winograd())]
     pub winograd: Option<Winograd>,
 
-    /// GPU memory for the weights of 3 x 3 convolutions as they are multiplied, in MiB: what does not fit is kept as in the
-    /// file, a quarter as large, and transformed before each use. By default as much as they take
+    /// GPU memory for the weights of 3 x 3 convolutions as they are multiplied, in MiB: what does not fit is kept as in
+    /// the file, a quarter as large, and transformed before each use. By default as much as they take
     #[arg(long, value_name = "MIB")]
     pub winograd_memory: Option<u64>,
 
@@ -131,7 +132,7 @@ fn engine_on(adapter: &wgpu::Adapter, options: impl FnOnce(&wgpu::Device) -> Eng
     // The library catches what its own calls provoke. Should the driver report something else, no result can be
     // trusted, and wgpu would panic.
     device.on_uncaptured_error(Arc::new(|error| {
-        eprintln!("error: the graphics device reported: {}", error.to_string().replace('\n', " "));
+        output::complain(&format!("error: the graphics device reported: {}", error.to_string().replace('\n', " ")));
         std::process::exit(crate::FATAL.into());
     }));
     let options = options(&device);

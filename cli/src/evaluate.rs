@@ -81,8 +81,8 @@ pub struct Arguments {
     device: DeviceArguments,
 }
 
-/// Runs `pcsnet evaluate`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+/// Runs `pcsnet evaluate` and gives the exit code.
+pub fn run(arguments: &Arguments) -> Result<u8> {
     // What can fail at once does so before minutes of work.
     let categories = plan::categories(&arguments.folder, arguments.category.as_deref(), &arguments.model)?;
     for ModelFiles { path, .. } in categories.iter().flat_map(|category| &category.models) {
@@ -99,7 +99,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     output::print(&tables::markdown(&evaluated))?;
-    output::print(&format!("\nWritten to {}\n", arguments.out.display()))
+    output::print(&format!("\nWritten to {}\n", arguments.out.display()))?;
+    let is_whole = evaluated.iter().all(|evaluated| evaluated.measured.failed.is_empty());
+    Ok(if is_whole { crate::DONE } else { crate::SOME_UNDONE })
 }
 
 fn files(arguments: &Arguments, head: &PathBuf) -> Vec<PathBuf> {

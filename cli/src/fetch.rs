@@ -1,12 +1,12 @@
-//! `pcsnet fetch`: ImageNet weights of a backbone from the Hugging Face hub, resumed where interrupted, verified by hash.
+//! `pcsnet fetch`: ImageNet weights of a backbone from the Hugging Face hub, resumed where interrupted, verified by
+//! hash.
 
 use crate::output;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
@@ -31,6 +31,10 @@ pub struct Arguments {
     /// Folder for the file
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+
+    /// Give up when the server takes longer for an answer, or sends next to nothing for so long
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = output::seconds)]
+    timeout: Duration,
 }
 
 /// What the hub has for us: torchvision's first ImageNet weights, as timm distributes them.
@@ -71,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let name = repository.rsplit('/').next().unwrap_or(repository);
     let file = arguments.out.join(format!("{name}.safetensors"));
     if file.exists() {
-        let found = sha256_of(&file)?;
+        let found = output::sha256_of(&file)?;
         ensure!(
             found == remote.sha256,
             "{}: is another file than the hub's (SHA-256 {found}, the hub's is {}); move it away",
@@ -81,8 +85,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else {
         // Named after its content, so that two versions of a file never end up as one.
         let partial = arguments.out.join(format!("{name}.{}.partial", &remote.sha256[..12]));
-        download(&remote, &partial)?;
-        let found = sha256_of(&partial)?;
+        download(&remote, &partial, arguments.timeout)?;
+        let found = output::sha256_of(&partial)?;
         if found != remote.sha256 {
             fs::remove_file(&partial).with_context(|| format!("cannot delete {}", partial.display()))?;
             bail!("{}: what came has SHA-256 {found}, expected {}; start it again", remote.url, remote.sha256);
@@ -126,69 +130,64 @@ fn text<'a>(response: &'a Response<Body>, header: &str) -> &'a str {
     response.headers().get(header).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// What must come within the time limit for a slow download to go on, in bytes.
+const LEAST_PROGRESS: u64 = 1 << 16;
+
 /// Downloads what is missing of a file.
-fn download(remote: &Remote, partial: &Path) -> Result<()> {
+fn download(remote: &Remote, partial: &Path, timeout: Duration) -> Result<()> {
     let mut there = fs::metadata(partial).map_or(0, |metadata| metadata.len());
-    if there >= remote.size {
-        return Ok(()); // the hash decides
+    let bar = ProgressBar::new(remote.size);
+    let style = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} to go");
+    bar.set_style(style.context("the progress bar's template")?);
+    // The hash decides on what is there already.
+    while there < remote.size {
+        let now = receive(remote, partial, there, timeout, &bar)?;
+        // A connection that is slow or broke off, but on its way, is asked for the rest.
+        if now < remote.size && now < there + LEAST_PROGRESS {
+            bail!("{}: {now} of {} bytes came within {} s", interrupted(partial), remote.size, timeout.as_secs_f64());
+        }
+        there = now;
     }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Receives what follows after `there` bytes, until the connection ends or the time is over, and no more than the hub
+/// states. Gives the bytes there are then.
+fn receive(remote: &Remote, partial: &Path, there: u64, timeout: Duration, bar: &ProgressBar) -> Result<u64> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(60)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_connect(Some(timeout))
+        .timeout_recv_response(Some(timeout))
+        .timeout_recv_body(Some(timeout))
         .build()
         .into();
     let url = &remote.url;
     let request = agent.get(url).header(header::RANGE, format!("bytes={there}-"));
     let response = request.call().with_context(|| format!("cannot reach {url}"))?;
-    match response.status() {
-        StatusCode::PARTIAL_CONTENT if text(&response, "content-range").starts_with(&format!("bytes {there}-")) => {}
-        StatusCode::OK => there = 0, // a server that knows no ranges sends all
+    let start = match response.status() {
+        StatusCode::PARTIAL_CONTENT if text(&response, "content-range").starts_with(&format!("bytes {there}-")) => {
+            there
+        }
+        StatusCode::OK => 0, // a server that knows no ranges sends all
         status => bail!("{url}: the server answers {status} to a request for bytes {there} and on"),
-    }
+    };
     let cannot_write = || format!("cannot write {}", partial.display());
     let mut file = OpenOptions::new().create(true).append(true).open(partial).with_context(cannot_write)?;
-    file.set_len(there).with_context(cannot_write)?;
-    let bar = ProgressBar::new(remote.size).with_position(there);
-    let style = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} to go");
-    bar.set_style(style.context("the progress bar's template")?);
-    let mut body = response.into_body().into_reader();
+    file.set_len(start).with_context(cannot_write)?;
+    bar.set_position(start);
+    let mut body = response.into_body().into_reader().take(remote.size - start);
     let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = body.read(&mut buffer).with_context(|| interrupted(partial))?;
-        if count == 0 {
-            break;
-        }
+    let mut there = start;
+    // What breaks off is resumed, or told by whoever wants it all.
+    while let Ok(count @ 1..) = body.read(&mut buffer) {
         file.write_all(&buffer[..count]).with_context(cannot_write)?;
-        bar.inc(count as u64);
+        there += count as u64;
+        bar.set_position(there);
     }
-    bar.finish_and_clear();
-    let length = file.metadata().with_context(cannot_write)?.len();
-    ensure!(length >= remote.size, "{}: {length} of {} bytes came", interrupted(partial), remote.size);
-    Ok(())
+    Ok(there)
 }
 
 fn interrupted(partial: &Path) -> String {
     format!("the download was interrupted; start it again to go on from {}", partial.display())
-}
-
-fn sha256_of(path: &Path) -> Result<String> {
-    let cannot_read = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).with_context(cannot_read)?;
-    let mut hasher = Sha256::new();
-    io::copy(&mut file, &mut HashWriter(&mut hasher)).with_context(cannot_read)?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,5 +1,6 @@
 //! The arguments on how photographs are read and shown to the network.
 
+use crate::output;
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -17,8 +18,8 @@ pub struct FramingArguments {
     #[arg(long, value_name = "crop|stretch", hide_possible_values = true, value_parser = fit())]
     fit: Option<Fit>,
 
-    /// Inspect large photographs in overlapping tiles of SIDE x SIDE pixels, each stretched to the network's input; 0 for
-    /// none. By default as the model was calibrated
+    /// Inspect large photographs in overlapping tiles of SIDE x SIDE pixels, each stretched to the network's input; 0
+    /// for none. By default as the model was calibrated
     #[arg(long, value_name = "SIDE", conflicts_with = "fit")]
     tiles: Option<u32>,
 
@@ -26,8 +27,8 @@ pub struct FramingArguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
 
-    /// Threads that read and fit photographs while the GPU works, and as many that write. By default as many as there are
-    /// processors, 4 at most
+    /// Threads that read and fit photographs while the GPU works, and as many that write. By default as many as there
+    /// are processors, 4 at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
 
@@ -64,12 +65,12 @@ impl FramingArguments {
             block_on(Inspector::new(model, calibration, self.batch)).context("cannot prepare the network")?;
         let framed = inspector.with_framing(self.framing(inspector.framing()));
         if calibration.threshold.is_some() && framed.calibration().threshold.is_none() {
-            eprintln!(
+            output::complain(&format!(
                 "the model's threshold was found for photographs {} and holds for none {}: there are no verdicts; \
                  `pcsnet calibrate` with the same arguments finds one",
                 inspector.framing(),
                 framed.framing()
-            );
+            ));
         }
         Ok(framed)
     }

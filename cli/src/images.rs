@@ -9,12 +9,24 @@ use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 use walkdir::WalkDir;
 
-/// A version of a file: when it differs, the file was written anew.
+/// What tells cheaply that a file was written anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     pub bytes: u64,
     /// Nanoseconds since 1970 of the last change.
     pub modified: u64,
+}
+
+/// A version of a file in a watched folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// The SHA-256 of its content, in hexadecimal digits.
+    pub sha256: String,
+    /// Whether a failure is final; otherwise the file may yet change into one that can be read.
+    #[serde(skip)]
+    pub is_last_try: bool,
 }
 
 impl Stamp {
@@ -34,11 +46,11 @@ pub struct Image {
     /// The image's place below the folder common to all arguments, so that no two images have the same.
     pub name: PathBuf,
     /// Which version of the file it is, in a watched folder.
-    pub version: Option<Stamp>,
+    pub version: Option<Version>,
 }
 
-/// Models and images: `--model A B IMAGES` reads naturally, but only A is the option's value. No image is a .safetensors
-/// file.
+/// Models and images: `--model A B IMAGES` reads naturally, but only A is the option's value. No image is a
+/// .safetensors file.
 pub fn split_models(models: &[PathBuf], inputs: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let is_model = |path: &Path| path.extension().is_some_and(|extension| extension == "safetensors");
     let (more, inputs): (Vec<_>, Vec<_>) = inputs.iter().cloned().partition(|path| is_model(path));
@@ -47,7 +59,8 @@ pub fn split_models(models: &[PathBuf], inputs: &[PathBuf]) -> (Vec<PathBuf>, Ve
 
 /// The images among and inside the arguments, each once, sorted. The output folder is not searched.
 pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
-    // Canonical, so that a folder is recognised whichever way it is written; a folder yet to be made is no folder's part.
+    // Canonical, so that a folder is recognised whichever way it is written; a folder yet to be made is no folder's
+    // part.
     let out = out.canonicalize().ok();
     let mut paths = BTreeMap::new();
     let mut folders = Vec::new();
@@ -64,6 +77,8 @@ pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
             search(argument, &absolute, out.as_deref(), &mut paths, &mut left_out)?;
             folders.push(absolute);
         } else {
+            let is_file = fs::metadata(argument).is_ok_and(|metadata| metadata.is_file());
+            ensure!(is_file, "{} is neither a file nor a folder", argument.display());
             folders.extend(absolute.parent().map(Path::to_owned));
             paths.insert(absolute, argument.clone());
         }

@@ -23,8 +23,8 @@ use tracing_subscriber::EnvFilter;
 const DONE: u8 = 0;
 /// Nothing, or not all, could be done; `error:` on stderr says why.
 const FATAL: u8 = 1;
-/// `pcsnet detect` went through, but some images could not be inspected. (2 is clap's, for arguments it does not
-/// understand.)
+/// `pcsnet detect` or `evaluate` went through, but some images could not be inspected. (2 is clap's, for arguments it
+/// does not understand.)
 const SOME_UNDONE: u8 = 3;
 /// `pcsnet detect` inspected all images, and some parts do not pass.
 const SOME_FAIL: u8 = 4;
@@ -34,7 +34,7 @@ Exit codes:
   0  all was done; where the model holds a threshold, all parts pass (detect)
   1  an error ended the command; a line on stderr says which
   2  the arguments were not understood
-  3  some images could not be inspected, the others were (detect)
+  3  some images could not be inspected, or what was found not be written; the others were (detect, evaluate)
   4  all images were inspected, some parts fail (detect)
 
 Environment:
@@ -69,14 +69,14 @@ fn main() -> ExitCode {
         Command::Calibrate(arguments) => calibrate::run(arguments).map(|()| DONE),
         Command::Detect(arguments) => detect::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments).map(|()| DONE),
-        Command::Evaluate(arguments) => evaluate::run(arguments).map(|()| DONE),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Fetch(arguments) => fetch::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
     };
     outcome
         .unwrap_or_else(|error| {
-            eprintln!("error: {}", one_line(&error));
+            output::complain(&format!("error: {}", one_line(&error)));
             FATAL
         })
         .into()

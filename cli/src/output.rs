@@ -1,13 +1,16 @@
-//! What the command shows, and its files, which appear whole or not at all: each is written under another name in the same
-//! folder, then renamed.
+//! What the command shows, and its files, which appear whole or not at all: each is written under another name in the
+//! same folder, then renamed.
 
 use anyhow::{Context, Result};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fs;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// Makes a folder, with those above it, and makes sure that files can be written there.
@@ -36,7 +39,10 @@ fn write_then_rename(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()
 
 /// Writes a picture as PNG.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    write(path, |file| Ok(picture.write_with_encoder(PngEncoder::new(file))?))
+    // In memory first: through the encoder a full disk would come back as words alone.
+    let mut bytes = Vec::new();
+    picture.write_with_encoder(PngEncoder::new(&mut bytes))?;
+    write(path, |file| Ok(file.write_all(&bytes)?))
 }
 
 /// Writes a map of `[height, width]`, row-major, as NumPy's `.npy` (version 1.0, float32).
@@ -56,10 +62,53 @@ pub fn progress_bar(template: &str, length: usize, message: String) -> ProgressB
 
 /// Prints a text to stdout; a reader that has seen enough, as `head`, is no error.
 pub fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    match io::stdout().lock().write_all(printable(text).as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }
+}
+
+/// Prints a line to stderr.
+pub fn complain(line: &str) {
+    eprintln!("{}", printable(line));
+}
+
+/// A text whose control characters are written as JSON would escape them, but for the ends of lines: names of files and
+/// words of metadata must not move a terminal's cursor, colour it or turn its text around.
+fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |character: char| {
+        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        (character.is_control() && character != '\n') || turns
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |character: char| match steers(character) {
+        true => format!("\\u{:04x}", u32::from(character)),
+        false => character.to_string(),
+    };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// A text for a cell of a CSV file. Spreadsheets would compute one that begins like a formula; an apostrophe in front
+/// tells them that it is text.
+pub fn cell(text: &str) -> Cow<'_, str> {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => Cow::Owned(format!("'{text}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Whether nothing more can be written because the disk, or the user's part of it, is full.
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| full.contains(&cause.kind()))
+}
+
+/// Reads an argument that is a time in seconds.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a number of seconds is expected, such as 0.5".to_owned())
 }
 
 /// The folder a file lies in.
@@ -88,6 +137,37 @@ fn npy_header([height, width]: [u32; 2]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00".as_slice(), &(padded as u16).to_le_bytes(), description.as_bytes()].concat()
 }
 
+/// The SHA-256 of a file's bytes, as hexadecimal digits.
+pub fn sha256_of(path: &Path) -> Result<String> {
+    let cannot_read = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).with_context(cannot_read)?;
+    let mut hasher = Sha256::new();
+    io::copy(&mut file, &mut HashWriter(&mut hasher)).with_context(cannot_read)?;
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// The SHA-256 of bytes, as hexadecimal digits.
+pub fn sha256_of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +175,21 @@ mod tests {
     fn names_in(folder: &Path) -> Vec<String> {
         let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name().to_string_lossy().into();
         fs::read_dir(folder).expect("a readable folder").map(name).collect()
+    }
+
+    #[test]
+    fn names_do_not_steer_the_terminal_or_a_spreadsheet() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{9b}31m\u{202e}gpj.png\u{7f}\n"),
+            "a\\u001b[2Jb\\u009b31m\\u202egpj.png\\u007f\n"
+        );
+        assert!(matches!(printable("ordinary: Teil-Nr. 5, \u{fc}\n"), Cow::Borrowed(_)));
+        let json = printable("{\"path\":\"a\u{9b}b\"}").into_owned();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("still JSON")["path"], "a\u{9b}b");
+        for formula in ["=HYPERLINK(\"x\")", "+1", "-2+3", "@SUM(A1)", "\t=1"] {
+            assert_eq!(cell(formula), format!("'{formula}"));
+        }
+        assert_eq!(cell("good/a=b.png"), "good/a=b.png");
     }
 
     #[test]

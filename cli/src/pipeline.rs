@@ -1,19 +1,22 @@
 //! The way of an image: read, through the network, made use of.
 //!
 //! Reading and what comes after the network have threads of their own, so the GPU need not wait for them. The channels
-//! between are short, so only a few photographs are in memory at a time, and of a photograph's tiles only a few. Images may
-//! overtake one another; their numbers bring them back in order.
+//! between are short, so only a few photographs are in memory at a time, and of a photograph's tiles only a few. Images
+//! may overtake one another; their numbers bring them back in order.
 
+use crate::output;
+use ::image::ImageReader;
 use anyhow::{Result, ensure};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pcsnet::Detection;
 use pcsnet::image::{Decoded, Decoder, Rect, RgbImage};
 use pcsnet::inspect::{Gathered, Inspection, Inspector, Placement};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{BufRead, Cursor, Seek};
 use std::iter::Enumerate;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,12 +29,34 @@ pub enum Source {
     Bytes(String, Vec<u8>),
     /// What was decoded before.
     Picture(RgbImage),
+    /// What cannot be read: what to call it, and why.
+    Unreadable(String, &'static str),
 }
 
 impl Source {
+    /// How many pixels it may have; where its head does not tell, more than fit beside any other.
+    fn pixels(&self) -> u64 {
+        let dimensions = match self {
+            Self::File(path) if path.is_file() => {
+                ImageReader::open(path).and_then(ImageReader::with_guessed_format).ok().map(dimensions_of)
+            }
+            Self::File(_) | Self::Unreadable(..) => Some(Some((0, 0))),
+            Self::Bytes(_, bytes) => ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok().map(dimensions_of),
+            Self::Picture(picture) => Some(Some(picture.dimensions())),
+        };
+        dimensions.flatten().map_or(u64::MAX, |(width, height)| u64::from(width) * u64::from(height))
+    }
+
     fn decode(&self, decoder: &Decoder) -> pcsnet::Result<Decoded> {
         match self {
-            Self::File(path) => decoder.open(path),
+            Self::File(path) => {
+                // A named pipe would be waited for without end.
+                if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+                    return Err(unreadable(path.display().to_string(), "no regular file"));
+                }
+                decoder.open(path)
+            }
+            Self::Unreadable(name, reason) => Err(unreadable(name.clone(), reason)),
             Self::Bytes(name, bytes) => decoder.decode(bytes, name),
             Self::Picture(picture) => {
                 Ok(Decoded { image: picture.clone(), missing: None, depth: None, remarks: Vec::new() })
@@ -42,9 +67,58 @@ impl Source {
     fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
-            Self::Bytes(name, _) => name.clone(),
+            Self::Bytes(name, _) | Self::Unreadable(name, _) => name.clone(),
             Self::Picture(_) => "a picture".to_owned(),
         }
+    }
+}
+
+fn dimensions_of<R: BufRead + Seek>(reader: ImageReader<R>) -> Option<(u32, u32)> {
+    reader.into_dimensions().ok()
+}
+
+fn unreadable(name: String, reason: &str) -> pcsnet::Error {
+    pcsnet::Error::Image { name, reason: reason.to_owned() }
+}
+
+/// Pixels of photographs that may be in memory at a time, unless a single one has more: about 1 GB with their maps,
+/// regions and pictures.
+const PIXELS_IN_MEMORY: u64 = 64 << 20;
+
+/// How many pixels of photographs may yet be decoded.
+struct Budget {
+    free: Mutex<u64>,
+    freed: Condvar,
+    /// Who waits for room waits here first, so that a large photograph's turn comes.
+    queue: Mutex<()>,
+}
+
+/// Room for a photograph, given back with the value.
+struct Room<'a> {
+    budget: &'a Budget,
+    pixels: u64,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { free: Mutex::new(PIXELS_IN_MEMORY), freed: Condvar::new(), queue: Mutex::new(()) }
+    }
+
+    /// Waits until there is room for a photograph; one that is larger than all room gets it alone.
+    fn take(&self, pixels: u64) -> Room<'_> {
+        let pixels = pixels.min(PIXELS_IN_MEMORY);
+        let _turn = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.freed.wait_while(free, |free| *free < pixels).unwrap_or_else(PoisonError::into_inner);
+        *free -= pixels;
+        Room { budget: self, pixels }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        *self.budget.free.lock().unwrap_or_else(PoisonError::into_inner) += self.pixels;
+        self.budget.freed.notify_all();
     }
 }
 
@@ -83,8 +157,10 @@ impl Inspected {
 }
 
 /// An image that was read.
-struct Prepared<I> {
+struct Prepared<'a, I> {
     index: usize,
+    /// The room that its photograph takes.
+    room: Room<'a>,
     item: I,
     photograph: RgbImage,
     missing: Option<(Rect, String)>,
@@ -93,21 +169,21 @@ struct Prepared<I> {
 }
 
 /// One of an image's inputs. They come in order; those of several images may alternate.
-struct Input<I> {
+struct Input<'a, I> {
     /// The image's number.
     index: usize,
     image: RgbImage,
     /// Where all of the image's inputs lie; comes with the first.
     begin: Option<Placement>,
     /// The image itself; comes with its last input.
-    end: Option<Prepared<I>>,
+    end: Option<Prepared<'a, I>>,
 }
 
 /// What the network found in an input, whose pixels have gone, and how long it took.
-type Output<I> = (Input<I>, Detection, Duration);
+type Output<'a, I> = (Input<'a, I>, Detection, Duration);
 
 /// An image that went through the network.
-type Detected<I> = (Prepared<I>, pcsnet::Result<Inspection>);
+type Detected<'a, I> = (Prepared<'a, I>, pcsnet::Result<Inspection>);
 
 /// An image at its end.
 type Finished<I, T> = (usize, I, Result<T>);
@@ -130,6 +206,7 @@ impl<'a> Pipeline<'a> {
         done: impl FnMut(I, Result<T>) -> Result<()> + Send,
     ) -> Result<()> {
         let items = Mutex::new(items.enumerate());
+        let budget = Budget::new();
         let failure = Mutex::new(None);
         let fail = |error| {
             self.stop.store(true, Ordering::Relaxed);
@@ -143,14 +220,15 @@ impl<'a> Pipeline<'a> {
         thread::scope(|scope| {
             for _ in 0..self.jobs {
                 let (to_network, to_end) = (to_network.clone(), to_end.clone());
-                scope.spawn(|| self.read(&items, to_network, to_end).unwrap_or_else(&fail));
+                scope.spawn(|| self.read(&items, &budget, to_network, to_end).unwrap_or_else(&fail));
             }
             scope.spawn(|| gather(outputs, to_work).unwrap_or_else(&fail));
             for _ in 0..self.jobs {
                 let (detected, to_end) = (detected.clone(), to_end.clone());
                 scope.spawn(|| finish_each(&work, detected, to_end));
             }
-            // A stage ends when nobody can send to it, or receive from it, any more: only the threads may hold the ends.
+            // A stage ends when nobody can send to it, or receive from it, any more: only the threads may hold the
+            // ends.
             drop((to_network, detected, to_end));
             scope.spawn(|| in_order(finished, done).unwrap_or_else(&fail));
             self.run_network(inputs, to_gather).unwrap_or_else(&fail);
@@ -158,16 +236,18 @@ impl<'a> Pipeline<'a> {
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    fn read<I, T>(
+    fn read<'r, I, T>(
         &self,
         items: &Mutex<Enumerate<impl Iterator<Item = Result<(I, Source)>>>>,
-        to_network: Sender<Input<I>>,
+        budget: &'r Budget,
+        to_network: Sender<Input<'r, I>>,
         to_end: Sender<Finished<I, T>>,
     ) -> Result<()> {
         while !self.stop.load(Ordering::Relaxed) {
             let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, item)) = next else { break };
             let (item, source) = item?;
+            let room = budget.take(source.pixels());
             let start = Instant::now();
             let decoded = source.decode(&self.decoder);
             let decode = start.elapsed();
@@ -176,7 +256,8 @@ impl<'a> Pipeline<'a> {
                 Ok((placement, Decoded { image: photograph, missing, remarks, .. })) => {
                     self.say(&source, &remarks, missing.is_some());
                     let missing = missing.map(|part| (part, remarks.join("; ")));
-                    let prepared = Prepared { index, item, photograph, missing, decode, preprocess: Duration::ZERO };
+                    let prepared =
+                        Prepared { index, room, item, photograph, missing, decode, preprocess: Duration::ZERO };
                     if !send_inputs(placement, prepared, &to_network)? {
                         break;
                     }
@@ -192,12 +273,12 @@ impl<'a> Pipeline<'a> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         for remark in remarks {
             if said.insert(remark.clone()) || is_damaged {
-                eprintln!("note: {}: {remark}", source.name());
+                output::complain(&format!("note: {}: {remark}", source.name()));
             }
         }
     }
 
-    fn run_network<I>(&self, inputs: Receiver<Input<I>>, to_gather: Sender<Output<I>>) -> Result<()> {
+    fn run_network<'r, I>(&self, inputs: Receiver<Input<'r, I>>, to_gather: Sender<Output<'r, I>>) -> Result<()> {
         let session = self.inspector.session();
         // What has been read by now goes together; the GPU does not wait for more.
         while let Ok(first) = inputs.recv() {
@@ -219,7 +300,11 @@ impl<'a> Pipeline<'a> {
 }
 
 /// Sends an image's inputs, each as soon as it is made; false where the network has stopped.
-fn send_inputs<I>(placement: Placement, mut prepared: Prepared<I>, to_network: &Sender<Input<I>>) -> Result<bool> {
+fn send_inputs<'a, I>(
+    placement: Placement,
+    mut prepared: Prepared<'a, I>,
+    to_network: &Sender<Input<'a, I>>,
+) -> Result<bool> {
     let index = prepared.index;
     for number in 1..placement.inputs() {
         let image = prepared.input(&placement, number - 1)?;
@@ -234,7 +319,7 @@ fn send_inputs<I>(placement: Placement, mut prepared: Prepared<I>, to_network: &
     Ok(to_network.send(Input { index, image, begin, end: Some(prepared) }).is_ok())
 }
 
-impl<I> Prepared<I> {
+impl<I> Prepared<'_, I> {
     fn input(&mut self, placement: &Placement, number: usize) -> Result<RgbImage> {
         let start = Instant::now();
         let input = placement.input(&self.photograph, number)?;
@@ -244,7 +329,7 @@ impl<I> Prepared<I> {
 }
 
 /// Joins what was found in the inputs of each image.
-fn gather<I>(outputs: Receiver<Output<I>>, to_work: Sender<Detected<I>>) -> Result<()> {
+fn gather<'a, I>(outputs: Receiver<Output<'a, I>>, to_work: Sender<Detected<'a, I>>) -> Result<()> {
     let mut open: HashMap<usize, Gathered> = HashMap::new();
     for (Input { index, begin, end, .. }, detection, share) in outputs {
         if let Some(placement) = begin {
@@ -266,10 +351,10 @@ fn gather<I>(outputs: Receiver<Output<I>>, to_work: Sender<Detected<I>>) -> Resu
 
 fn finish_each<I, T>(
     work: &impl Fn(&I, Inspected) -> Result<T>,
-    detected: Receiver<Detected<I>>,
+    detected: Receiver<Detected<'_, I>>,
     to_end: Sender<Finished<I, T>>,
 ) {
-    for (Prepared { index, item, photograph, missing, decode, .. }, inspection) in detected {
+    for (Prepared { index, room, item, photograph, missing, decode, .. }, inspection) in detected {
         let result = inspection.map_err(Into::into).and_then(|mut inspection| {
             if let Some((part, remark)) = &missing {
                 inspection.leave_out(*part);
@@ -277,6 +362,7 @@ fn finish_each<I, T>(
             }
             work(&item, Inspected { photograph, inspection, decode, missing })
         });
+        drop(room);
         // The receiver is gone where `done` failed.
         to_end.send((index, item, result)).ok();
     }
@@ -294,4 +380,29 @@ fn in_order<I, T>(finished: Receiver<Finished<I, T>>, mut done: impl FnMut(I, Re
     }
     // Behind an image that was lost when the run was stopped.
     early.into_values().try_for_each(|(item, result)| done(item, result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    #[test]
+    fn large_photographs_wait_for_one_another() {
+        let (budget, now, most) = (Budget::new(), AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for pixels in [PIXELS_IN_MEMORY / 3, PIXELS_IN_MEMORY * 3, 1000, PIXELS_IN_MEMORY / 2].repeat(4) {
+                let (budget, now, most) = (&budget, &now, &most);
+                scope.spawn(move || {
+                    let room = budget.take(pixels);
+                    let beside = now.fetch_add(room.pixels, Ordering::SeqCst) + room.pixels;
+                    most.fetch_max(beside, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(5));
+                    now.fetch_sub(room.pixels, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), PIXELS_IN_MEMORY, "never more than there is room for, and a large one alone");
+        assert_eq!(budget.free.into_inner().expect("unpoisoned"), PIXELS_IN_MEMORY);
+    }
 }

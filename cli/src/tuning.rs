@@ -30,10 +30,13 @@ pub fn measure(engine: &Engine, model: &Model, batch: u32) -> bool {
     let tuning = engine.tuning();
     let kept = if tuning.layers() > before { store(&tuning) } else { Ok(()) };
     if let Err(error) = kept {
-        eprintln!("warning: what was measured on this device is not kept: {}", crate::one_line(&error));
+        output::complain(&format!(
+            "warning: what was measured on this device is not kept: {}",
+            crate::one_line(&error)
+        ));
     }
     outcome.unwrap_or_else(|error| {
-        eprintln!("warning: kernels are chosen without measuring: {}", crate::one_line(&error.into()));
+        output::complain(&format!("warning: kernels are chosen without measuring: {}", crate::one_line(&error.into())));
         false
     })
 }

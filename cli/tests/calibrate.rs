@@ -162,3 +162,61 @@ fn a_promise_is_kept_on_other_photographs() {
         assert!((low..=high).contains(&alarms), "rate {rate}: {alarms} of the others fail, {low} to {high} was stated");
     }
 }
+
+#[test]
+fn photographs_of_the_training_are_left_out() {
+    let folder = folder_with_model();
+    write_good(folder.path(), 6);
+    let named = |text: &str| {
+        write_model_with(folder.path(), &tensors(), &[("pcsnet.training", text), ("pcsnet.threshold_rule", "a guess")]);
+    };
+    named(r#"{"images":["000.png","003.png"]}"#);
+    calibrate(folder.path(), &["good"])
+        .success()
+        .stderr(predicate::str::contains("2 of 6 photographs have names of those the model was made from"))
+        .stderr(predicate::str::contains("000.png, "));
+    assert_eq!(calibration(folder.path())["images"], 4);
+    assert!(!metadata(folder.path()).contains_key("pcsnet.threshold_rule"), "it is no longer true");
+    named(r#"{"images":["000.png","001.png","002.png","003.png","004.png"]}"#);
+    calibrate(folder.path(), &["good"]).code(1).stderr(predicate::str::contains("give at least 2 others"));
+
+    // Where the model knows its photographs by content, names do not matter.
+    let hash = {
+        use sha2::Digest;
+        let bytes = fs::read(folder.path().join("good/001.png")).expect("a photograph");
+        sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    fs::rename(folder.path().join("good/001.png"), folder.path().join("good/other.png")).expect("renamed");
+    named(&format!(r#"{{"images":["000.png","001.png"],"sha256":["{hash}","{hash}"]}}"#));
+    calibrate(folder.path(), &["good"])
+        .success()
+        .stderr(predicate::str::contains("1 of 6 photographs are among those the model was made from"))
+        .stderr(predicate::str::contains("other.png"));
+    assert_eq!(calibration(folder.path())["images"], 5);
+}
+
+#[test]
+fn copies_count_once_and_a_threshold_holds_for_its_framing() {
+    let folder = folder_with_model();
+    write_good(folder.path(), 4);
+    for seed in 0..4 {
+        for copy in ["a", "b"] {
+            let from = folder.path().join(format!("good/{seed:03}.png"));
+            fs::copy(from, folder.path().join(format!("good/{seed:03}{copy}.png"))).expect("copied");
+        }
+    }
+    calibrate(folder.path(), &["good"]).success().stdout(predicate::str::contains("8 of 12 photographs are copies"));
+    assert_eq!(calibration(folder.path())["images"], 4);
+    let detect = |options: &[&str]| {
+        let arguments = ["detect", "--no-pictures", "--model", "model.safetensors", "good/000.png"];
+        let assert = pcsnet(folder.path()).args(arguments).args(options).assert();
+        let words = String::from_utf8(assert.get_output().stderr.clone()).expect("UTF-8");
+        (read_scores(&folder.path().join("pcsnet-out")).remove(0).verdict, words)
+    };
+    assert_eq!(detect(&[]).0, "pass");
+    for options in [&["--tiles", "32"], &["--fit", "stretch"]] {
+        let (verdict, words) = detect(options);
+        assert_eq!(verdict, "");
+        assert!(words.contains("holds for none") && words.contains("no verdicts"), "{words}");
+    }
+}

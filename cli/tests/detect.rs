@@ -219,6 +219,66 @@ fn an_output_that_cannot_be_written_fails_its_image_alone() {
         .code(3)
         .stderr(predicate::str::starts_with("failed: cannot write pcsnet-out/a.png.heatmap.png: "));
     assert_eq!(files_below(&out), ["b.png.heatmap.png", "b.png.overlay.png", "scores.csv", "scores.jsonl"]);
+    let rows = read_scores(&out);
+    assert_eq!(rows[0].score, rows[1].score, "the same picture: what cannot be written keeps its score");
+    assert!(rows[0].score.is_some() && rows[0].error.contains("a.png.heatmap.png") && rows[1].error.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn names_as_factories_have_them() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder_with_model();
+    let long = "x".repeat(250) + ".png";
+    for name in [b"=cmd.png".as_slice(), b"a\x1b[2Jb.png", b"f\xfc.png", long.as_bytes()] {
+        picture(64, 64, 1).save(folder.path().join("a.png")).expect("writable");
+        let name = std::ffi::OsStr::from_bytes(name);
+        fs::create_dir_all(folder.path().join("in")).expect("writable");
+        fs::rename(folder.path().join("a.png"), folder.path().join("in").join(name)).expect("renamed");
+    }
+    std::process::Command::new("mkfifo").arg(folder.path().join("in/pipe.png")).status().expect("mkfifo");
+    fs::write(folder.path().join("in/\u{1b}[31mbroken.png"), "no picture").expect("writable");
+    let detect = |input: &str| pcsnet(folder.path()).args(["detect", "--model", "model.safetensors", input]).assert();
+    let done = detect("in").code(3).get_output().clone();
+    for text in [&done.stdout, &done.stderr] {
+        assert!(!text.contains(&0x1b), "{}", String::from_utf8_lossy(text));
+    }
+    assert!(String::from_utf8_lossy(&done.stdout).contains("4 of 5 images done"));
+    let out = folder.path().join("pcsnet-out");
+    assert_eq!(files_below(&out).iter().filter(|name| name.ends_with(".overlay.png")).count(), 4);
+    let table = fs::read_to_string(out.join("scores.csv")).expect("a table");
+    assert!(!table.lines().any(|line| line.starts_with(['=', '+', '-', '@'])), "{table}");
+    detect("in/pipe.png").code(1).stderr(predicate::str::contains("is neither a file nor a folder"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_its_tables() {
+    let folder = folder_with_model();
+    for seed in 0..200 {
+        write_picture(&folder.path().join(format!("in/{seed:03}.png")), &picture(64, 64, seed));
+    }
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pcsnet"))
+        .args(["detect", "--model", "model.safetensors", "--no-pictures", "--no-tuning", "in"])
+        .current_dir(folder.path())
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let record = folder.path().join("pcsnet-out/scores.jsonl");
+    // As soon as anything is done it is there to read.
+    while fs::read_to_string(&record).map_or(0, |text| text.lines().count()) < 2 {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it was interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill").success());
+    assert_eq!(child.wait().expect("ends").code(), Some(1));
+    let rows = read_scores(&folder.path().join("pcsnet-out"));
+    let done = rows.iter().filter(|row| row.score.is_some()).count();
+    assert!(rows.len() == 200 && (2..200).contains(&done), "{done} of {}", rows.len());
+    assert!(rows.iter().filter(|row| row.score.is_none()).all(|row| row.error.contains("stopped")));
+    assert_eq!(json_lines(&fs::read(&record).expect("lines")).len(), 200);
 }
 
 #[test]

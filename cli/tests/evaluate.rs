@@ -129,10 +129,41 @@ fn an_image_or_mask_that_cannot_be_used_is_named() {
     };
     let mask = folder.path().join("set/part/ground_truth/hole/004_mask.png");
     write_picture(&mask, &picture(30, 64, 1));
-    evaluate().assert().code(1).stderr(predicate::str::contains("004_mask.png: the mask has 30 x 64 pixels"));
+    evaluate().assert().code(3).stderr(predicate::str::contains("004_mask.png: the mask has 30 x 64 pixels"));
     fs::remove_file(mask).expect("removed");
     evaluate().assert().code(1).stderr(predicate::str::contains("test/hole/004.png has no mask"));
     write_set(folder.path(), "part");
     fs::write(folder.path().join("set/part/test/good/001.png"), "no picture").expect("writable");
-    evaluate().assert().code(1).stderr(predicate::str::contains("good/001.png: not an image of a known format"));
+    evaluate()
+        .assert()
+        .code(3)
+        .stderr(predicate::str::contains("good/001.png: not an image of a known format"))
+        .stdout(predicate::str::contains("**1 of 6 images are in no figure of model**"));
+    // The others are measured.
+    let out = folder.path().join("pcsnet-evaluation");
+    let images = read_csv(&out.join("images.csv"));
+    assert_eq!(images.iter().filter(|row| row["score"].is_empty() && !row["error"].is_empty()).count(), 1);
+    assert_eq!(images.iter().filter(|row| !row["score"].is_empty()).count(), 5);
+    assert_eq!(read_csv(&out.join("metrics.csv"))[0]["good_images"], "2");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_are_text_wherever_they_are_shown() {
+    let folder = folder_with_model();
+    let set = folder.path().join("set");
+    for (kind, seed) in [("good", 0), ("good", 1), ("=<img src=x onerror=alert(1)>|a", 2)] {
+        write_picture(&set.join(format!("{kind}/{seed}\"><script>.png")), &picture(64, 64, seed));
+    }
+    let card = [("pcsnet.note", "</td><script>alert(2)</script>")];
+    write_model_with(folder.path(), &tensors(), &card);
+    pcsnet(folder.path()).args(["evaluate", "set", "--model", "model.safetensors"]).assert().success();
+    let out = folder.path().join("pcsnet-evaluation");
+    let report = fs::read_to_string(out.join("set-model.html")).expect("a report");
+    assert!(!report.contains("<img src=x") && !report.contains("<script>.png") && !report.contains("<script>alert"));
+    assert!(report.contains("&lt;img src=x"));
+    let rows = read_csv(&out.join("metrics.csv"));
+    assert!(rows[1]["defect"].starts_with("'=<img"), "{rows:?}");
+    let markdown = fs::read_to_string(out.join("metrics.md")).expect("tables");
+    assert!(markdown.contains("| =\\<img src=x onerror=alert(1)>\\|a | 1 of 3 |"), "{markdown}");
 }

@@ -24,9 +24,15 @@ struct Hub {
     knows_ranges: bool,
     /// Ends the connection after so many bytes of content.
     breaks_after: usize,
+    /// Keeps the connection open instead.
+    stalls: bool,
 }
 
-const SOUND: Hub = Hub { content: CONTENT, states_hash: true, knows_ranges: true, breaks_after: usize::MAX };
+/// How long a server that stalls does so.
+const STALL: std::time::Duration = std::time::Duration::from_secs(60);
+
+const SOUND: Hub =
+    Hub { content: CONTENT, states_hash: true, knows_ranges: true, breaks_after: usize::MAX, stalls: false };
 
 impl Hub {
     /// Serves in the background; gives the address and the requests so far: method, path and range of each.
@@ -68,12 +74,19 @@ impl Hub {
         let content = &content[..content.len().min(self.breaks_after)];
         stream.write_all(format!("HTTP/1.1 {head}Connection: close\r\n\r\n").as_bytes()).expect("sent");
         stream.write_all(content).expect("sent");
+        if self.stalls && !request.starts_with("HEAD") {
+            std::thread::sleep(STALL);
+        }
     }
 }
 
 fn fetch(folder: &Path, address: &str) -> assert_cmd::assert::Assert {
+    fetch_with(folder, address, &[])
+}
+
+fn fetch_with(folder: &Path, address: &str, options: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = pcsnet(folder);
-    command.args(["fetch", "resnet18"]).env("HF_ENDPOINT", address);
+    command.args(["fetch", "resnet18"]).args(options).env("HF_ENDPOINT", address);
     // Even where this machine reaches the world through a proxy.
     command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     command.assert()
@@ -109,6 +122,23 @@ fn an_interrupted_download_goes_on() {
     assert!(requests.lock().expect("unpoisoned")[1].ends_with(" 2-"));
     assert_eq!(fs::read(folder.path().join(NAME)).expect("the file"), CONTENT);
     assert_eq!(files(folder.path()), [NAME]);
+}
+
+#[test]
+fn no_more_is_taken_than_was_announced_and_no_longer_waited() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Three bytes are stated, and these are the right ones.
+    let (address, _) = Hub { content: b"abc and much more", ..SOUND }.start();
+    fetch(folder.path(), &address).success();
+    assert_eq!(fs::read(folder.path().join(NAME)).expect("the file"), CONTENT);
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (address, _) = Hub { breaks_after: 1, stalls: true, ..SOUND }.start();
+    let start = std::time::Instant::now();
+    fetch_with(folder.path(), &address, &["--timeout", "0.5"])
+        .failure()
+        .stderr(contains("1 of 3 bytes came within 0.5 s"));
+    assert!(start.elapsed() < STALL);
 }
 
 #[test]

@@ -171,7 +171,9 @@ def train(folder, config: ModelConfig, backbone: dict, settings: Settings, out, 
     model = trainer.trained_model()
     bundle.save(out, model, {
         "pcsnet.fit": settings.fit, "pcsnet.category": settings.category, "pcsnet.shots": settings.shots,
-        "pcsnet.seed": settings.seed, "pcsnet.training": json.dumps({**dataclasses.asdict(settings), "images": names})})
+        "pcsnet.seed": settings.seed, "pcsnet.training": json.dumps({
+            **dataclasses.asdict(settings), "images": names,
+            "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]})})
     checkpoint.unlink()
     return model
 

@@ -1,6 +1,6 @@
 //! A calibration from what a model finds in known parts.
 
-use super::{CONFIDENCE, Calibration, FalseAlarms, Framing, threshold_for};
+use super::{CONFIDENCE, Calibration, FalseAlarms, Fingerprint, Framing, threshold_for};
 use crate::image::Scale;
 use crate::metrics::{BestF1, ranking};
 use crate::{Error, Precision, Result};
@@ -29,6 +29,15 @@ impl MapSummary {
     }
 }
 
+/// What is known of a photograph of a good part, see [`Inspector::survey`](super::Inspector::survey).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GoodPart {
+    /// What tells whether two parts are one photograph.
+    pub fingerprint: Fingerprint,
+    /// What was found in the photograph, and then in altered copies of it.
+    pub summaries: Vec<MapSummary>,
+}
+
 /// A calibration, and how it was found.
 #[derive(Clone, Debug)]
 pub struct Calibrated {
@@ -36,8 +45,12 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// What they were found from.
     pub origin: Origin,
-    framing: Framing,
-    precision: Precision,
+    /// Parts that were not counted, because their photograph is that of an earlier part: their number, and the earlier
+    /// one's.
+    pub repeated: Vec<(usize, usize)>,
+    /// Parts, by number, whose scores are so far above the others' that they may not be good. They are counted.
+    pub outliers: Vec<usize>,
+    setting: Setting,
 }
 
 /// What a threshold was found from.
@@ -77,19 +90,48 @@ pub struct Setting {
     pub precision: Precision,
 }
 
-/// Calibrates a model from good parts: a list for each part, of what was found in its photograph and in altered copies
-/// of it (see [`Inspector::survey`](super::Inspector::survey)). The threshold is the one that a share `rate` of good
-/// parts is expected to exceed, see [`threshold_for`]; colours go from the median of good maps to as far above the
-/// threshold.
+/// Calibrates a model from good parts: the threshold is the one that a share `rate` of them is expected to exceed, see
+/// [`threshold_for`], and colours go from the median of good maps to as far above the threshold. Parts whose
+/// photographs are nearly identical count as one.
 ///
 /// # Errors
 /// Those of [`threshold_for`].
-pub fn calibrate(parts: &[Vec<MapSummary>], rate: f64, setting: Setting) -> Result<Calibrated> {
-    let scores: Vec<Vec<f32>> = parts.iter().map(|copies| copies.iter().map(|copy| copy.score).collect()).collect();
+pub fn calibrate(parts: &[GoodPart], rate: f64, setting: Setting) -> Result<Calibrated> {
+    let (mut counted, mut repeated) = (Vec::<usize>::new(), Vec::new());
+    for (index, part) in parts.iter().enumerate() {
+        let same = |earlier: &&usize| parts[**earlier].fingerprint.is_same(&part.fingerprint);
+        match counted.iter().find(same) {
+            Some(&earlier) => repeated.push((index, earlier)),
+            None => counted.push(index),
+        }
+    }
+    let summaries = |index: &usize| parts[*index].summaries.as_slice();
+    let scores: Vec<Vec<f32>> =
+        counted.iter().map(|index| summaries(index).iter().map(|copy| copy.score).collect()).collect();
     let found = threshold_for(&scores, rate)?;
-    let copies = parts.iter().map(Vec::len).max().unwrap_or(0);
+    let copies = scores.iter().map(Vec::len).max().unwrap_or(0);
     let origin = Origin::Good { found, wanted: rate, confidence: CONFIDENCE, copies };
-    Ok(Calibrated::new(found.threshold, &parts.concat(), origin, setting))
+    let themselves: Vec<f32> = scores.iter().filter_map(|copies| copies.first().copied()).collect();
+    let outliers = far_above(&themselves).into_iter().map(|index| counted[index]).collect();
+    let good = counted.iter().map(summaries).collect::<Vec<_>>().concat();
+    Ok(Calibrated { repeated, outliers, ..Calibrated::new(found.threshold, &good, origin, setting) })
+}
+
+/// Which of some scores lie far above the others: by more than 8 + 40 / n of their typical deviations above their
+/// median (the median deviation, as a normal distribution's standard deviation). Extreme values, as scores of good
+/// parts are, do so in 1 or 2 % of samples of 4 to 300.
+fn far_above(scores: &[f32]) -> Vec<usize> {
+    let median = |values: &mut Vec<f32>| {
+        values.sort_by(f32::total_cmp);
+        (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+    };
+    if scores.len() < 4 {
+        return Vec::new();
+    }
+    let centre = median(&mut scores.to_vec());
+    let typical = 1.4826 * median(&mut scores.iter().map(|score| (score - centre).abs()).collect());
+    let limit = centre + (8.0 + 40.0 / scores.len() as f32) * typical;
+    (0..scores.len()).filter(|&index| typical > 0.0 && scores[index] > limit).collect()
 }
 
 /// Calibrates a model from good and anomalous parts, of which each is a summary and whether the part is anomalous: the
@@ -114,10 +156,10 @@ pub fn calibrate_labelled(parts: &[(MapSummary, bool)], setting: Setting) -> Res
 }
 
 impl Calibrated {
-    fn new(threshold: f32, good: &[MapSummary], origin: Origin, Setting { framing, precision }: Setting) -> Self {
+    fn new(threshold: f32, good: &[MapSummary], origin: Origin, setting: Setting) -> Self {
         let scale = Some(scale_around(threshold, good));
-        let calibration = Calibration { threshold: Some(threshold), scale, tiles: framing.tiles };
-        Self { calibration, origin, framing, precision }
+        let calibration = Calibration { threshold: Some(threshold), scale, tiles: setting.framing.tiles };
+        Self { calibration, origin, repeated: Vec::new(), outliers: Vec::new(), setting }
     }
 
     /// The changes to a model's metadata that store it: keys with new values, and those of a former calibration that no
@@ -126,14 +168,14 @@ impl Calibrated {
         let former = ["pcsnet.tiles", "pcsnet.threshold_rule", "pcsnet.scale_rule"].map(|key| (key.to_owned(), None));
         let mut changes: BTreeMap<String, Option<String>> = former.into();
         changes.extend(self.calibration.to_metadata().into_iter().map(|(key, value)| (key, Some(value))));
-        changes.insert("pcsnet.fit".to_owned(), Some(self.framing.fit.name().to_owned()));
+        changes.insert("pcsnet.fit".to_owned(), Some(self.setting.framing.fit.name().to_owned()));
         let record = Record {
             method: match self.origin {
                 Origin::Good { .. } => None,
                 Origin::Labelled { .. } => Some("best_f1"),
             },
             origin: &self.origin,
-            precision: self.precision.name(),
+            precision: self.setting.precision.name(),
         };
         // Numbers and names: nothing that JSON could not hold.
         let record = serde_json::to_string(&record).unwrap_or_default();
@@ -187,11 +229,44 @@ mod tests {
         assert_eq!(threshold_below(next, &[1.0, next]), 1.0);
     }
 
+    fn part(brightness: u8, score: f32) -> GoodPart {
+        let photograph = crate::image::RgbImage::from_pixel(40, 30, ::image::Rgb([brightness; 3]));
+        let summary = MapSummary { score, lowest: 0.0, median: score / 4.0 };
+        GoodPart { fingerprint: Fingerprint::of(&photograph), summaries: vec![summary] }
+    }
+
+    fn setting() -> Setting {
+        let framing = Framing { fit: crate::image::Fit::Crop, tiles: None, side: 224 };
+        Setting { framing, precision: Precision::F32 }
+    }
+
+    #[test]
+    fn copies_of_a_photograph_count_once() {
+        let once: Vec<_> = (0..4).map(|index| part(40 * index, 0.5 + f32::from(index) / 8.0)).collect();
+        let thrice = [once.clone(), once.clone(), once.clone()].concat();
+        let [alone, copied] = [&once, &thrice].map(|parts| calibrate(parts, 0.05, setting()).expect("four parts"));
+        assert_eq!(copied.calibration, alone.calibration);
+        assert!(matches!(copied.origin, Origin::Good { found, .. } if found.images == 4));
+        assert_eq!(copied.repeated[..5], [(4, 0), (5, 1), (6, 2), (7, 3), (8, 0)]);
+        assert!(alone.repeated.is_empty());
+        assert!(calibrate(&[part(9, 0.5), part(9, 0.5)], 0.05, setting()).is_err(), "one photograph is not two");
+    }
+
+    #[test]
+    fn defective_parts_among_the_good_are_named() {
+        // Twenty scores like those of good parts, by the quantiles of a Gumbel distribution, and three defects.
+        let good = |index: usize| 0.2 - 0.02 * (-((index as f32 + 0.5) / 20.0).ln()).ln();
+        let mut parts: Vec<_> = (0..20).map(|index| part(10 * index as u8, good(index))).collect();
+        assert!(calibrate(&parts, 0.05, setting()).expect("twenty parts").outliers.is_empty());
+        parts.splice(7..7, [part(211, 0.7), part(221, 0.9), part(231, 0.8)]);
+        assert_eq!(calibrate(&parts, 0.05, setting()).expect("parts").outliers, [7, 8, 9]);
+    }
+
     #[test]
     fn the_threshold_is_the_middle_of_the_colours() {
-        let part = |median| MapSummary { score: 1.0, lowest: -1.0, median };
-        assert_eq!(scale_around(1.0, &[part(0.25), part(0.5), part(0.75)]), Scale { low: 0.5, high: 1.5 });
-        assert_eq!(scale_around(0.0, &[part(0.5)]), Scale { low: -1.0, high: 1.0 });
+        let map = |median| MapSummary { score: 1.0, lowest: -1.0, median };
+        assert_eq!(scale_around(1.0, &[map(0.25), map(0.5), map(0.75)]), Scale { low: 0.5, high: 1.5 });
+        assert_eq!(scale_around(0.0, &[map(0.5)]), Scale { low: -1.0, high: 1.0 });
         assert_eq!(scale_around(2.0, &[]), Scale { low: 0.0, high: 4.0 });
     }
 }

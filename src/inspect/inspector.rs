@@ -1,6 +1,8 @@
 //! From a photograph to what is wrong with it.
 
-use super::{Alteration, Calibration, Findings, Framing, MapSummary, Placement, Region, regions};
+use super::{
+    Alteration, Calibration, Findings, Fingerprint, Framing, GoodPart, MapSummary, Placement, Region, regions,
+};
 use crate::image::{JoinedMap, Rect, RgbImage};
 use crate::{Detection, Error, Model, Result, Session};
 use std::fmt;
@@ -77,16 +79,16 @@ impl Inspector {
         &self.calibration
     }
 
-    /// Inspects a photograph once as it is and once for each alteration, for a calibration.
+    /// Inspects a photograph of a good part once as it is and once for each alteration, for a calibration.
     ///
     /// # Errors
     /// As [`Inspector::inspect`].
-    pub async fn survey(&self, photograph: &RgbImage, alterations: &[Alteration]) -> Result<Vec<MapSummary>> {
+    pub async fn survey(&self, photograph: &RgbImage, alterations: &[Alteration]) -> Result<GoodPart> {
         let mut summaries = vec![self.inspect(photograph).await?.summary()];
         for alteration in alterations {
             summaries.push(self.inspect(&alteration.apply(photograph)).await?.summary());
         }
-        Ok(summaries)
+        Ok(GoodPart { fingerprint: Fingerprint::of(photograph), summaries })
     }
 
     /// Inspects a photograph of any size, as many tiles at once as the batch takes.

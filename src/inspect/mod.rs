@@ -25,21 +25,25 @@ mod alterations;
 mod calibrate;
 mod calibration;
 mod findings;
+mod fingerprint;
 mod framing;
 mod inspector;
 mod outline;
 mod regions;
 mod threshold;
+mod training;
 
 pub use crate::image::{Components, components};
 pub use alterations::{Alteration, alterations};
 pub use calibrate::{
-    Calibrated, MapSummary, Origin, Setting, calibrate, calibrate_labelled, scale_around, threshold_below,
+    Calibrated, GoodPart, MapSummary, Origin, Setting, calibrate, calibrate_labelled, scale_around, threshold_below,
 };
 pub use calibration::{Calibration, Verdict};
 pub use findings::Findings;
+pub use fingerprint::Fingerprint;
 pub use framing::{Framing, Placement};
 pub use inspector::{Gathered, Inspection, InspectionTimes, Inspector};
 pub use outline::draw_outlines;
 pub use regions::{Region, regions};
 pub use threshold::{CONFIDENCE, FalseAlarms, Method, threshold_for};
+pub use training::TrainingImages;

@@ -54,6 +54,9 @@ pub(super) struct StoredTensor {
     element: String,
     /// Its bytes, counted from the start of the file.
     bytes: Range<u64>,
+    /// What else its description says, which other programs may want.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "files are rewritten on native targets alone"))]
+    other: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The element types that are read.
@@ -140,9 +143,10 @@ impl TensorFile {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn write_with(&self, metadata: &BTreeMap<String, String>, to: &mut dyn io::Write) -> io::Result<()> {
         let data = self.tensors.first().map_or(0, |tensor| tensor.bytes.start);
-        let entries = self.tensors.iter().map(|StoredTensor { name, shape, element, bytes }| {
-            let entry =
+        let entries = self.tensors.iter().map(|StoredTensor { name, shape, element, bytes, other }| {
+            let mut entry =
                 json!({ "dtype": element, "shape": shape, "data_offsets": [bytes.start - data, bytes.end - data] });
+            entry.as_object_mut().into_iter().for_each(|entry| entry.extend(other.clone()));
             (name.as_str(), entry)
         });
         write_header(to, metadata, entries)?;
@@ -285,6 +289,8 @@ struct Entry {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: (u64, u64),
+    #[serde(flatten)]
+    other: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A JSON object that has no key twice; serde's own maps would let the last one win.
@@ -343,7 +349,7 @@ fn parse_metadata(raw: &RawValue) -> Result<BTreeMap<String, String>, String> {
 }
 
 fn parse_tensor(name: &str, raw: &RawValue, data_start: u64) -> Result<StoredTensor, String> {
-    let Entry { dtype, shape, data_offsets: (begin, end) } =
+    let Entry { dtype, shape, data_offsets: (begin, end), other } =
         serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
     if shape.len() > MOST_DIMENSIONS {
         return Err(format!("it has {} dimensions, at most {MOST_DIMENSIONS} are read", shape.len()));
@@ -371,6 +377,7 @@ fn parse_tensor(name: &str, raw: &RawValue, data_start: u64) -> Result<StoredTen
         shape: sizes.collect::<Result<_, _>>().map_err(|_| format!("shape {shape:?} is too large for this machine"))?,
         element: dtype,
         bytes: place(begin)?..place(end)?,
+        other,
     })
 }
 

@@ -4,6 +4,8 @@ use super::safetensors::TensorFile;
 use super::serialize::{NamedTensor, check, write_tensors};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -22,12 +24,14 @@ pub fn write(path: impl AsRef<Path>, tensors: &[NamedTensor<'_>], metadata: &BTr
 }
 
 /// Gives a safetensors file other metadata: each key of `changes` gets its value, or is taken out. The tensors stay as
-/// they are, bit for bit, and the file is replaced whole or not at all.
+/// they are, bit for bit, and the file is replaced whole or not at all; it keeps its permissions, and a symbolic link
+/// to it stays one. Changes that several programs of this machine make at once all hold.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read or written, [`Error::Safetensors`] where it is malformed.
 pub fn update_metadata(path: impl AsRef<Path>, changes: &BTreeMap<String, Option<String>>) -> Result<()> {
     let path = path.as_ref();
+    let _turn = lock_for(path).map_err(Error::io("lock", path))?;
     let file = TensorFile::open(path)?;
     let mut metadata = file.metadata.clone();
     for (key, value) in changes {
@@ -39,7 +43,24 @@ pub fn update_metadata(path: impl AsRef<Path>, changes: &BTreeMap<String, Option
     write_atomically(path, |copy| file.write_with(&metadata, copy)).map_err(Error::io("write", path))
 }
 
+/// Waits until no other program of this machine rewrites a file; the turn ends with the value. The lock is a file in
+/// the folder for temporary ones: the model itself is replaced, and its folder should hold nothing but models.
+fn lock_for(path: &Path) -> io::Result<File> {
+    let mut hasher = DefaultHasher::new();
+    fs::canonicalize(path)?.hash(&mut hasher);
+    let lock = std::env::temp_dir().join(format!("pcsnet-{:016x}.lock", hasher.finish()));
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+    // Another user's, which can be locked without writing to it.
+    let file = opened.or_else(|_| File::open(&lock))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Writes a file under another name beside it, then gives it the name. A link's target is replaced, not the link, and a
+/// file that was there leaves its permissions.
 fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let resolved = fs::canonicalize(path);
+    let path = resolved.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -49,6 +70,11 @@ fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
     #[cfg(unix)]
     temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = temporary.tempfile_in(folder)?;
+    if let Ok(former) = fs::metadata(path)
+        && former.is_file()
+    {
+        temporary.as_file().set_permissions(former.permissions())?;
+    }
     let mut file = BufWriter::new(temporary.as_file());
     fill(&mut file)?;
     file.into_inner()?.sync_all()?;
@@ -61,7 +87,7 @@ mod tests {
     use super::*;
     use crate::weights::safetensors::METADATA;
     use crate::weights::{read_tensor, serialize};
-    use std::fs;
+    use serde_json::{Value, json};
 
     fn files_in(folder: &Path) -> usize {
         fs::read_dir(folder).expect("a readable folder").count()
@@ -137,6 +163,61 @@ mod tests {
         fs::write(&path, &file[..file.len() - 1]).expect("a writable folder");
         assert!(update_metadata(&path, &changes).is_err(), "a file that is cut short is left alone");
         assert_eq!(fs::read(&path).expect("still there"), file[..file.len() - 1]);
+    }
+
+    /// A file of one tensor with a field of another program's.
+    fn model_in(folder: &Path) -> std::path::PathBuf {
+        let path = folder.join("model.safetensors");
+        let header = br#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"scale":[2,{"a":null}]}}     "#;
+        fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header, &1.5_f32.to_le_bytes()].concat())
+            .expect("writable");
+        path
+    }
+
+    #[test]
+    fn what_other_programs_say_of_tensors_stays() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = model_in(folder.path());
+        update_metadata(&path, &[("a".to_owned(), Some("1".to_owned()))].into()).expect("a sound file");
+        let bytes = fs::read(&path).expect("what was written");
+        let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+        let header: Value = serde_json::from_slice(&bytes[8..8 + length]).expect("JSON");
+        assert_eq!(
+            header["x"],
+            json!({ "dtype": "F32", "shape": [1], "data_offsets": [0, 4], "scale": [2, { "a": null }] })
+        );
+        assert_eq!(read_tensor(&path, "x", &[1]).expect("a tensor"), [1.5]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_permissions_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = model_in(folder.path());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+        let link = folder.path().join("current.safetensors");
+        symlink("model.safetensors", &link).expect("writable");
+        update_metadata(&link, &[("a".to_owned(), Some("1".to_owned()))].into()).expect("a sound file");
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+        assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        assert_eq!(TensorFile::open(&path).expect("sound").metadata["a"], "1");
+    }
+
+    #[test]
+    fn no_update_is_lost() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = model_in(folder.path());
+        std::thread::scope(|scope| {
+            for key in 0..12 {
+                let path = &path;
+                scope.spawn(move || {
+                    let change = [(format!("key {key}"), Some("1".to_owned()))].into();
+                    update_metadata(path, &change).expect("a sound file");
+                });
+            }
+        });
+        assert_eq!(TensorFile::open(&path).expect("sound").metadata.len(), 12);
     }
 
     #[test]

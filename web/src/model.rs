@@ -3,7 +3,7 @@
 use crate::{Photograph, Source, Texture, now, source};
 use pcsnet::image::Rect;
 use pcsnet::inspect::{
-    Calibration, Framing, Gathered, Inspection, InspectionTimes, Inspector, MapSummary, Origin, Placement, Region,
+    Calibration, Framing, Gathered, GoodPart, Inspection, InspectionTimes, Inspector, Origin, Placement, Region,
     Setting, Verdict, alterations, calibrate,
 };
 use pcsnet::weights::Weights;
@@ -71,6 +71,11 @@ struct Calibrated {
     scale: Option<[f32; 2]>,
     #[serde(flatten)]
     origin: Origin,
+    /// The numbers of parts that were not counted, because they show the photograph of an earlier one, and the earlier
+    /// one's.
+    repeated: Vec<(usize, usize)>,
+    /// The numbers of parts whose scores are far above the others': they may not be good.
+    outliers: Vec<usize>,
     /// The changes to the metadata of the model's file that store it; null takes a key out.
     changes: BTreeMap<String, Option<String>>,
 }
@@ -204,8 +209,8 @@ impl Model {
         to_object(&card)
     }
 
-    /// Finds anomalies in a picture, in tiles of a side in the picture's pixels, or with 0 as a whole; by default as the model
-    /// was calibrated.
+    /// Finds anomalies in a picture, in tiles of a side in the picture's pixels, or with 0 as a whole; by default as
+    /// the model was calibrated.
     ///
     /// # Errors
     /// A picture or tiles of unusable size, and whatever the device can meet.
@@ -237,7 +242,8 @@ impl Model {
         self.detection(&inspector, &gathered.finish()?, times)
     }
 
-    /// Where a detection's map is above a threshold, in the pixels of a picture of this size; `tiles` as in the detection.
+    /// Where a detection's map is above a threshold, in the pixels of a picture of this size; `tiles` as in the
+    /// detection.
     ///
     /// # Errors
     /// A map of another size than this model's.
@@ -256,8 +262,8 @@ impl Model {
         to_object(&inspection.regions(threshold)?)
     }
 
-    /// Inspects a picture of a good part for [`Model::calibrate`]: as it is and, where there are few `photographs` of such
-    /// parts, slightly altered, which takes 10 times as long, or with `flips` 32 times.
+    /// Inspects a picture of a good part for [`Model::calibrate`]: as it is and, where there are few `photographs` of
+    /// such parts, slightly altered, which takes 10 times as long, or with `flips` 32 times.
     ///
     /// # Errors
     /// Those of [`Model::detect`].
@@ -271,13 +277,14 @@ impl Model {
         to_object(&self.inspector(tiles).survey(&photograph.image, &alterations(photographs, flips)).await?)
     }
 
-    /// Finds the threshold that a share `rate` of good parts is expected to exceed, and the colours that go with it, from what
-    /// [`Model::survey`] gave for each of several parts with the same tiles. From then on the model goes by it.
+    /// Finds the threshold that a share `rate` of good parts is expected to exceed, and the colours that go with it,
+    /// from what [`Model::survey`] gave for each of several parts with the same tiles. From then on the model goes by
+    /// it.
     ///
     /// # Errors
     /// Less than two parts, parts that do not differ, or a rate that is not between 0 and 1/2.
     pub fn calibrate(&self, parts: JsValue, rate: f64, tiles: Option<u32>) -> Result<JsValue, JsError> {
-        let parts: Vec<Vec<MapSummary>> = serde_wasm_bindgen::from_value(parts)?;
+        let parts: Vec<GoodPart> = serde_wasm_bindgen::from_value(parts)?;
         let inspector = self.inspector(tiles);
         let setting = Setting { framing: inspector.framing(), precision: self.options.precision };
         let found = calibrate(&parts, rate, setting)?;
@@ -294,6 +301,8 @@ impl Model {
             threshold: found.calibration.threshold,
             scale: found.calibration.scale.map(|scale| [scale.low, scale.high]),
             origin: found.origin,
+            repeated: found.repeated,
+            outliers: found.outliers,
             changes,
         })
     }

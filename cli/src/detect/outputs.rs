@@ -3,8 +3,9 @@
 use crate::output;
 use crate::pipeline::Inspected;
 use anyhow::Result;
-use pcsnet::image::{Rect, Scale};
-use pcsnet::inspect::{Calibration, Findings, InspectionTimes, Region};
+use pcsnet::image::{Rect, RgbImage, Scale};
+use pcsnet::inspect::{Calibration, Findings, InspectionTimes, Region, Verdict};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub struct Outcome {
     pub score: f32,
     /// Least value of the map.
     pub lowest: f32,
+    /// Whether the part is good, where the model holds a threshold.
+    pub verdict: Option<Verdict>,
     /// Width and height of the photograph.
     pub dimensions: (u32, u32),
     /// The part of the photograph that the network saw.
@@ -29,6 +32,8 @@ pub struct Outcome {
     /// Where the map is above the threshold, if there is one.
     pub regions: Option<Vec<Region>>,
     pub files: Files,
+    /// Why its files could not be written.
+    pub unwritten: Option<anyhow::Error>,
     pub times: Times,
 }
 
@@ -51,38 +56,80 @@ pub struct Files {
 }
 
 impl Outputs<'_> {
-    /// Writes what belongs to a photograph; `name` is its place below the output folder.
+    /// Writes what belongs to a photograph; `name` is its place below the output folder. What cannot be written is told
+    /// in the outcome: the verdict stands.
     pub fn write(&self, name: &Path, inspected: &Inspected) -> Result<Outcome> {
         let start = Instant::now();
         let findings = inspected.inspection.findings(self.calibration)?;
+        let (files, unwritten) = match self.write_files(name, &findings, &inspected.photograph) {
+            Ok(files) => (files, None),
+            Err(error) => (Files::default(), Some(error)),
+        };
+        let InspectionTimes { preprocess, network } = inspected.inspection.times;
+        let times = Times { decode: inspected.decode, preprocess, gpu: network, write: start.elapsed() };
+        let Findings { score, lowest, verdict, dimensions, inspected, colours, regions, .. } = findings;
+        Ok(Outcome { score, lowest, verdict, dimensions, inspected, colours, regions, files, unwritten, times })
+    }
+
+    fn write_files(&self, name: &Path, findings: &Findings<'_>, photograph: &RgbImage) -> Result<Files> {
         let files = self.files(name);
         if let Some(file) = &files.heatmap {
             output::write_png(&self.out.join(file), &findings.heatmap()?)?;
         }
         if let Some(file) = &files.overlay {
-            output::write_png(&self.out.join(file), &findings.overlay(&inspected.photograph)?)?;
+            output::write_png(&self.out.join(file), &findings.overlay(photograph)?)?;
         }
         if let Some(file) = &files.map {
             let (width, height) = findings.dimensions;
             output::write_npy(&self.out.join(file), &findings.map, [height, width])?;
         }
-        let InspectionTimes { preprocess, network } = inspected.inspection.times;
-        let times = Times { decode: inspected.decode, preprocess, gpu: network, write: start.elapsed() };
-        let Findings { score, lowest, dimensions, inspected, colours, regions, .. } = findings;
-        Ok(Outcome { score, lowest, dimensions, inspected, colours, regions, files, times })
+        Ok(files)
     }
 
     fn files(&self, name: &Path) -> Files {
         // The whole name stays, because 000.png and 000.jpg may lie side by side.
         let named = |suffix: &str| {
-            let mut name = name.to_owned().into_os_string();
-            name.push(suffix);
-            PathBuf::from(name)
+            let mut file = shortened(name, LONGEST_NAME - suffix.len()).into_os_string();
+            file.push(suffix);
+            PathBuf::from(file)
         };
         Files {
             heatmap: self.pictures.then(|| named(".heatmap.png")),
             overlay: self.pictures.then(|| named(".overlay.png")),
             map: self.raw.then(|| named(".map.npy")),
         }
+    }
+}
+
+/// Bytes that file systems allow a name.
+const LONGEST_NAME: usize = 255;
+
+/// A path whose last part has at most so many bytes: where it has more, its beginning and a hash of it all.
+fn shortened(path: &Path, bytes: usize) -> PathBuf {
+    let name = path.file_name().unwrap_or_default();
+    if name.len() <= bytes {
+        return path.to_owned();
+    }
+    let hash: String =
+        Sha256::digest(name.as_encoded_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let mut start = name.to_string_lossy().into_owned();
+    let room = bytes - hash.len() - 1;
+    start.truncate((0..=room).rev().find(|&end| start.is_char_boundary(end)).unwrap_or(0));
+    path.with_file_name(format!("{start}~{hash}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_shortened_and_stay_apart() {
+        let long = |end: &str| Path::new("line 1").join("\u{e4}".repeat(120) + end);
+        let [first, second] = [long("0123456789.png"), long("0123456780.png")].map(|name| shortened(&name, 243));
+        assert_ne!(first, second);
+        for name in [&first, &second] {
+            assert!(name.starts_with("line 1") && name.file_name().is_some_and(|name| name.len() <= 243), "{name:?}");
+        }
+        assert_eq!(shortened(Path::new("a/000.png"), 243), Path::new("a/000.png"));
     }
 }

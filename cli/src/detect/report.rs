@@ -1,7 +1,7 @@
 //! What a run leaves to read: the tables of scores, and the summary.
 
 use super::outputs::{Outcome, Times};
-use crate::images::{Image, Stamp};
+use crate::images::{Image, Version};
 use crate::output;
 use anyhow::Result;
 use pcsnet::image::{Rect, Scale};
@@ -36,30 +36,30 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<Stamp>,
+    file: Option<Version>,
 }
 
 impl Row {
-    pub fn of(image: &Image, result: &Result<Outcome>, calibration: &Calibration) -> Self {
+    pub fn of(image: &Image, result: &Result<Outcome>) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let done = result.as_ref().ok();
         let file = |path: Option<&std::path::PathBuf>| path.map(|path| text(path));
         Self {
             path: text(&image.path),
             score: done.map(|done| done.score),
-            verdict: done.and_then(|done| calibration.verdict(done.score)),
+            verdict: done.and_then(|done| done.verdict),
             lowest: done.map(|done| done.lowest),
             width: done.map(|done| done.dimensions.0),
             height: done.map(|done| done.dimensions.1),
-            error: result.as_ref().err().map(crate::one_line),
+            error: trouble(result).map(crate::one_line),
             inspected: done.map(|done| done.inspected),
             regions: done.and_then(|done| done.regions.clone()),
             colours: done.map(|done| [done.colours.low, done.colours.high]),
             heatmap: file(done.and_then(|done| done.files.heatmap.as_ref())),
             overlay: file(done.and_then(|done| done.files.overlay.as_ref())),
             map: file(done.and_then(|done| done.files.map.as_ref())),
-            name: image.version.map(|_| text(&image.name)),
-            file: image.version,
+            name: image.version.as_ref().map(|_| text(&image.name)),
+            file: image.version.clone(),
         }
     }
 
@@ -69,15 +69,14 @@ impl Row {
     }
 }
 
+/// What went wrong with an image: it could not be inspected, or what was found not be written.
+pub fn trouble(result: &Result<Outcome>) -> Option<&anyhow::Error> {
+    result.as_ref().map_or_else(Some, |done| done.unwritten.as_ref())
+}
+
 /// Writes `scores.csv` and `scores.jsonl`, a row for every image.
-pub fn write_tables(
-    out: &Path,
-    images: &[Image],
-    results: &[Result<Outcome>],
-    calibration: &Calibration,
-) -> Result<()> {
-    let rows: Vec<Row> =
-        images.iter().zip(results).map(|(image, result)| Row::of(image, result, calibration)).collect();
+pub fn write_tables(out: &Path, images: &[Image], results: &[Result<Outcome>]) -> Result<()> {
+    let rows: Vec<Row> = images.iter().zip(results).map(|(image, result)| Row::of(image, result)).collect();
     output::write(&out.join("scores.csv"), |file| write_csv(file, &rows))?;
     output::write(&out.join("scores.jsonl"), |file| {
         rows.iter().try_for_each(|row| Ok(file.write_all(row.line()?.as_bytes())?))
@@ -88,7 +87,8 @@ fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
     let mut table = csv::Writer::from_writer(file);
     table.write_record(["path", "score", "verdict", "lowest", "width", "height", "error"])?;
     for row in rows {
-        table.serialize((&row.path, row.score, row.verdict, row.lowest, row.width, row.height, &row.error))?;
+        let error = row.error.as_deref().map(output::cell);
+        table.serialize((output::cell(&row.path), row.score, row.verdict, row.lowest, row.width, row.height, error))?;
     }
     Ok(table.flush()?)
 }
@@ -99,13 +99,15 @@ pub struct Tally {
     /// Those that pass; without a threshold, all that were done.
     passed: usize,
     failed: usize,
-    errors: usize,
+    /// Those that could not be inspected, or whose pictures could not be written.
+    undone: usize,
 }
 
 impl Tally {
-    pub fn count(&mut self, result: &Result<Outcome>, calibration: &Calibration) {
-        match result.as_ref().map(|done| calibration.verdict(done.score)) {
-            Err(_) => self.errors += 1,
+    pub fn count(&mut self, result: &Result<Outcome>) {
+        self.undone += usize::from(trouble(result).is_some());
+        match result.as_ref().map(|done| done.verdict) {
+            Err(_) => {}
             Ok(Some(Verdict::Fail)) => self.failed += 1,
             Ok(_) => self.passed += 1,
         }
@@ -114,7 +116,7 @@ impl Tally {
     /// The exit code that tells it.
     pub fn code(&self) -> u8 {
         match self {
-            Self { errors: 1.., .. } => crate::SOME_UNDONE,
+            Self { undone: 1.., .. } => crate::SOME_UNDONE,
             Self { failed: 1.., .. } => crate::SOME_FAIL,
             _ => crate::DONE,
         }

@@ -28,18 +28,56 @@ pub fn images(input: Input, mut reader: impl BufRead + Send) -> impl Iterator<It
     })
 }
 
+/// Bytes of the longest line that can be a path.
+const LONGEST_PATH: usize = 1 << 16;
+
 fn next_path(reader: &mut impl BufRead) -> Result<Option<(Image, Source)>> {
     loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).context("cannot read paths from the standard input")? == 0 {
+        let Some(line) = next_line(reader).context("cannot read paths from the standard input")? else {
             return Ok(None);
+        };
+        if line.is_empty() {
+            continue;
         }
-        let line = line.trim_end_matches(['\n', '\r']);
-        if !line.is_empty() {
-            let path = PathBuf::from(line);
-            return Ok(Some((Image { name: below(&path), path: path.clone(), version: None }, Source::File(path))));
-        }
+        let text = String::from_utf8_lossy(&line[..line.len().min(100)]).into_owned();
+        let path = if line.len() > LONGEST_PATH { Err("this line is too long for a path") } else { to_path(line) };
+        return Ok(Some(match path {
+            Ok(path) => (Image { name: below(&path), path: path.clone(), version: None }, Source::File(path)),
+            Err(reason) => {
+                let image = Image { name: below(Path::new(&text)), path: PathBuf::from(&text), version: None };
+                (image, Source::Unreadable(text, reason))
+            }
+        }));
     }
+}
+
+/// The next line without its end, cut off behind what can be a path; `None` at the end of the input.
+fn next_line(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    // With room for the end of the line, so that whether it is too long can be told.
+    let mut found = reader.by_ref().take(LONGEST_PATH as u64 + 3).read_until(b'\n', &mut line)?;
+    if found == 0 {
+        return Ok(None);
+    }
+    let mut rest = Vec::new();
+    while found > 0 && line.last() != Some(&b'\n') && rest.last() != Some(&b'\n') {
+        rest.clear();
+        found = reader.by_ref().take(1 << 16).read_until(b'\n', &mut rest)?;
+    }
+    let end = line.iter().rposition(|byte| !b"\r\n".contains(byte));
+    line.truncate(end.map_or(0, |at| at + 1));
+    Ok(Some(line))
+}
+
+#[cfg(unix)]
+fn to_path(line: Vec<u8>) -> Result<PathBuf, &'static str> {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(std::ffi::OsString::from_vec(line).into())
+}
+
+#[cfg(not(unix))]
+fn to_path(line: Vec<u8>) -> Result<PathBuf, &'static str> {
+    String::from_utf8(line).map(Into::into).map_err(|_| "this path is not UTF-8")
 }
 
 /// A path's place below the output folder.
@@ -97,6 +135,21 @@ mod tests {
             found.iter().map(|item| item.as_ref().expect("a path").0.name.display().to_string()).collect();
         assert_eq!(names, ["a.png", "b/__/c d.png"]);
         assert!(matches!(&found[1], Ok((_, Source::File(path))) if path == Path::new("/b/../c d.png")));
+    }
+
+    #[test]
+    fn no_line_ends_the_others() {
+        let endless = "x".repeat(200_000);
+        let input = [b"a.png\n".as_slice(), endless.as_bytes(), b"\nf\xfc.png\nb.png"].concat();
+        let found = all(Input::Paths, &input);
+        let sources: Vec<_> = found.into_iter().map(|item| item.expect("a line").1).collect();
+        assert_eq!(sources.len(), 4);
+        assert!(
+            matches!(&sources[1], Source::Unreadable(name, reason) if name.len() == 100 && reason.contains("too long"))
+        );
+        assert!(matches!(&sources[3], Source::File(path) if path == Path::new("b.png")));
+        #[cfg(unix)]
+        assert!(matches!(&sources[2], Source::File(path) if path.as_os_str().as_encoded_bytes() == b"f\xfc.png"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One model on one test set.
 
 use super::gallery::{Gallery, Thumbnails};
+use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::Result;
 use indicatif::ProgressBar;
@@ -34,8 +35,16 @@ const ALL: &str = "all";
 /// A metric, or why it has no value.
 pub type Value = Result<f64, String>;
 
+/// An image that is in no figure, because it or its mask cannot be used.
+pub struct Failed {
+    pub item: Item,
+    pub reason: String,
+}
+
 /// What was measured.
 pub struct Measured {
+    /// Images that are missing from all that follows.
+    pub failed: Vec<Failed>,
     /// All together, then each kind of defect against the good images.
     pub rows: Vec<Row>,
     /// All images with their scores, in the order of the test set.
@@ -73,8 +82,9 @@ struct Contribution {
     thumbnails: Option<Thumbnails>,
 }
 
-/// Takes a test set through the network, and its pictures into the gallery, with regions where the model has a threshold.
-/// An image that cannot be read ends it: without it the figures would be others.
+/// Takes a test set through the network, and its pictures into the gallery, with regions where the model has a
+/// threshold. An image that cannot be read is told of, because without it the figures are others; the rest is still
+/// measured.
 pub fn measure(
     pipeline: &Pipeline<'_>,
     set: &Dataset,
@@ -82,7 +92,7 @@ pub fn measure(
     threshold: Option<f32>,
     progress: &ProgressBar,
 ) -> Result<Measured> {
-    let (mut images, mut good) = (Vec::new(), Vec::new());
+    let (mut images, mut good, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     let mut pixels = PixelScores::new();
     // Masks, and those that cover more than half of their images.
     let (mut masks, mut wide) = (0, 0);
@@ -90,7 +100,16 @@ pub fn measure(
     let wants_pictures = gallery.is_some();
     let work = |item: &&Item, inspected: Inspected| contribution(item, inspected, wants_pictures, threshold);
     pipeline.run(items, work, |item, result| {
-        let Contribution { score, map, width, mask, summary, thumbnails } = result?;
+        progress.inc(1);
+        let Contribution { score, map, width, mask, summary, thumbnails } = match result {
+            Ok(contribution) => contribution,
+            Err(error) => {
+                let reason = crate::one_line(&error);
+                progress.suspend(|| output::complain(&format!("failed: {reason}")));
+                failed.push(Failed { item: item.clone(), reason });
+                return Ok(());
+            }
+        };
         if let Some(mask) = &mask {
             masks += 1;
             wide += usize::from(2 * mask.iter().filter(|&&is_defect| is_defect).count() > mask.len());
@@ -105,7 +124,6 @@ pub fn measure(
         }
         good.extend(item.kind.is_none().then_some(summary));
         images.push((item.clone(), score));
-        progress.inc(1);
         Ok(())
     })?;
     if 2 * wide > masks {
@@ -122,7 +140,7 @@ pub fn measure(
     for kind in set.kinds() {
         rows.push(Row::new(kind, &image_ranking(&images, Some(kind))?, pixels_of(kind)));
     }
-    Ok(Measured { rows, images, good, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
+    Ok(Measured { failed, rows, images, good, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
 }
 
 fn contribution(item: &Item, inspected: Inspected, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {

@@ -1,5 +1,6 @@
 //! Which models are measured on which categories.
 
+use crate::output;
 use anyhow::{Result, bail, ensure};
 use pcsnet::data::{self, Dataset};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub fn categories(folder: &Path, category: Option<&str>, models: &[String]) -> R
         let models = models_of(&set.name, models);
         let missing: Vec<_> = models.iter().filter(|model| !model.path.is_file()).collect();
         if all && missing.len() == models.len() {
-            eprintln!("{} has no model and is passed over", set.name);
+            output::complain(&format!("{} has no model and is passed over", set.name));
             continue;
         }
         if let Some(model) = missing.first() {

@@ -154,6 +154,13 @@ fn write_head(
     let mut undefined: Vec<String> =
         all.undefined().into_iter().map(|(metric, why)| format!("{metric}, because {why}")).collect();
     undefined.dedup();
+    if let Some(failed) = measured.failed.first() {
+        undefined.push(format!(
+            "{} images, which could not be inspected, such as {}",
+            measured.failed.len(),
+            failed.reason
+        ));
+    }
     let kinds: Vec<&str> = ["good"].into_iter().chain(measured.rows[1..].iter().map(|row| row.kind.as_str())).collect();
     let page = context! {
         category => subject.category,

@@ -1,8 +1,9 @@
 //! The figures as Markdown, CSV and JSON.
 
-use super::measure::{HEADINGS, METRICS, Measured, Row, Value};
+use super::measure::{Failed, HEADINGS, METRICS, Measured, Row, Value};
 use crate::output;
 use anyhow::Result;
+use pcsnet::data::Item;
 use pcsnet::metrics::CurvePoint;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -37,10 +38,17 @@ pub fn markdown(evaluated: &[Evaluated]) -> String {
         for (index, row) in models[0].measured.rows.iter().enumerate() {
             let count = format!("{} of {}", row.anomalous, row.normal + row.anomalous);
             let cells: Vec<_> = summaries(models, index).iter().map(Summary::cell).collect();
-            let _ = writeln!(text, "| {} | {count} | {} |", row.kind, cells.join(" | "));
+            let _ = writeln!(text, "| {} | {count} | {} |", markdown_cell(&row.kind), cells.join(" | "));
         }
         text += "\n";
         write_undefined(&mut text, models);
+        for Evaluated { model, measured, .. } in models {
+            if let Some(Failed { reason, .. }) = measured.failed.first() {
+                let (failed, all) = (measured.failed.len(), measured.failed.len() + measured.images.len());
+                let reason = markdown_cell(reason);
+                let _ = writeln!(text, "**{failed} of {all} images are in no figure of {model}**, such as {reason}.\n");
+            }
+        }
     }
     if categories.len() > 1 {
         write_overview(&mut text, &categories);
@@ -51,6 +59,19 @@ pub fn markdown(evaluated: &[Evaluated]) -> String {
     }
     text += "A kind of defect is measured together with the good images.\n";
     text
+}
+
+/// A text in a cell of a Markdown table, where neither a bar nor markup means anything.
+fn markdown_cell(text: &str) -> String {
+    let mut cell = String::new();
+    for character in text.chars() {
+        match character {
+            '|' | '<' | '[' | '`' | '*' | '_' | '\\' => cell.extend(['\\', character]),
+            '\n' | '\r' => cell.push(' '),
+            _ => cell.push(character),
+        }
+    }
+    cell
 }
 
 /// Which metrics have no value, and why; what holds for several kinds of defects is said once.
@@ -143,7 +164,8 @@ fn write_metrics_csv(file: &mut dyn std::io::Write, evaluated: &[Evaluated]) -> 
     table.write_record(before.iter().chain(&METRICS).chain(&after))?;
     for Evaluated { category, model, measured } in evaluated {
         for row in &measured.rows {
-            let mut record = vec![category.clone(), model.clone(), row.kind.clone()];
+            let mut record: Vec<String> =
+                [category, model, &row.kind].map(|text| output::cell(text).into_owned()).into();
             record.extend([row.normal, row.anomalous].map(|count| count.to_string()));
             record.push(text(row.regions));
             record.extend(row.metrics.iter().map(|value| text(value.as_ref().ok())));
@@ -163,11 +185,21 @@ fn text<T: ToString>(value: Option<T>) -> String {
 
 fn write_images_csv(file: &mut dyn std::io::Write, evaluated: &[Evaluated]) -> Result<()> {
     let mut table = csv::Writer::from_writer(file);
-    table.write_record(["category", "model", "path", "defect", "score"])?;
+    table.write_record(["category", "model", "path", "defect", "score", "error"])?;
     for Evaluated { category, model, measured } in evaluated {
-        for (item, score) in &measured.images {
+        let failed = measured.failed.iter().map(|Failed { item, reason }| (item, None, Some(output::cell(reason))));
+        let done = measured.images.iter().map(|(item, score)| (item, Some(score), None));
+        for (item, score, error) in done.chain(failed) {
             let path = item.path.to_string_lossy();
-            table.serialize((category, model, path, item.kind.as_deref().unwrap_or("good"), score))?;
+            let kind = item.kind.as_deref().unwrap_or("good");
+            table.serialize((
+                output::cell(category),
+                output::cell(model),
+                output::cell(&path),
+                output::cell(kind),
+                score,
+                error,
+            ))?;
         }
     }
     Ok(table.flush()?)
@@ -192,6 +224,8 @@ struct JsonCategory<'a> {
 #[derive(Serialize)]
 struct JsonModel<'a> {
     model: &'a str,
+    /// Images that are in no figure, and why.
+    failed: BTreeMap<String, &'a str>,
     rows: Vec<JsonRow<'a>>,
     image_curve: &'a [CurvePoint],
     pixel_curve: &'a [CurvePoint],
@@ -225,8 +259,10 @@ impl<'a> Json<'a> {
 
 impl<'a> JsonModel<'a> {
     fn of(Evaluated { model, measured, .. }: &'a Evaluated) -> Self {
-        let Measured { rows, image_curve, pixel_curve, .. } = measured;
-        Self { model, rows: rows.iter().map(JsonRow::of).collect(), image_curve, pixel_curve }
+        let Measured { rows, image_curve, pixel_curve, failed, .. } = measured;
+        let path = |item: &Item| item.path.to_string_lossy().into_owned();
+        let failed = failed.iter().map(|Failed { item, reason }| (path(item), reason.as_str())).collect();
+        Self { model, failed, rows: rows.iter().map(JsonRow::of).collect(), image_curve, pixel_curve }
     }
 }
 
