@@ -6,7 +6,7 @@
 mod support;
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
-use pcsnet::config::{BackboneConfig, DescriptorKind, LayerConfig, ResNetConfig};
+use pcsnet::config::{BackboneConfig, DescriptorKind, HeadConfig, LayerConfig, ResNetConfig, TrainedHead};
 use pcsnet::gpu::{Winograd, open_device};
 use pcsnet::{Engine, EngineOptions, LoadOptions, ModelConfig, Session, wgpu};
 use pollster::block_on;
@@ -14,20 +14,26 @@ use std::time::Duration;
 
 /// The first block of each of WideResNet-50-2's layers, the whole grid, and hardly anything behind it.
 fn small_parts() -> ModelConfig {
+    with_head([64, 64, 64, 64], &[60, 30, 15, 8])
+}
+
+/// The same with a head of so many prototypes, nearest distances, guide channels and channels of the decoder.
+fn with_head([prototypes, nearest, guide, width]: [u32; 4], bins: &[u32]) -> ModelConfig {
     let layer = |width, channels| LayerConfig { blocks: 1, width, channels };
     let layers = [layer(128, 256), layer(256, 512), layer(512, 1024)];
     let backbone = BackboneConfig::Bottleneck(ResNetConfig { stem: 64, layers });
-    let standard = ModelConfig::standard(backbone, DescriptorKind::Plain);
-    ModelConfig { prototypes: 64, nearest: 64, guide: 64, width: 64, bins: vec![60, 30, 15, 8], ..standard }
+    let (descriptor, bins) = (DescriptorKind::Plain, bins.to_vec());
+    let head = TrainedHead { descriptor, prototypes, nearest, guide, width, bins };
+    ModelConfig { backbone, input: 224, grid: 64, head: HeadConfig::Trained(head) }
 }
 
 /// One bin of the decoder in full width.
 fn one_bin() -> ModelConfig {
-    ModelConfig { grid: 30, guide: 896, width: 896, bins: vec![30], ..small_parts() }
+    ModelConfig { grid: 30, ..with_head([64, 64, 896, 896], &[30]) }
 }
 
 fn all_prototypes() -> ModelConfig {
-    ModelConfig { prototypes: 4096, nearest: 200, bins: vec![8], ..small_parts() }
+    with_head([4096, 200, 64, 64], &[8])
 }
 
 fn session(config: &ModelConfig, winograd: Option<Winograd>) -> Session {

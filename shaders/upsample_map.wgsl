@@ -7,6 +7,7 @@
 struct Params {
     size: u32,
     out_size: u32,
+    align_corners: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,8 +20,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let image = id.y / params.out_size;
-    let across = taps_align_corners(id.x, params.size, params.out_size);
-    let down = taps_align_corners(id.y % params.out_size, params.size, params.out_size);
+    var across = taps_half_pixel(id.x, params.size, params.out_size);
+    var down = taps_half_pixel(id.y % params.out_size, params.size, params.out_size);
+    if params.align_corners != 0u {
+        across = taps_align_corners(id.x, params.size, params.out_size);
+        down = taps_align_corners(id.y % params.out_size, params.size, params.out_size);
+    }
     let top = (image * params.size + down.low) * params.size;
     let bottom = (image * params.size + down.high) * params.size;
     let upper = mix(x[top + across.low], x[top + across.high], across.weight);

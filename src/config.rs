@@ -2,8 +2,8 @@
 //!
 //! A model file names its kind in its metadata; the sizes then follow from [`ModelConfig`], and no size
 //! stands anywhere else in the code. Shapes in this crate's documentation use these names: `D` is
-//! [`ModelConfig::descriptor_channels`], `P` [`ModelConfig::prototypes`], `K` [`ModelConfig::nearest`] and
-//! `W` [`ModelConfig::width`].
+//! [`ModelConfig::descriptor_channels`], `P` [`TrainedHead::prototypes`], `K` [`TrainedHead::nearest`] and
+//! `W` [`TrainedHead::width`].
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -16,18 +16,34 @@ pub(crate) const PYTORCH_EPSILON: f64 = 1e-5;
 /// What TensorFlow's BatchNorm adds, and with it the EfficientNets.
 pub(crate) const TENSORFLOW_EPSILON: f64 = 1e-3;
 
-/// The sizes of one PCSNet.
+/// The sizes of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Stated", into = "Stated")]
 pub struct ModelConfig {
     /// The network that gives the features.
     pub backbone: BackboneConfig,
-    /// How features become descriptors.
-    pub descriptor: DescriptorKind,
     /// Side of the square input image, in pixels.
     pub input: u32,
-    /// Side of the square grid of positions that descriptors, scores and decoder share.
+    /// Side of the square grid of positions that are compared with prototypes.
     pub grid: u32,
+    /// What becomes of the features.
+    pub head: HeadConfig,
+}
+
+/// What stands behind the backbone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadConfig {
+    /// PCSNet's own head, trained by gradients: descriptor, prototypes and the CAS decoder.
+    Trained(TrainedHead),
+    /// Distances to prototypes of each level, in units of what good parts have, all of it found in closed form.
+    Taught(TaughtHead),
+}
+
+/// The sizes of PCSNet's own head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainedHead {
+    /// How features become descriptors.
+    pub descriptor: DescriptorKind,
     /// Number of prototypes `P`.
     pub prototypes: u32,
     /// Number `K` of nearest prototype distances kept for each position.
@@ -38,6 +54,90 @@ pub struct ModelConfig {
     pub width: u32,
     /// Sides of the decoder's pooling grids, in the order the decoder runs them.
     pub bins: Vec<u32>,
+}
+
+/// The sizes of a taught head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaughtHead {
+    /// The levels whose features are compared, in rising order; levels that are left out are not computed where no other
+    /// needs them.
+    pub levels: Vec<TaughtLevel>,
+}
+
+/// The sizes of one level of a taught head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaughtLevel {
+    /// 1, 2 or 3: the backbone's layer.
+    pub level: u32,
+    /// Number of prototypes.
+    pub prototypes: u32,
+}
+
+/// A [`ModelConfig`] as model files have it, and Python's `dataclasses.asdict`: a trained head's sizes stand beside the
+/// others, a taught head's levels are a list of their own.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    backbone: BackboneConfig,
+    input: u32,
+    grid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    descriptor: Option<DescriptorKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prototypes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guide: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bins: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taught: Option<Vec<TaughtLevel>>,
+}
+
+impl TryFrom<Stated> for ModelConfig {
+    type Error = String;
+
+    fn try_from(stated: Stated) -> std::result::Result<Self, String> {
+        let Stated { backbone, input, grid, descriptor, prototypes, nearest, guide, width, bins, taught } = stated;
+        let head = match (descriptor, prototypes, nearest, guide, width, bins, taught) {
+            (None, None, None, None, None, None, Some(levels)) => HeadConfig::Taught(TaughtHead { levels }),
+            (Some(descriptor), Some(prototypes), Some(nearest), Some(guide), Some(width), Some(bins), None) => {
+                HeadConfig::Trained(TrainedHead { descriptor, prototypes, nearest, guide, width, bins })
+            }
+            _ => {
+                return Err("either `taught` is expected, or descriptor, prototypes, nearest, guide, width and bins, \
+                            all of them"
+                    .to_owned());
+            }
+        };
+        Ok(Self { backbone, input, grid, head })
+    }
+}
+
+impl From<ModelConfig> for Stated {
+    fn from(ModelConfig { backbone, input, grid, head }: ModelConfig) -> Self {
+        let (trained, taught) = match head {
+            HeadConfig::Trained(head) => (Some(head), None),
+            HeadConfig::Taught(head) => (None, Some(head.levels)),
+        };
+        let part = trained.as_ref();
+        Self {
+            backbone,
+            input,
+            grid,
+            descriptor: part.map(|head| head.descriptor),
+            prototypes: part.map(|head| head.prototypes),
+            nearest: part.map(|head| head.nearest),
+            guide: part.map(|head| head.guide),
+            width: part.map(|head| head.width),
+            bins: trained.map(|head| head.bins),
+            taught,
+        }
+    }
 }
 
 /// A convolutional network that gives features at a quarter, an eighth and a sixteenth of the input's side.
@@ -261,34 +361,43 @@ impl ModelConfig {
     /// plain descriptor's channels and all of a rotation descriptor's.
     pub fn standard(backbone: BackboneConfig, descriptor: DescriptorKind) -> Self {
         let features: u32 = backbone.channels().iter().sum();
-        Self {
-            backbone,
+        let head = TrainedHead {
             descriptor,
-            input: 224,
-            grid: 64,
             prototypes: 64 * 64,
             nearest: 200,
             guide: features / 2,
             width: features / 2,
             bins: vec![60, 30, 15, 8],
+        };
+        Self { backbone, input: 224, grid: 64, head: HeadConfig::Trained(head) }
+    }
+
+    /// PCSNet's own head, where the model has one.
+    pub fn trained(&self) -> Option<&TrainedHead> {
+        match &self.head {
+            HeadConfig::Trained(head) => Some(head),
+            HeadConfig::Taught(_) => None,
         }
     }
 
     /// The levels of the backbone that become descriptors, as indices in reading order.
-    pub(crate) fn levels(&self) -> impl Iterator<Item = usize> + use<> {
-        0..LEVELS
+    pub(crate) fn levels(&self) -> Vec<usize> {
+        match &self.head {
+            HeadConfig::Trained(_) => (0..LEVELS).collect(),
+            HeadConfig::Taught(head) => head.levels.iter().map(|level| level.level as usize - 1).collect(),
+        }
     }
 
     /// How many of the backbone's levels have to be computed.
     pub(crate) fn depth(&self) -> usize {
-        self.levels().max().map_or(0, |deepest| deepest + 1)
+        self.levels().into_iter().max().map_or(0, |deepest| deepest + 1)
     }
 
     /// Descriptor channels of each level.
     pub fn level_channels(&self) -> [u32; LEVELS] {
-        let divisor = match self.descriptor {
-            DescriptorKind::Plain => 1,
-            DescriptorKind::Rotation => 2,
+        let divisor = match self.trained().map(|head| head.descriptor) {
+            Some(DescriptorKind::Rotation) => 2,
+            Some(DescriptorKind::Plain) | None => 1,
         };
         self.backbone.channels().map(|channels| channels / divisor)
     }
@@ -296,7 +405,7 @@ impl ModelConfig {
     /// Descriptor channels `D`, all levels together.
     pub fn descriptor_channels(&self) -> u32 {
         let channels = self.level_channels();
-        self.levels().map(|level| channels[level]).sum()
+        self.levels().into_iter().map(|level| channels[level]).sum()
     }
 
     /// Side of the square feature maps of each level: stem and pooling halve the input twice, layers 2 and 3 once each.
@@ -315,32 +424,54 @@ impl ModelConfig {
         for channels in self.level_channels() {
             channel_count("level channels", channels)?;
         }
+        // Bounds that keep every index in 32 bits.
+        for (name, value, low, high) in [("input", self.input, 8, 4096), ("grid", self.grid, 2, 512)] {
+            ensure((low..=high).contains(&value), || format!("{name} is {value}, must be {low} to {high}"))?;
+        }
+        match &self.head {
+            HeadConfig::Trained(head) => head.validate(self),
+            HeadConfig::Taught(head) => head.validate(),
+        }
+    }
+}
+
+impl TrainedHead {
+    fn validate(&self, model: &ModelConfig) -> Result<()> {
         channel_count("guide", self.guide)?;
         channel_count("nearest", self.nearest)?;
         channel_count("width", self.width)?;
-        // Bounds that keep every index in 32 bits.
-        let sizes =
-            [("input", self.input, 8, 4096), ("grid", self.grid, 2, 512), ("prototypes", self.prototypes, 4, 1 << 20)];
-        for (name, value, low, high) in sizes {
-            ensure((low..=high).contains(&value), || format!("{name} is {value}, must be {low} to {high}"))?;
-        }
-        ensure(self.prototypes.is_multiple_of(4), || {
-            format!("prototypes is {}, must be a multiple of 4", self.prototypes)
-        })?;
+        prototype_count(self.prototypes)?;
         ensure(self.nearest <= self.prototypes.min(1024), || {
             format!(
                 "{} nearest distances of {} prototypes, at most min(prototypes, 1024) are possible",
                 self.nearest, self.prototypes
             )
         })?;
-        ensure(self.guide <= self.descriptor_channels(), || {
-            format!("guide takes {} of {} descriptor channels", self.guide, self.descriptor_channels())
+        ensure(self.guide <= model.descriptor_channels(), || {
+            format!("guide takes {} of {} descriptor channels", self.guide, model.descriptor_channels())
         })?;
         ensure((1..=8).contains(&self.bins.len()), || format!("{} bins, must be 1 to 8", self.bins.len()))?;
         self.bins.iter().try_for_each(|bin| {
-            ensure((1..=self.grid).contains(bin), || format!("bin {bin} does not fit a grid of {}", self.grid))
+            ensure((1..=model.grid).contains(bin), || format!("bin {bin} does not fit a grid of {}", model.grid))
         })
     }
+}
+
+impl TaughtHead {
+    fn validate(&self) -> Result<()> {
+        let rising = self.levels.windows(2).all(|pair| pair[0].level < pair[1].level);
+        let known = self.levels.iter().all(|level| (1..=LEVELS as u32).contains(&level.level));
+        ensure(!self.levels.is_empty() && rising && known, || {
+            let named: Vec<u32> = self.levels.iter().map(|level| level.level).collect();
+            format!("a taught head has levels {named:?}, must be some of 1, 2 and 3, rising")
+        })?;
+        self.levels.iter().try_for_each(|level| prototype_count(level.prototypes))
+    }
+}
+
+fn prototype_count(prototypes: u32) -> Result<()> {
+    ensure((4..=1 << 20).contains(&prototypes), || format!("prototypes is {prototypes}, must be 4 to {}", 1 << 20))?;
+    ensure(prototypes.is_multiple_of(4), || format!("prototypes is {prototypes}, must be a multiple of 4"))
 }
 
 #[cfg(test)]
@@ -352,15 +483,34 @@ mod tests {
         let plain = ModelConfig::standard(BackboneConfig::wide_resnet50_2(), DescriptorKind::Plain);
         plain.validate().expect("the authors' sizes are valid");
         assert_eq!(plain.descriptor_channels(), 1792);
-        assert_eq!((plain.guide, plain.width), (896, 896));
+        let head = |config: &ModelConfig| config.trained().cloned().expect("a trained head");
+        assert_eq!((head(&plain).guide, head(&plain).width), (896, 896));
         assert_eq!(plain.level_sides(), [56, 28, 14]);
         let rotation = ModelConfig::standard(BackboneConfig::wide_resnet50_2(), DescriptorKind::Rotation);
-        assert_eq!((rotation.descriptor_channels(), rotation.guide), (896, 896));
+        assert_eq!((rotation.descriptor_channels(), head(&rotation).guide), (896, 896));
         let small = ModelConfig::standard(BackboneConfig::resnet18(), DescriptorKind::Plain);
-        assert_eq!((small.descriptor_channels(), small.guide, small.width), (448, 224, 224));
+        assert_eq!((small.descriptor_channels(), head(&small).guide, head(&small).width), (448, 224, 224));
         let edge = ModelConfig::standard(BackboneConfig::efficientnet_lite0(), DescriptorKind::Plain);
         edge.validate().expect("the edge backbone's sizes are valid");
-        assert_eq!((edge.descriptor_channels(), edge.guide), (176, 88));
+        assert_eq!((edge.descriptor_channels(), head(&edge).guide), (176, 88));
+    }
+
+    /// One form for both kinds of head, and nothing of both.
+    #[test]
+    fn heads_as_json() {
+        let trained = ModelConfig::standard(BackboneConfig::resnet18(), DescriptorKind::Plain);
+        let level = TaughtLevel { level: 2, prototypes: 4096 };
+        let taught = ModelConfig { head: HeadConfig::Taught(TaughtHead { levels: vec![level] }), ..trained.clone() };
+        for config in [&trained, &taught] {
+            let json = serde_json::to_value(config).expect("sizes become JSON");
+            assert_eq!(&serde_json::from_value::<ModelConfig>(json).expect("and come back"), config);
+        }
+        let mut json = serde_json::to_value(&trained).expect("sizes become JSON");
+        assert_eq!((&json["nearest"], &json["descriptor"], json.get("taught")), (&200.into(), &"plain".into(), None));
+        json["taught"] = serde_json::to_value([level]).expect("sizes become JSON");
+        assert!(serde_json::from_value::<ModelConfig>(json).is_err());
+        let json = serde_json::to_value(&taught).expect("sizes become JSON");
+        assert_eq!(json["taught"][0]["prototypes"], 4096);
     }
 
     /// The form that Python's `dataclasses.asdict` gives.
@@ -378,10 +528,19 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         let mut config = ModelConfig::standard(BackboneConfig::resnet18(), DescriptorKind::Plain);
-        config.nearest = 202;
-        assert!(config.validate().expect_err("not a multiple of 4").to_string().contains("nearest is 202"));
-        config.nearest = 200;
-        config.bins = vec![65];
-        assert!(config.validate().expect_err("larger than the grid").to_string().contains("bin 65"));
+        let refusal = |config: &ModelConfig| config.validate().expect_err("sizes that do not fit").to_string();
+        let HeadConfig::Trained(head) = &mut config.head else { panic!("a trained head") };
+        head.nearest = 202;
+        assert!(refusal(&config).contains("nearest is 202"));
+        let HeadConfig::Trained(head) = &mut config.head else { panic!("a trained head") };
+        (head.nearest, head.bins) = (200, vec![65]);
+        assert!(refusal(&config).contains("bin 65"));
+        for levels in [&[][..], &[2, 1], &[2, 2], &[0], &[4]] {
+            let levels = levels.iter().map(|&level| TaughtLevel { level, prototypes: 8 }).collect();
+            config.head = HeadConfig::Taught(TaughtHead { levels });
+            assert!(refusal(&config).contains("must be some of 1, 2 and 3, rising"));
+        }
+        config.head = HeadConfig::Taught(TaughtHead { levels: vec![TaughtLevel { level: 1, prototypes: 6 }] });
+        assert!(refusal(&config).contains("prototypes is 6"));
     }
 }

@@ -56,7 +56,9 @@ mod model;
 mod ops;
 mod parameters;
 mod probe;
+mod random;
 pub mod reference;
+pub mod teach;
 pub mod weights;
 
 pub use config::ModelConfig;

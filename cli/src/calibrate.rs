@@ -78,7 +78,7 @@ pub struct Arguments {
     device: DeviceArguments,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 0.5);
     rate.ok_or_else(|| "a share above 0, at most 0.5, is expected, such as 0.01".to_owned())
 }

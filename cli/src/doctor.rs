@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// What is timed where no model is given.
-const DEFAULT_MODEL: &[u8] = include_bytes!("../../weights/default.safetensors");
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +35,7 @@ pub struct Arguments {
 /// Runs `pcsnet doctor`. Sound is a machine with at least one usable adapter and no wrong kernel.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let weights = match arguments.model.as_slice() {
-        [] => Weights::from_bytes("the default model", DEFAULT_MODEL)?,
+        [] => Weights::built_in()?,
         files => device::open_weights(files)?,
     };
     let name = arguments.device.adapter.as_deref().unwrap_or_default().to_lowercase();

@@ -3,7 +3,7 @@
 use crate::{device, one_line, output};
 use anyhow::{Context, Result};
 use clap::Args;
-use pcsnet::config::{BackboneConfig, DescriptorKind};
+use pcsnet::config::{BackboneConfig, DescriptorKind, HeadConfig, TaughtLevel};
 use pcsnet::gpu::check_adapter;
 use pcsnet::image::Fit;
 use pcsnet::weights::{Schema, Weights};
@@ -68,24 +68,36 @@ fn describe_model(report: &mut String, weights: &Weights) -> Result<()> {
         Fit::Crop => "crop: the middle of the photograph is inspected",
         Fit::Stretch => "stretch: the whole photograph is inspected",
     };
-    let descriptor = match config.descriptor {
-        DescriptorKind::Plain => "plain",
-        DescriptorKind::Rotation => "rotation",
-    };
-    let bins: Vec<String> = config.bins.iter().map(u32::to_string).collect();
     writeln!(report, "Model")?;
     line(report, "backbone", backbone_name(&config.backbone))?;
-    line(report, "descriptor", format!("{descriptor}, {} channels", config.descriptor_channels()))?;
     line(report, "input", format!("{0} x {0}, {fit}", config.input))?;
     line(report, "grid", format!("{0} x {0}", config.grid))?;
-    line(report, "prototypes", format!("{}, the nearest {} count", config.prototypes, config.nearest))?;
-    line(report, "decoder", format!("{} channels, bins {}", config.width, bins.join(", ")))?;
+    describe_head(report, &config)?;
     line(report, "parameters", parameters(&config))?;
     // The sizes above are what `pcsnet.config` holds.
     for (key, value) in metadata.into_iter().filter(|(key, _)| *key != "pcsnet.config") {
         line(report, "metadata", format!("{key} = {value}"))?;
     }
     Ok(())
+}
+
+fn describe_head(report: &mut String, config: &ModelConfig) -> Result<()> {
+    match &config.head {
+        HeadConfig::Trained(head) => {
+            let descriptor = match head.descriptor {
+                DescriptorKind::Plain => "plain",
+                DescriptorKind::Rotation => "rotation",
+            };
+            let bins: Vec<String> = head.bins.iter().map(u32::to_string).collect();
+            line(report, "descriptor", format!("{descriptor}, {} channels", config.descriptor_channels()))?;
+            line(report, "prototypes", format!("{}, the nearest {} count", head.prototypes, head.nearest))?;
+            line(report, "decoder", format!("{} channels, bins {}", head.width, bins.join(", ")))
+        }
+        HeadConfig::Taught(head) => head.levels.iter().try_for_each(|TaughtLevel { level, prototypes }| {
+            let channels = config.level_channels()[*level as usize - 1];
+            line(report, &format!("level {level}"), format!("{prototypes} prototypes of {channels} channels"))
+        }),
+    }
 }
 
 fn backbone_name(backbone: &BackboneConfig) -> String {

@@ -12,6 +12,7 @@ mod images;
 mod info;
 mod output;
 mod pipeline;
+mod teach;
 mod trace;
 mod tuning;
 
@@ -51,6 +52,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Teach(teach::Arguments),
     Detect(detect::Arguments),
     Evaluate(evaluate::Arguments),
     Calibrate(calibrate::Arguments),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Fetch(arguments) => fetch::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
+        Command::Teach(arguments) => teach::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
     };
     outcome

@@ -5,7 +5,7 @@ use crate::output;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use pcsnet::TracedStage;
-use pcsnet::weights::{self, NamedTensor, read_tensor};
+use pcsnet::weights::{self, NamedTensor, Stored, read_tensor};
 use pollster::block_on;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn write(arguments: &Arguments, stages: &[TracedStage]) -> Result<()> {
     let tensors: Vec<_> = stages
         .iter()
-        .map(|stage| NamedTensor { name: &stage.name, shape: shape(stage), values: &stage.values })
+        .map(|stage| NamedTensor { name: &stage.name, shape: shape(stage), values: &stage.values, stored: Stored::F32 })
         .collect();
     Ok(weights::write(&arguments.out, &tensors, &BTreeMap::new())?)
 }

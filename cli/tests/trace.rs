@@ -3,7 +3,7 @@
 mod support;
 
 use pcsnet::image::{Fit, Frame, preprocess};
-use pcsnet::weights::{NamedTensor, read_tensor, write};
+use pcsnet::weights::{NamedTensor, Stored, read_tensor, write};
 use predicates::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ const STAGES: [(&str, usize, usize); 12] = [
 
 /// Writes a tensor `input` of one image.
 fn write_input(folder: &Path, side: usize, values: &[f32]) {
-    let tensor = NamedTensor { name: "input", shape: &[1, 3, side, side], values };
+    let tensor = NamedTensor { name: "input", shape: &[1, 3, side, side], values, stored: Stored::F32 };
     write(folder.join("input.safetensors"), &[tensor], &BTreeMap::new()).expect("a writable folder");
 }
 

@@ -80,6 +80,10 @@ impl Engine {
         Ok(())
     }
 
+    pub(crate) fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
     /// The device the engine was made with.
     pub fn device(&self) -> &wgpu::Device {
         &self.gpu.device

@@ -63,6 +63,12 @@ pub struct SharedBackbone {
     pub(super) transformed_bytes: u64,
 }
 
+impl SharedBackbone {
+    pub(crate) fn network(&self) -> &Backbone {
+        &self.network
+    }
+}
+
 impl fmt::Debug for SharedBackbone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut backbone = f.debug_struct("SharedBackbone");

@@ -241,9 +241,9 @@ impl Session {
     /// Submits the network for the first `count` images.
     async fn compute(&self, count: u32) -> Result<()> {
         for first in (0..count).step_by(self.images as usize) {
-            submit(&self.gpu, "pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
-            submit_in_pieces(&self.gpu, &self.schedule).await?;
-            submit(&self.gpu, "pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
+            self.gpu.submit("pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
+            self.schedule.submit(&self.gpu).await?;
+            self.gpu.submit("pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
         }
         Ok(())
     }
@@ -345,26 +345,4 @@ fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
     let features = backbone.network.write(&mut graph, input, depth);
     let outputs = models.iter().map(|model| model.head.write(&mut graph, &features)).collect();
     Written { graph, images, pixels, outputs }
-}
-
-/// Submits a schedule as several command buffers, so that no single one runs long enough for an operating system to
-/// think the device hung.
-pub(super) async fn submit_in_pieces(gpu: &Gpu, schedule: &Schedule) -> Result<()> {
-    const STEPS: usize = 16;
-    for first in (0..schedule.len()).step_by(STEPS) {
-        let steps = first..(first + STEPS).min(schedule.len());
-        submit(gpu, "pcsnet network", |encoder| schedule.record(encoder, steps)).await?;
-    }
-    Ok(())
-}
-
-/// Submits one command buffer.
-pub(crate) async fn submit(gpu: &Gpu, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
-    gpu.guarded(label, || {
-        let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
-        let mut encoder = gpu.device.create_command_encoder(&descriptor);
-        record(&mut encoder);
-        gpu.queue.submit([encoder.finish()]);
-    })
-    .await
 }

@@ -1,7 +1,6 @@
 //! Every stage of a run, for comparison with other implementations.
 
 use super::model::Model;
-use super::session::submit_in_pieces;
 use crate::gpu::{Graph, read_buffers};
 use crate::{Error, Result, model, ops};
 
@@ -29,7 +28,7 @@ impl Model {
         let schedule = graph.finish().await?;
         let write = || self.gpu.queue.write_buffer(schedule.buffer(planes), 0, bytemuck::cast_slice(input));
         self.gpu.guarded("the input", write).await?;
-        submit_in_pieces(&self.gpu, &schedule).await?;
+        schedule.submit(&self.gpu).await?;
         let mut stages = Vec::with_capacity(schedule.stages.len());
         for stage in &schedule.stages {
             let tensor = stage.slice.tensor;

@@ -22,7 +22,6 @@ pub(crate) enum Access {
     /// Writes what nothing reads in the same dispatch.
     Write,
     /// Reads and writes.
-    #[allow(dead_code, reason = "no kernel of a finished model works in place")]
     Update,
 }
 
@@ -50,7 +49,6 @@ impl Binding {
     }
 
     /// What the shader reads and writes, so that a part of it survives.
-    #[allow(dead_code, reason = "no kernel of a finished model works in place")]
     pub(crate) fn update(operand: impl Into<Operand>) -> Self {
         Self { operand: operand.into(), access: Access::Update }
     }

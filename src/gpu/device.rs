@@ -87,6 +87,17 @@ impl Gpu {
         }
     }
 
+    /// Submits one command buffer.
+    pub(crate) async fn submit(&self, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
+        self.guarded(label, || {
+            let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
+            let mut encoder = self.device.create_command_encoder(&descriptor);
+            record(&mut encoder);
+            self.queue.submit([encoder.finish()]);
+        })
+        .await
+    }
+
     /// Waits until the device is done with everything submitted.
     pub(crate) fn wait(&self) -> Result<()> {
         let done = self.device.poll(wgpu::PollType::wait_indefinitely());

@@ -46,6 +46,17 @@ impl Schedule {
         self.steps[steps].iter().map(|step| step.work).sum()
     }
 
+    /// Submits all steps as several command buffers, so that no single one runs long enough for an operating system to
+    /// think the device hung.
+    pub(crate) async fn submit(&self, gpu: &Gpu) -> Result<()> {
+        const STEPS: usize = 16;
+        for first in (0..self.len()).step_by(STEPS) {
+            let steps = first..(first + STEPS).min(self.len());
+            gpu.submit("pcsnet network", |encoder| self.record(encoder, steps)).await?;
+        }
+        Ok(())
+    }
+
     /// Records some of the steps as one compute pass.
     pub(crate) fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>) {
         self.record_pass(encoder, steps, None);

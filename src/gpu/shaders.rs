@@ -49,8 +49,8 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adaptive_pool, avg_pool, blur, depthwise, distances, heat, lanczos_columns, lanczos_rows, matmul_direct, matmul_register, matmul_texture, matmul_tiled, max_pool, max_score,
-    nearest, normalize, pack_nchw, pack_rows, project, resize, resize_sum, resize_through, square_norm, upsample_map,
+    adaptive_pool, avg_pool, blur, coreset_pick, coreset_update, depthwise, describe, distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_direct, matmul_register, matmul_texture, matmul_tiled, max_pool, max_score,
+    nearest, nearest_prototype, normalize, pack_nchw, pack_rows, project, resize, resize_sum, resize_through, rows_as_columns, square_norm, upsample_map, warp,
     winograd2_input, winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
@@ -67,6 +67,7 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("adaptive_pool", F16_OUTPUT),
     ("avg_pool", F16_INPUT),
     ("depthwise", F16_BOTH),
+    ("describe", F16_INPUT),
     ("lanczos_columns", &[&[], &["TEXTURE"]]),
     ("matmul_direct", PRODUCTS),
     ("matmul_register", PRODUCTS),
@@ -78,6 +79,8 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("pack_rows", &[&[], &["CONVOLUTION"], &["INPUT_F16"], &["CONVOLUTION", "INPUT_F16"]]),
     ("resize", F16_OUTPUT),
     ("resize_through", F16_INPUT),
+    ("rows_as_columns", &[&[], &["TEXTURE"]]),
+    ("warp", F16_OUTPUT),
     ("winograd2_input", PATCHES),
     ("winograd2_output", PIXELS),
     ("winograd2_weights", WEIGHTS),

@@ -20,7 +20,7 @@ pub struct MapSummary {
 
 impl MapSummary {
     /// The figures of a map with this score.
-    pub(super) fn of(score: f32, map: &[f32]) -> Self {
+    pub(crate) fn of(score: f32, map: &[f32]) -> Self {
         let mut values = map.to_vec();
         let middle = values.len() / 2;
         let (below, median, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
@@ -105,16 +105,21 @@ pub fn calibrate(parts: &[GoodPart], rate: f64, setting: Setting) -> Result<Cali
             None => counted.push(index),
         }
     }
-    let summaries = |index: &usize| parts[*index].summaries.as_slice();
-    let scores: Vec<Vec<f32>> =
-        counted.iter().map(|index| summaries(index).iter().map(|copy| copy.score).collect()).collect();
+    let summaries: Vec<&[MapSummary]> = counted.iter().map(|index| parts[*index].summaries.as_slice()).collect();
+    let calibrated = calibrate_different(&summaries, rate, setting)?;
+    let outliers = calibrated.outliers.iter().map(|index| counted[*index]).collect();
+    Ok(Calibrated { repeated, outliers, ..calibrated })
+}
+
+/// [`calibrate`] from what was found in parts that are known to be different ones.
+pub(crate) fn calibrate_different(parts: &[&[MapSummary]], rate: f64, setting: Setting) -> Result<Calibrated> {
+    let scores: Vec<Vec<f32>> = parts.iter().map(|part| part.iter().map(|copy| copy.score).collect()).collect();
     let found = threshold_for(&scores, rate)?;
     let copies = scores.iter().map(Vec::len).max().unwrap_or(0);
     let origin = Origin::Good { found, wanted: rate, confidence: CONFIDENCE, copies };
     let themselves: Vec<f32> = scores.iter().filter_map(|copies| copies.first().copied()).collect();
-    let outliers = far_above(&themselves).into_iter().map(|index| counted[index]).collect();
-    let good = counted.iter().map(summaries).collect::<Vec<_>>().concat();
-    Ok(Calibrated { repeated, outliers, ..Calibrated::new(found.threshold, &good, origin, setting) })
+    let outliers = far_above(&themselves);
+    Ok(Calibrated { outliers, ..Calibrated::new(found.threshold, &parts.concat(), origin, setting) })
 }
 
 /// Which of some scores lie far above the others: by more than 8 + 40 / n of their typical deviations above their

@@ -1,5 +1,6 @@
 //! A threshold from normal images alone.
 
+use crate::random::SplitMix;
 use crate::{Error, Result};
 use serde::Serialize;
 
@@ -173,21 +174,6 @@ impl Bound {
         rates.sort_by(f64::total_cmp);
         let quantile = |share: f64| rates[((share * samples as f64) as usize).min(samples - 1)];
         Self { deviations, interval: [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0].map(quantile) }
-    }
-}
-
-/// The SplitMix64 generator.
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// More than 0, less than 1.
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 }
 

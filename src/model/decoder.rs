@@ -1,6 +1,6 @@
 //! The context-aware segmentation (CAS) decoder (NETWORK: CAS).
 
-use crate::ModelConfig;
+use crate::config::TrainedHead;
 use crate::gpu::{Format, Graph, Slice, Tensor};
 use crate::ops::{
     Conv2d, Convolution, Epilogue, Geometry, Matrix, Product, Projection, Residual, adaptive_pool, matmul, project,
@@ -32,18 +32,18 @@ struct Bin {
 }
 
 impl Decoder {
-    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
-        let (width, grid) = (config.width, config.grid);
-        let mut shares = Vec::with_capacity(config.bins.len());
-        let bins = (0..config.bins.len())
+    pub(crate) fn new(parameters: &mut Parameters<'_>, grid: u32, head: &TrainedHead) -> Self {
+        let width = head.width;
+        let mut shares = Vec::with_capacity(head.bins.len());
+        let bins = (0..head.bins.len())
             .map(|index| {
                 let label = format!("cas.res1.0.weight.bin{index}");
                 let share = parameters.matrix(label, [1, width, width], parameters.format());
                 shares.push(share.clone());
-                Bin::new(parameters, config, index, Matrix::of(share))
+                Bin::new(parameters, head, index, Matrix::of(share))
             })
             .collect();
-        let inputs = config.bins.len() as u32 * width;
+        let inputs = head.bins.len() as u32 * width;
         let res1 = Parameter::new("cas.res1.0.weight".to_owned(), Role::Weight, &[width, inputs, 1, 1]);
         parameters.declare(vec![res1], move |values| {
             // A bin's input channels are neighbouring rows.
@@ -58,7 +58,7 @@ impl Decoder {
             cls: Conv2d::new(parameters, square("cas.cls.0", width, grid).in_f32()),
             cls_projection: Projection::new(parameters, "cas.cls.3", width),
             grid,
-            guide: config.guide,
+            guide: head.guide,
             width,
         }
     }
@@ -115,12 +115,12 @@ impl Decoder {
 }
 
 impl Bin {
-    fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, index: usize, res1: Matrix) -> Self {
-        let (width, side) = (config.width, config.bins[index]);
+    fn new(parameters: &mut Parameters<'_>, head: &TrainedHead, index: usize, res1: Matrix) -> Self {
+        let (width, side) = (head.width, head.bins[index]);
         let mut pointwise = |name: String, inputs| {
             Conv2d::new(parameters, Convolution::new(name, [width, inputs], Geometry::POINTWISE))
         };
-        let corr = pointwise(format!("cas.corr_conv.{index}.0"), config.guide + config.nearest);
+        let corr = pointwise(format!("cas.corr_conv.{index}.0"), head.guide + head.nearest);
         let alpha = index.checked_sub(1).map(|before| pointwise(format!("cas.alpha_conv.{before}.0"), 2 * width));
         let beta = pair(parameters, &format!("cas.beta_conv.{index}"), width, side);
         Self { side, corr, alpha, beta, res1 }

@@ -40,8 +40,8 @@ pub(crate) struct Descriptors {
 }
 
 impl Descriptor {
-    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
-        let levels = config.levels().map(|level| Level::new(parameters, config, level)).collect();
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, kind: DescriptorKind) -> Self {
+        let levels = config.levels().into_iter().map(|level| Level::new(parameters, config, kind, level)).collect();
         Self { levels, grid: config.grid }
     }
 
@@ -61,10 +61,10 @@ impl Descriptor {
 }
 
 impl Level {
-    fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, level: usize) -> Self {
+    fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, kind: DescriptorKind, level: usize) -> Self {
         let features = config.backbone.channels()[level];
         let channels = config.level_channels()[level];
-        let squeeze = match config.descriptor {
+        let squeeze = match kind {
             DescriptorKind::Plain => Vec::new(),
             DescriptorKind::Rotation => squeeze(parameters, level, features, channels),
         };

@@ -9,16 +9,25 @@ mod efficientnet;
 mod prototypes;
 mod resnet;
 pub mod schema;
+mod taught;
 
 use crate::ModelConfig;
+use crate::config::{HeadConfig, TrainedHead};
 use crate::gpu::{Graph, Slice, Tensor};
 use crate::parameters::Parameters;
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
+pub(crate) use taught::Taught;
 
-/// The part of a model that is trained for a category: descriptor, prototypes and decoder.
-pub(crate) struct Head {
+/// The part of a model that is made for a category.
+pub(crate) enum Head {
+    Trained(Trained),
+    Taught(Taught),
+}
+
+/// PCSNet's own head: descriptor, prototypes and decoder.
+pub(crate) struct Trained {
     descriptor: descriptor::Descriptor,
     prototypes: prototypes::Prototypes,
     decoder: decoder::Decoder,
@@ -28,8 +37,6 @@ pub(crate) struct Head {
 /// What the network gives for a batch of images.
 #[derive(Clone, Copy)]
 pub(crate) struct Outputs {
-    /// `[batch][input][input]`, before blurring.
-    pub map: Tensor,
     /// `[batch][input][input]`.
     pub blurred: Tensor,
     /// `[batch]`.
@@ -38,26 +45,39 @@ pub(crate) struct Outputs {
 
 impl Head {
     pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
-        Self {
-            descriptor: descriptor::Descriptor::new(parameters, config),
-            prototypes: prototypes::Prototypes::new(parameters, config),
-            decoder: decoder::Decoder::new(parameters, config),
-            anomaly_map: AnomalyMap::new(parameters, config),
+        match &config.head {
+            HeadConfig::Trained(head) => Self::Trained(Trained::new(parameters, config, head)),
+            HeadConfig::Taught(head) => Self::Taught(Taught::new(parameters, config, head)),
         }
     }
 
     /// Writes everything behind the backbone into a graph; `features` has at least the levels that the head reads.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, features: &[Tensor]) -> Outputs {
+        match self {
+            Self::Trained(head) => head.write(graph, features),
+            Self::Taught(head) => head.write(graph, features),
+        }
+    }
+}
+
+impl Trained {
+    fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, head: &TrainedHead) -> Self {
+        Self {
+            descriptor: descriptor::Descriptor::new(parameters, config, head.descriptor),
+            prototypes: prototypes::Prototypes::new(parameters, config, head),
+            decoder: decoder::Decoder::new(parameters, config.grid, head),
+            anomaly_map: AnomalyMap::of_logits(parameters, config),
+        }
+    }
+
+    fn write(&self, graph: &mut Graph<'_>, features: &[Tensor]) -> Outputs {
         let descriptor = self.descriptor.write(graph, features);
         graph.stage("descriptor", descriptor.whole.all());
         let score = self.prototypes.write(graph, &descriptor);
         graph.stage("score", score.all());
         let logits = self.decoder.write(graph, descriptor.whole, score);
         graph.stage("cas_logits64", logits.all());
-        let outputs = self.anomaly_map.write(graph, logits);
-        graph.stage("map", outputs.map.all());
-        graph.stage("blurred", outputs.blurred.all());
-        outputs
+        self.anomaly_map.write(graph, logits)
     }
 }
 

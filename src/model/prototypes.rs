@@ -2,6 +2,7 @@
 
 use super::descriptor::Descriptors;
 use crate::ModelConfig;
+use crate::config::TrainedHead;
 use crate::gpu::{Constant, Graph, Tensor};
 use crate::ops::{Band, LevelProducts, Matrix, Product, distances, matmul, nearest, square_norm};
 use crate::parameters::{Parameters, Part};
@@ -27,10 +28,11 @@ pub(crate) struct Prototypes {
 const BAND_BYTES: u32 = 16 << 20;
 
 impl Prototypes {
-    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
-        let count = config.prototypes;
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, head: &TrainedHead) -> Self {
+        let count = head.prototypes;
         let levels: Vec<Constant> = config
             .levels()
+            .into_iter()
             .map(|level| {
                 let shape = [1, config.level_channels()[level], count];
                 parameters.matrix(format!("prototypes.layer_{}", level + 1), shape, parameters.format())
@@ -42,7 +44,7 @@ impl Prototypes {
             levels: levels.iter().cloned().map(Matrix::of).collect(),
             mean: mean.clone(),
             norms: norms.clone(),
-            nearest: config.nearest,
+            nearest: head.nearest,
         };
         let shape = [config.descriptor_channels(), count];
         let declared = vec![Parameter::new("adaptor.C".to_owned(), Role::Prototypes, &shape)];

@@ -8,12 +8,12 @@ use super::{Backbone, Head};
 use crate::ModelConfig;
 use crate::parameters::Parameters;
 use crate::weights::Schema;
-use crate::weights::names::{ADAPTOR, BACKBONE, CAS};
+use crate::weights::names::{ADAPTOR, BACKBONE, CAS, TAUGHT};
 
 /// What a backbone's names begin with.
 pub(crate) const BACKBONE_PARTS: &[&str] = &[BACKBONE];
 /// What a head's names begin with.
-pub(crate) const HEAD_PARTS: &[&str] = &[ADAPTOR, CAS];
+pub(crate) const HEAD_PARTS: &[&str] = &[ADAPTOR, CAS, TAUGHT];
 
 /// The tensors of the backbone, up to the last layer that the model reads; other sizes of the head have no influence.
 pub fn backbone(config: &ModelConfig) -> Schema {
@@ -37,7 +37,7 @@ pub fn model(config: &ModelConfig) -> Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BackboneConfig, DescriptorKind, LayerConfig, ResNetConfig};
+    use crate::config::{BackboneConfig, DescriptorKind, HeadConfig, LayerConfig, ResNetConfig, TrainedHead};
 
     fn standard(backbone: BackboneConfig, descriptor: DescriptorKind) -> ModelConfig {
         ModelConfig::standard(backbone, descriptor)
@@ -121,14 +121,17 @@ mod tests {
         let layers = [layer(1, 4, 8), layer(2, 8, 16), layer(1, 12, 24)];
         let backbone = BackboneConfig::Bottleneck(ResNetConfig { stem: 8, layers });
         let config = ModelConfig {
+            backbone,
             input: 32,
             grid: 8,
-            prototypes: 20,
-            nearest: 12,
-            guide: 16,
-            width: 28,
-            bins: vec![7, 3, 1],
-            ..standard(backbone, DescriptorKind::Rotation)
+            head: HeadConfig::Trained(TrainedHead {
+                descriptor: DescriptorKind::Rotation,
+                prototypes: 20,
+                nearest: 12,
+                guide: 16,
+                width: 28,
+                bins: vec![7, 3, 1],
+            }),
         };
         config.validate().expect("sizes that fit");
         let schema = model(&config);

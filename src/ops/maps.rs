@@ -42,15 +42,16 @@ pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, projection:
     out
 }
 
-/// `interpolate(x, out, mode="bilinear", align_corners=True)` of square maps.
-pub(crate) fn upsample_map(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tensor) {
+/// `interpolate(x, out, mode="bilinear", align_corners=...)` of square maps.
+pub(crate) fn upsample_map(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tensor, align_corners: bool) {
     uniforms! {
         struct Params {
             size: u32,
             out_size: u32,
+            align_corners: u32,
         }
     }
-    let params = Params { size: x.width, out_size: out.width };
+    let params = Params { size: x.width, out_size: out.width, align_corners: align_corners.into() };
     let workgroups = [groups_of_64(out.width), out.batch * out.height, 1];
     graph.dispatch(label, Kernel::new("upsample_map"), &params, [Binding::read(x), Binding::write(out)], workgroups);
 }

@@ -40,6 +40,24 @@ impl Matrix {
     }
 }
 
+/// The rows of `x` with the given numbers (u32 as bits, `[columns]`) side by side: a right operand `[channels][columns]`
+/// to compare other rows with, `shaders/rows_as_columns.wgsl`.
+pub(crate) fn rows_as_columns(graph: &mut Graph<'_>, label: &str, x: Tensor, numbers: Tensor) -> Matrix {
+    uniforms! {
+        struct Params {
+            channels: u32,
+            columns: u32,
+        }
+    }
+    let (depth, columns) = (x.channels, numbers.values() as u32);
+    let out = graph.matrices(label, [1, depth, columns]);
+    let params = Params { channels: depth, columns: columns / 4 };
+    let kernel = Kernel::with("rows_as_columns", [("TEXTURE", graph.is_texture(out))]);
+    let bindings = [Binding::read(x), Binding::read(numbers), Binding::write(out)];
+    graph.dispatch(label, kernel, &params, bindings, [params.columns.div_ceil(16), depth.div_ceil(4), 1]);
+    Matrix::made(out)
+}
+
 /// `out = epilogue(max(a, floor) * matrix + bias)`. With a batch of matrices, `a` and `out` are as many equal runs of
 /// rows, one for each.
 pub(crate) struct Product<'a> {

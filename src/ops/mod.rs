@@ -3,8 +3,11 @@
 mod activation;
 mod batch_norm;
 mod conv2d;
+mod coreset;
 mod depthwise;
+mod describe;
 mod distances;
+mod join_levels;
 mod lanczos;
 mod maps;
 mod matmul;
@@ -12,6 +15,7 @@ mod nearest;
 mod pointwise;
 mod pool;
 mod resize;
+mod warp;
 mod winograd;
 
 #[cfg(test)]
@@ -19,15 +23,19 @@ mod tests;
 
 pub(crate) use activation::{Activation, Epilogue, Input, Residual};
 pub(crate) use conv2d::{Algorithm, Conv2d, Convolution, Geometry, Padding, Transform, taps_inputs_outputs};
+pub(crate) use coreset::{CANDIDATES, FAR, NEARLY, Selection, coreset_round};
 pub(crate) use depthwise::Depthwise;
+pub(crate) use describe::describe;
 pub(crate) use distances::{Band, LevelProducts, distances};
+pub(crate) use join_levels::{join_levels, quantile_rank};
 pub(crate) use lanczos::{Axis, Photograph, lanczos};
 pub(crate) use maps::{Gaussian, Projection, blur, max_score, project, upsample_map};
-pub(crate) use matmul::{Matrix, Product, matmul};
-pub(crate) use nearest::nearest;
+pub(crate) use matmul::{Matrix, Product, matmul, rows_as_columns};
+pub(crate) use nearest::{Products, nearest, nearest_prototype};
 pub(crate) use pointwise::{normalize, pack_nchw, square_norm};
 pub(crate) use pool::{adaptive_pool, avg_pool, max_pool};
 pub(crate) use resize::{resize, resize_sum, resize_through};
+pub(crate) use warp::{Pose, warp};
 
 /// Workgroups of 64 invocations along x that cover `items`.
 fn groups_of_64(items: u32) -> u32 {

@@ -1,4 +1,4 @@
-//! The smallest distances of each position, `shaders/nearest.wgsl`.
+//! The smallest distances of each position: `nearest`, `nearest_prototype`.
 
 use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
 
@@ -20,4 +20,30 @@ pub(crate) fn nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: 
     let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::new("nearest") };
     let bindings = [Binding::read(squared), Binding::write(out.tensor)];
     graph.dispatch(label, kernel, &params, bindings, [squared.pixels(), 1, 1]);
+}
+
+/// What [`nearest_prototype`] finds distances from.
+pub(crate) struct Products {
+    /// `[positions][prototypes]`, phi . C.
+    pub products: Tensor,
+    /// The first of these among the positions of all images.
+    pub first_position: u32,
+    /// |phi|^2 of all positions.
+    pub position_norms: Tensor,
+    /// `[prototypes]`, |C|^2; so large a value that nothing is nearer leaves a prototype out.
+    pub prototype_norms: Binding,
+}
+
+/// The distance of each position to its nearest prototype, `torch.cdist(phi, C).min(dim=1)`, into its place in `out`.
+pub(crate) fn nearest_prototype(graph: &mut Graph<'_>, label: &str, of: Products, out: Tensor) {
+    uniforms! {
+        struct Params {
+            prototypes: u32,
+            first_position: u32,
+        }
+    }
+    let Products { products, first_position, position_norms, prototype_norms } = of;
+    let params = Params { prototypes: products.channels / 4, first_position };
+    let bindings = [Binding::read(products), Binding::read(position_norms), prototype_norms, Binding::write(out)];
+    graph.dispatch(label, Kernel::new("nearest_prototype"), &params, bindings, [products.pixels(), 1, 1]);
 }

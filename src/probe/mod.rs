@@ -56,6 +56,7 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     use crate::gpu::Format::{F16, F32};
     use crate::gpu::Winograd::{F2x2, F4x4};
     use crate::ops::Transform::{AtLoad, BeforeUse};
+    use crate::reference::Corners;
     use cases::products::{Convolution, Formats};
     use cases::*;
     check! {
@@ -84,8 +85,16 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "squared norms": selection::square_norm(gpu),
         "distances": selection::distances(gpu),
         "nearest distances": selection::nearest(gpu),
+        "nearest distance": selection::nearest_prototype(gpu, 40, 90, 12, 1),
+        "photograph in other poses": teaching::warp(gpu, [30, 41], 70, 3, F32, 1),
+        "photograph in other poses, f16": teaching::warp(gpu, [30, 41], 70, 3, F16, 1),
+        "descriptors on the grid": teaching::describe(gpu, [2, 13, 9], 3, 8, F32, 1),
+        "descriptors on the grid, f16": teaching::describe(gpu, [2, 13, 9], 3, 8, F16, 1),
+        "levels as one map": teaching::join_levels(gpu, 2, 11, 3, 1),
+        "coreset": teaching::coreset(gpu, 300, 3, 90, 6, 1),
         "conv2d to one channel": maps::project(gpu, 150, 9, 1),
-        "interpolate maps": maps::upsample_map(gpu, 2, 19, 80, 1),
+        "interpolate maps": maps::upsample_map(gpu, 2, [19, 80], Corners::Edges, 1),
+        "interpolate maps, aligned corners": maps::upsample_map(gpu, 2, [19, 80], Corners::Centers, 1),
         "gaussian_filter": maps::blur(gpu, 2, 50, 4.0, 1),
         "maximum": maps::max_score(gpu, [3, 40, 17], -2.0, 1),
         "Lanczos resize of a buffer": photographs::lanczos(gpu, &photographs::Example::SMALL, false),
@@ -166,6 +175,7 @@ mod tests {
                     _ if shader.ends_with("_input") || shader.ends_with("_weights") => {
                         defines.contains(&"TEXTURE") == textures
                     }
+                    "rows_as_columns" => defines.contains(&"TEXTURE") == textures,
                     _ => true,
                 })
                 .map(|(shader, defines)| Kernel { defines, ..Kernel::new(shader) }.label())

@@ -2,7 +2,6 @@
 
 use crate::Result;
 use crate::engine::Engine;
-use crate::engine::session::submit;
 use crate::gpu::{Format, Graph};
 use crate::ops::{Matrix, Product, matmul};
 use crate::parameters::{Parameters, Storage};
@@ -34,7 +33,7 @@ impl Engine {
         // One more, in which drivers compile.
         for _ in 0..=RUNS {
             let start = Instant::now();
-            submit(gpu, "throughput", |encoder| schedule.record(encoder, 0..schedule.len())).await?;
+            gpu.submit("throughput", |encoder| schedule.record(encoder, 0..schedule.len())).await?;
             gpu.wait()?;
             best = best.min(start.elapsed());
         }

@@ -1,7 +1,7 @@
 //! Measuring which kernels are the fastest for a model's layers on this device.
 
 use super::harness::{random_maps, values};
-use crate::engine::session::{layers, submit};
+use crate::engine::session::layers;
 use crate::engine::{Engine, Model};
 use crate::gpu::{Format, Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
 use crate::ops::{Conv2d, Convolution, Epilogue, Geometry, Padding};
@@ -211,7 +211,7 @@ async fn run(gpu: &Gpu, schedule: &Schedule, out: Tensor, repeats: u32) -> Resul
     let record = |encoder: &mut wgpu::CommandEncoder| {
         (0..repeats).for_each(|_| schedule.record(encoder, 0..schedule.len()));
     };
-    submit(gpu, "tuning", record).await?;
+    gpu.submit("tuning", record).await?;
     read_buffers::<f32>(gpu, &[(schedule.buffer(out), 4)]).await?;
     Ok(start.elapsed())
 }

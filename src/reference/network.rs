@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::config::{
-    BackboneConfig, DescriptorKind, EfficientNetConfig, LEVELS, PYTORCH_EPSILON, ResNetConfig, StageConfig,
-    TENSORFLOW_EPSILON,
+    BackboneConfig, DescriptorKind, EfficientNetConfig, HeadConfig, LEVELS, PYTORCH_EPSILON, ResNetConfig, StageConfig,
+    TENSORFLOW_EPSILON, TaughtHead, TaughtLevel, TrainedHead,
 };
 use crate::weights::Weights;
 use crate::{ModelConfig, Result};
@@ -15,26 +15,33 @@ use crate::{ModelConfig, Result};
 /// # Errors
 /// Whatever reading `weights` meets.
 pub fn network(weights: &Weights, config: &ModelConfig, input: &Maps) -> Result<Vec<(String, Maps)>> {
-    let layers = Layers { weights };
+    let layers = Layers { weights, depth: config.depth() };
     let features = match &config.backbone {
         BackboneConfig::Basic(resnet) => layers.resnet(resnet, input, Layers::basic_block)?,
         BackboneConfig::Bottleneck(resnet) => layers.resnet(resnet, input, Layers::bottleneck_block)?,
         BackboneConfig::Inverted(network) => layers.efficientnet(network, input)?,
     };
-    let descriptor = layers.descriptor(config, &features)?;
-    let prototypes = [config.descriptor_channels() as usize, config.prototypes as usize];
-    let squared = distances(&descriptor, &weights.read("adaptor.C", &prototypes)?);
-    let score = nearest(&squared, config.nearest as usize);
-    let mut stages = vec![("descriptor".to_owned(), descriptor.clone()), ("score".to_owned(), score.clone())];
     let names = ["feature1", "feature2", "feature3"].map(str::to_owned);
-    stages.extend(names.into_iter().zip(features));
-    layers.decoder(config, &descriptor, &score, &mut stages)?;
+    let mut stages: Vec<_> = names.into_iter().zip(features.clone()).collect();
+    match &config.head {
+        HeadConfig::Trained(head) => {
+            let descriptor = layers.descriptor(config, head.descriptor, &features)?;
+            let prototypes = [config.descriptor_channels() as usize, head.prototypes as usize];
+            let squared = distances(&descriptor, &weights.read("adaptor.C", &prototypes)?);
+            let score = nearest(&squared, head.nearest as usize);
+            stages.extend([("descriptor".to_owned(), descriptor.clone()), ("score".to_owned(), score.clone())]);
+            layers.decoder(config, head, [&descriptor, &score], &mut stages)?;
+        }
+        HeadConfig::Taught(head) => layers.taught(config, head, &features, &mut stages)?,
+    }
     Ok(stages)
 }
 
 /// Layers by name, their weights read as they are needed.
 struct Layers<'a> {
     weights: &'a Weights,
+    /// How many of the backbone's levels are computed.
+    depth: usize,
 }
 
 impl Layers<'_> {
@@ -74,7 +81,7 @@ impl Layers<'_> {
             self.conv("backbone.conv1", input, config.stem, Window::even(7, 2, 3, [input.shape[1], input.shape[2]]))?;
         let mut x = max_pool(&self.norm("backbone.bn1", &stem, PYTORCH_EPSILON)?.relu());
         let mut features = Vec::with_capacity(LEVELS);
-        for (level, layer) in (1..).zip(&config.layers) {
+        for (level, layer) in (1..).zip(&config.layers).take(self.depth) {
             for index in 0..layer.blocks {
                 let name = format!("backbone.layer{level}.{index}");
                 let stride = if level > 1 && index == 0 { 2 } else { 1 };
@@ -117,7 +124,7 @@ impl Layers<'_> {
         let mut x = relu6(&self.norm("backbone.bn1", &stem, TENSORFLOW_EPSILON)?);
         let mut features = Vec::with_capacity(LEVELS);
         let mut number = 0;
-        for stages in &config.layers {
+        for stages in config.layers.iter().take(self.depth) {
             for stage in stages {
                 for index in 0..stage.blocks {
                     let stride = if index == 0 { stage.stride } else { 1 };
@@ -149,13 +156,13 @@ impl Layers<'_> {
         Ok(if out.shape == x.shape { out.plus(x) } else { out })
     }
 
-    fn descriptor(&self, config: &ModelConfig, features: &[Maps]) -> Result<Maps> {
+    fn descriptor(&self, config: &ModelConfig, kind: DescriptorKind, features: &[Maps]) -> Result<Maps> {
         let suffixes = ["", "_1", "_2"];
         let grid = config.grid as usize;
         let mut levels = Vec::with_capacity(LEVELS);
         for (level, feature) in features.iter().enumerate() {
             let channels = config.level_channels()[level];
-            let x = match config.descriptor {
+            let x = match kind {
                 DescriptorKind::Plain => feature.clone(),
                 DescriptorKind::Rotation => self.squeeze(suffixes[level], feature, channels)?,
             };
@@ -186,14 +193,14 @@ impl Layers<'_> {
     fn decoder(
         &self,
         config: &ModelConfig,
-        descriptor: &Maps,
-        score: &Maps,
+        head: &TrainedHead,
+        [descriptor, score]: [&Maps; 2],
         stages: &mut Vec<(String, Maps)>,
     ) -> Result<()> {
-        let (grid, width) = (config.grid as usize, config.width);
-        let guide = descriptor.leading(config.guide as usize);
-        let mut outputs: Vec<Maps> = Vec::with_capacity(config.bins.len());
-        for (index, &bin) in config.bins.iter().enumerate() {
+        let (grid, width) = (config.grid as usize, head.width);
+        let guide = descriptor.leading(head.guide as usize);
+        let mut outputs: Vec<Maps> = Vec::with_capacity(head.bins.len());
+        for (index, &bin) in head.bins.iter().enumerate() {
             let side = bin as usize;
             let pooled = [adaptive_pool(&guide, side), resize(score, [side; 2], Corners::Centers)];
             let mut m = self.pointwise(&format!("cas.corr_conv.{index}.0"), &Maps::concat(&pooled), width)?.relu();
@@ -210,10 +217,45 @@ impl Layers<'_> {
         let cls = self.conv3x3("cas.cls.0", &fused, width)?.relu();
         let bias = self.weights.read("cas.cls.3.bias", &[1])?[0];
         let logits = project(&cls, &self.weights.read("cas.cls.3.weight", &[1, width as usize, 1, 1])?, bias);
-        let map = upsample_map(&logits, config.input as usize);
+        let map = upsample_map(&logits, config.input as usize, Corners::Centers);
         let blurred = blur(&map, 4.0, 4.0);
         let last =
             [("cas_res1", res1), ("cas_final", fused), ("cas_logits64", logits), ("map", map), ("blurred", blurred)];
+        stages.extend(last.map(|(name, maps)| (name.to_owned(), maps)));
+        Ok(())
+    }
+
+    /// Distances to the prototypes of each level, joined.
+    fn taught(
+        &self,
+        config: &ModelConfig,
+        head: &TaughtHead,
+        features: &[Maps],
+        stages: &mut Vec<(String, Maps)>,
+    ) -> Result<()> {
+        let grid = config.grid as usize;
+        let mut levels = Vec::with_capacity(head.levels.len());
+        for TaughtLevel { level, prototypes } in &head.levels {
+            let resized = resize(&avg_pool(&features[*level as usize - 1]), [grid; 2], Corners::Edges);
+            let channels = resized.shape[3];
+            let read = |part: &str, shape: &[usize]| self.weights.read(&format!("taught.layer_{level}.{part}"), shape);
+            let (mean, deviation) = (read("mean", &[channels])?, read("deviation", &[channels])?);
+            let descriptors = Maps::from_fn(resized.shape, |index| {
+                (resized.at(index) - f64::from(mean[index[3]])) / f64::from(deviation[index[3]])
+            });
+            let found = nearest(&distances(&descriptors, &read("C", &[channels, *prototypes as usize])?), 1);
+            stages.push((format!("descriptors{level}"), descriptors));
+            stages.push((format!("distances{level}"), found.clone()));
+            levels.push(found);
+        }
+        let normal = self.weights.read("taught.normal", &[levels.len(), grid, grid])?;
+        let bounds = self.weights.read("taught.bounds", &[levels.len(), 4])?;
+        let bounds: Vec<[f32; 3]> = bounds.chunks_exact(4).map(|level| [level[0], level[1], level[2]]).collect();
+        let rank = (grid * grid - 1) / 4;
+        let joined = join_levels(&levels, &normal, &bounds, rank);
+        let map = upsample_map(&joined, config.input as usize, Corners::Edges);
+        let blurred = blur(&map, 4.0 * f64::from(config.input) / 224.0, 4.0);
+        let last = [("joined", joined), ("map", map), ("blurred", blurred)];
         stages.extend(last.map(|(name, maps)| (name.to_owned(), maps)));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A model's sizes from its files' metadata.
 
 use super::safetensors::TensorFile;
-use crate::config::{BackboneConfig, DescriptorKind};
+use crate::config::{BackboneConfig, DescriptorKind, HeadConfig};
 use crate::{Error, ModelConfig, Result};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -66,24 +66,27 @@ fn standard(metadata: &BTreeMap<&str, &str>, descriptor: DescriptorKind) -> Resu
 
 /// Puts what one key states into the sizes.
 fn set(config: &mut ModelConfig, key: &str, value: &str) -> Result<()> {
-    match key {
-        BACKBONE => config.backbone = BackboneConfig::by_name(value)?,
-        DESCRIPTOR => config.descriptor = DescriptorKind::by_name(value)?,
-        BINS => config.bins = value.split(',').map(|bin| number(key, bin)).collect::<Result<_>>()?,
-        GRID => set_grid(config, number(key, value)?),
-        NEAREST => config.nearest = number(key, value)?,
-        INPUT => config.input = number(key, value)?,
+    match (key, &mut config.head) {
+        (BACKBONE, _) => config.backbone = BackboneConfig::by_name(value)?,
+        (INPUT, _) => config.input = number(key, value)?,
+        (GRID, head) => {
+            let grid = number(key, value)?;
+            // Another grid has other positions, and a trained head has one prototype per position.
+            if let HeadConfig::Trained(head) = head
+                && config.grid != grid
+            {
+                head.prototypes = grid.saturating_mul(grid);
+            }
+            config.grid = grid;
+        }
+        (DESCRIPTOR, HeadConfig::Trained(head)) => head.descriptor = DescriptorKind::by_name(value)?,
+        (BINS, HeadConfig::Trained(head)) => {
+            head.bins = value.split(',').map(|bin| number(key, bin)).collect::<Result<_>>()?;
+        }
+        (NEAREST, HeadConfig::Trained(head)) => head.nearest = number(key, value)?,
         _ => {}
     }
     Ok(())
-}
-
-/// Another grid has other positions, and there is one prototype per position.
-fn set_grid(config: &mut ModelConfig, grid: u32) {
-    if config.grid != grid {
-        config.grid = grid;
-        config.prototypes = grid.saturating_mul(grid);
-    }
 }
 
 fn number(key: &str, text: &str) -> Result<u32> {
@@ -123,14 +126,17 @@ mod tests {
             ("pcsnet.input", "160"),
         ])
         .expect("sizes that fit");
-        assert_eq!((config.bins, config.grid, config.prototypes), (vec![30, 15, 8], 32, 1024));
-        assert_eq!((config.nearest, config.input), (100, 160));
+        assert_eq!((config.grid, config.input), (32, 160));
+        let head = config.trained().expect("PCSNet's own head");
+        assert_eq!((&head.bins, head.prototypes, head.nearest), (&vec![30, 15, 8], 1024, 100));
     }
 
     #[test]
     fn whole_config_as_json() {
         let mut config = ModelConfig::standard(BackboneConfig::resnet18(), DescriptorKind::Plain);
-        config.prototypes = 512;
+        if let HeadConfig::Trained(head) = &mut config.head {
+            head.prototypes = 512;
+        }
         let json = serde_json::to_string(&config).expect("sizes are plain data");
         let agreeing = [("pcsnet.config", json.as_str()), ("pcsnet.backbone", "resnet18"), ("pcsnet.grid", "64")];
         assert_eq!(stated(&agreeing).expect("keys that agree"), config);

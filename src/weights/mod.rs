@@ -28,7 +28,9 @@ mod write;
 
 pub(crate) use parameter::Source;
 pub use parameter::{Parameter, Role, Schema};
-pub use serialize::{NamedTensor, serialize};
+pub use serialize::{NamedTensor, Stored, serialize};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use write::write_bytes;
 #[cfg(not(target_arch = "wasm32"))]
 pub use write::{update_metadata, write};
 
@@ -87,6 +89,15 @@ impl Weights {
             expected: "at least one".into(),
             found: "no weight file".into(),
         })
+    }
+
+    /// The model that is part of this crate: an EfficientNet-Lite0 (Apache-2.0, see `weights/README.md`), with a head for the
+    /// sample photographs. Its backbone is what teaching uses where there is no other.
+    ///
+    /// # Errors
+    /// None, for the file is sound; the type is that of the other ways to open a model.
+    pub fn built_in() -> Result<Self> {
+        Self::from_bytes("the built-in model", include_bytes!("../../weights/default.safetensors").as_slice())
     }
 
     /// Takes a safetensors file from memory: embedded in the program, or fetched by a browser.

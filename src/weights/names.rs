@@ -7,6 +7,9 @@ pub(crate) const ADAPTOR: &str = "adaptor.";
 /// Prefix of the context-aware segmentation decoder.
 pub(crate) const CAS: &str = "cas.";
 
+/// Prefix of a head that was taught.
+pub(crate) const TAUGHT: &str = "taught.";
+
 /// What a tensor's name in a file stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Name {
@@ -34,7 +37,7 @@ impl Name {
 
 /// The prefix of the part of the model that a full name belongs to.
 pub(super) fn part(name: &str) -> Option<&'static str> {
-    [BACKBONE, ADAPTOR, CAS].into_iter().find(|prefix| name.starts_with(prefix))
+    [BACKBONE, ADAPTOR, CAS, TAUGHT].into_iter().find(|prefix| name.starts_with(prefix))
 }
 
 /// Whether torchvision's ResNets or timm's EfficientNets have such a name at their top level.

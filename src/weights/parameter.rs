@@ -30,6 +30,8 @@ pub enum Role {
     NormVariance,
     /// The prototypes of good parts, descriptor channels x prototypes.
     Prototypes,
+    /// Distances that good parts have, and how levels are joined by them.
+    Distances,
 }
 
 impl Parameter {

@@ -15,9 +15,51 @@ pub struct NamedTensor<'a> {
     pub shape: &'a [usize],
     /// Its values, row-major.
     pub values: &'a [f32],
+    /// The numbers its values are stored as.
+    pub stored: Stored,
 }
 
-/// Gives `f32` tensors, in the given order, and `metadata` the form of a safetensors file.
+/// The numbers that a tensor's values are stored as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// 32-bit floats: the values as they are.
+    #[default]
+    F32,
+    /// 16-bit floats: rounded to the nearest, in half the space.
+    F16,
+}
+
+impl Stored {
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+        }
+    }
+
+    fn bytes_per_value(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
+impl NamedTensor<'_> {
+    fn bytes(&self) -> usize {
+        self.stored.bytes_per_value() * self.values.len()
+    }
+
+    fn write(&self, file: &mut dyn Write) -> io::Result<()> {
+        let mut values = self.values.iter();
+        match self.stored {
+            Stored::F32 => values.try_for_each(|value| file.write_all(&value.to_le_bytes())),
+            Stored::F16 => values.try_for_each(|value| file.write_all(&half::f16::from_f32(*value).to_le_bytes())),
+        }
+    }
+}
+
+/// Gives tensors, in the given order, and `metadata` the form of a safetensors file.
 ///
 /// # Errors
 /// [`Error::Input`] for a shape that does not fit its values or a name that is taken.
@@ -35,12 +77,12 @@ pub(super) fn write_tensors(
     metadata: &BTreeMap<String, String>,
 ) -> io::Result<()> {
     write_header(file, metadata, descriptions(tensors))?;
-    tensors.iter().flat_map(|tensor| tensor.values).try_for_each(|value| file.write_all(&value.to_le_bytes()))
+    tensors.iter().try_for_each(|tensor| tensor.write(file))
 }
 
 pub(super) fn check(tensors: &[NamedTensor<'_>]) -> Result<()> {
     let mut names = BTreeSet::from([METADATA]);
-    for NamedTensor { name, shape, values } in tensors {
+    for NamedTensor { name, shape, values, .. } in tensors {
         if !names.insert(name) {
             return Err(Error::Input {
                 what: format!("tensor `{name}`"),
@@ -62,9 +104,9 @@ pub(super) fn check(tensors: &[NamedTensor<'_>]) -> Result<()> {
 
 fn descriptions<'a>(tensors: &'a [NamedTensor<'a>]) -> impl Iterator<Item = (&'a str, Value)> {
     let mut begin = 0;
-    tensors.iter().map(move |NamedTensor { name, shape, values }| {
-        let offsets = [begin, begin + size_of_val(*values)];
+    tensors.iter().map(move |tensor| {
+        let offsets = [begin, begin + tensor.bytes()];
         begin = offsets[1];
-        (*name, json!({ "dtype": "F32", "shape": shape, "data_offsets": offsets }))
+        (tensor.name, json!({ "dtype": tensor.stored.name(), "shape": tensor.shape, "data_offsets": offsets }))
     })
 }

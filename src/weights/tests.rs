@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{BackboneConfig, LayerConfig, ResNetConfig};
+use crate::config::{BackboneConfig, HeadConfig, LayerConfig, ResNetConfig, TrainedHead};
 use crate::schema;
 
 /// The smallest sizes a model can have.
@@ -7,14 +7,16 @@ fn tiny() -> ModelConfig {
     let layer = LayerConfig { blocks: 1, width: 4, channels: 4 };
     ModelConfig {
         backbone: BackboneConfig::Basic(ResNetConfig { stem: 4, layers: [layer; 3] }),
-        descriptor: DescriptorKind::Plain,
         input: 8,
         grid: 2,
-        prototypes: 4,
-        nearest: 4,
-        guide: 4,
-        width: 4,
-        bins: vec![2, 1],
+        head: HeadConfig::Trained(TrainedHead {
+            descriptor: DescriptorKind::Plain,
+            prototypes: 4,
+            nearest: 4,
+            guide: 4,
+            width: 4,
+            bins: vec![2, 1],
+        }),
     }
 }
 
@@ -247,12 +249,15 @@ fn contradicting_files_are_refused() {
 
 #[test]
 fn descriptor_kind_shows_in_the_tensors() {
-    let plain = Builder::default().open("plain").config().expect("defaults");
-    assert_eq!(plain.descriptor, DescriptorKind::Plain);
+    let kind = |weights: Weights| {
+        let config = weights.config().expect("defaults, or a known name");
+        config.trained().map(|head| head.descriptor)
+    };
+    assert_eq!(kind(Builder::default().open("plain")), Some(DescriptorKind::Plain));
     let rotation = Builder::default().tensor("adaptor.Descriptor.conv1.weight", &[1], "F32");
-    assert_eq!(rotation.open("head").config().expect("defaults").descriptor, DescriptorKind::Rotation);
-    let named = rotation.key("pcsnet.descriptor", "plain").open("head").config().expect("a known name");
-    assert_eq!(named.descriptor, DescriptorKind::Plain, "the metadata have the last word");
+    assert_eq!(kind(rotation.open("head")), Some(DescriptorKind::Rotation));
+    let named = rotation.key("pcsnet.descriptor", "plain").open("head");
+    assert_eq!(kind(named), Some(DescriptorKind::Plain), "the metadata have the last word");
 }
 
 #[test]

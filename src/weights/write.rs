@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Writes `f32` tensors, in the given order, and `metadata` to a safetensors file.
+/// Writes tensors, in the given order, and `metadata` to a safetensors file.
 ///
 /// The file appears whole or not at all: its bytes go to a temporary file in the same folder, which then takes the
 /// name, replacing a file that had it. A failure leaves nothing behind.
@@ -21,6 +21,12 @@ pub fn write(path: impl AsRef<Path>, tensors: &[NamedTensor<'_>], metadata: &BTr
     check(tensors)?;
     let path = path.as_ref();
     write_atomically(path, |file| write_tensors(file, tensors, metadata)).map_err(Error::io("write", path))
+}
+
+/// Writes a file that appears whole or not at all, see [`write`].
+pub(crate) fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    write_atomically(path, |file| file.write_all(bytes)).map_err(Error::io("write", path))
 }
 
 /// Gives a safetensors file other metadata: each key of `changes` gets its value, or is taken out. The tensors stay as
@@ -86,7 +92,7 @@ fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
 mod tests {
     use super::*;
     use crate::weights::safetensors::METADATA;
-    use crate::weights::{read_tensor, serialize};
+    use crate::weights::{Stored, read_tensor, serialize};
     use serde_json::{Value, json};
 
     fn files_in(folder: &Path) -> usize {
@@ -99,14 +105,14 @@ mod tests {
         let path = folder.path().join("trace.safetensors");
         let values: Vec<f32> = (0..40_000).map(|i| i as f32 * 0.37 - 5.0).collect();
         let tensors = [
-            NamedTensor { name: "scalar", shape: &[], values: &[1.5] },
-            NamedTensor { name: "a \"quoted\" name", shape: &[1, 2, 100, 200], values: &values },
-            NamedTensor { name: "empty", shape: &[0, 3], values: &[] },
+            NamedTensor { name: "scalar", shape: &[], values: &[1.5], stored: Stored::F16 },
+            NamedTensor { name: "a \"quoted\" name", shape: &[1, 2, 100, 200], values: &values, stored: Stored::F32 },
+            NamedTensor { name: "empty", shape: &[0, 3], values: &[], stored: Stored::F32 },
         ];
         let metadata = BTreeMap::from([("pcsnet.backbone".to_owned(), "resnet18".to_owned())]);
         fs::write(&path, "an older file").expect("a writable folder");
         write(&path, &tensors, &metadata).expect("a writable folder");
-        for NamedTensor { name, shape, values } in tensors {
+        for NamedTensor { name, shape, values, .. } in tensors {
             assert_eq!(read_tensor(&path, name, shape).expect("what was written"), values);
         }
         let bytes = fs::read(&path).expect("what was written");
@@ -114,6 +120,7 @@ mod tests {
         let (header, stored) =
             safetensors::SafeTensors::read_metadata(&bytes).expect("valid for the format's own crate");
         assert_eq!(header % 8, 0);
+        assert_eq!(stored.info("scalar").map(|info| info.dtype), Some(safetensors::Dtype::F16));
         assert_eq!(stored.offset_keys(), ["scalar", "a \"quoted\" name", "empty"]);
         assert_eq!(stored.metadata().as_ref().expect("metadata")["pcsnet.backbone"], "resnet18");
         assert_eq!(files_in(folder.path()), 1, "no temporary file stays");
@@ -224,7 +231,7 @@ mod tests {
     fn unsound_tensors_are_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("x.safetensors");
-        let tensor = |name, shape| NamedTensor { name, shape, values: &[1.0, 2.0] };
+        let tensor = |name, shape| NamedTensor { name, shape, values: &[1.0, 2.0], stored: Stored::F32 };
         for (tensors, reason) in [
             (vec![tensor("a", &[3])], "2 values"),
             (vec![tensor("a", &[usize::MAX, 3])], "2 values"),

@@ -1,7 +1,10 @@
 //! Small random models and the one device that engine tests share.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
-use pcsnet::config::{BackboneConfig, DescriptorKind, EfficientNetConfig, LayerConfig, ResNetConfig, StageConfig};
+use pcsnet::config::{
+    BackboneConfig, DescriptorKind, EfficientNetConfig, HeadConfig, LayerConfig, ResNetConfig, StageConfig, TaughtHead,
+    TaughtLevel, TrainedHead,
+};
 use pcsnet::weights::Weights;
 use pcsnet::{Engine, EngineOptions, LoadOptions, ModelConfig, schema};
 use pollster::block_on;
@@ -63,36 +66,41 @@ pub fn small_configs() -> Vec<ModelConfig> {
             vec![stage(1, 3, 2, 6, 20), stage(2, 5, 1, 6, 24)],
         ],
     });
+    let trained = |descriptor, [prototypes, nearest, guide, width]: [u32; 4], bins: &[u32]| {
+        let bins = bins.to_vec();
+        HeadConfig::Trained(TrainedHead { descriptor, prototypes, nearest, guide, width, bins })
+    };
+    let level = |level, prototypes| TaughtLevel { level, prototypes };
     vec![
         ModelConfig {
+            backbone: bottleneck.clone(),
             input: 64,
             grid: 16,
-            prototypes: 300,
-            nearest: 20,
-            guide: 24,
-            width: 36,
-            bins: vec![13, 7, 4],
-            ..ModelConfig::standard(bottleneck, DescriptorKind::Plain)
+            head: trained(DescriptorKind::Plain, [300, 20, 24, 36], &[13, 7, 4]),
         },
         ModelConfig {
+            backbone: basic,
             input: 72,
             grid: 13,
-            prototypes: 64,
-            nearest: 64,
-            guide: 24,
-            width: 16,
-            bins: vec![13],
-            ..ModelConfig::standard(basic, DescriptorKind::Rotation)
+            head: trained(DescriptorKind::Rotation, [64, 64, 24, 16], &[13]),
         },
         ModelConfig {
+            backbone: inverted.clone(),
             input: 65,
             grid: 12,
-            prototypes: 144,
-            nearest: 8,
-            guide: 28,
-            width: 20,
-            bins: vec![12, 6, 3, 2, 1],
-            ..ModelConfig::standard(inverted, DescriptorKind::Plain)
+            head: trained(DescriptorKind::Plain, [144, 8, 28, 20], &[12, 6, 3, 2, 1]),
+        },
+        ModelConfig {
+            backbone: bottleneck,
+            input: 64,
+            grid: 11,
+            head: HeadConfig::Taught(TaughtHead { levels: vec![level(1, 84), level(2, 40)] }),
+        },
+        ModelConfig {
+            backbone: inverted,
+            input: 65,
+            grid: 9,
+            head: HeadConfig::Taught(TaughtHead { levels: vec![level(1, 20), level(2, 300), level(3, 4)] }),
         },
     ]
 }
@@ -155,6 +163,10 @@ fn tensor_values(random: &mut Random, name: &str, shape: &[usize]) -> Vec<f32> {
         _ if name.ends_with("running_var") => values.iter().map(|value| (0.2 * value).exp()).collect(),
         _ if name.ends_with("weight") => scaled(1.0, 0.1),
         _ if name == "adaptor.C" => scaled(0.3, 1.0),
+        _ if name.ends_with("deviation") || name.ends_with("normal") => scaled(1.0, 0.1),
+        // Weight, lowest and highest quantile of each level.
+        _ if name.ends_with("bounds") => [1.5, 0.5, 2.0, 0.0].repeat(shape[0]),
+        _ if name.ends_with(".C") => scaled(0.0, 1.0),
         _ => scaled(0.0, 0.1),
     }
 }

@@ -6,9 +6,9 @@
 use assert_cmd::Command;
 use image::RgbImage;
 use pcsnet::ModelConfig;
-use pcsnet::config::{BackboneConfig, DescriptorKind, LayerConfig, ResNetConfig};
+use pcsnet::config::{BackboneConfig, DescriptorKind, HeadConfig, LayerConfig, ResNetConfig, TrainedHead};
 use pcsnet::schema;
-use pcsnet::weights::{NamedTensor, Parameter, write};
+use pcsnet::weights::{NamedTensor, Parameter, Stored, write};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,14 +42,16 @@ pub fn config() -> ModelConfig {
             stem: 8,
             layers: [layer(1, 8, 16), layer(2, 8, 32), layer(1, 16, 48)],
         }),
-        descriptor: DescriptorKind::Plain,
         input: SIDE,
         grid: 16,
-        prototypes: 64,
-        nearest: 8,
-        guide: 16,
-        width: 16,
-        bins: vec![12, 6],
+        head: HeadConfig::Trained(TrainedHead {
+            descriptor: DescriptorKind::Plain,
+            prototypes: 64,
+            nearest: 8,
+            guide: 16,
+            width: 16,
+            bins: vec![12, 6],
+        }),
     }
 }
 
@@ -99,7 +101,7 @@ pub fn write_model_with(folder: &Path, tensors: &Tensors, metadata: &[(&str, &st
     let metadata: BTreeMap<String, String> = more.chain([("pcsnet.config".to_owned(), sizes)]).collect();
     let named: Vec<_> = tensors
         .iter()
-        .map(|(tensor, values)| NamedTensor { name: &tensor.name, shape: &tensor.shape, values })
+        .map(|(tensor, values)| NamedTensor { name: &tensor.name, shape: &tensor.shape, values, stored: Stored::F32 })
         .collect();
     write(&path, &named, &metadata).expect("a writable folder");
     path

@@ -1,6 +1,7 @@
 //! Pixels and single-channel maps.
 
 use super::*;
+use crate::reference::Corners;
 use cases::maps;
 
 proptest! {
@@ -22,8 +23,9 @@ proptest! {
     }
 
     #[test]
-    fn upsample_map(batch in 1..3_u32, size in 1..20_u32, out_size in 1..80_u32, seed: u32) {
-        assert_right(block_on(maps::upsample_map(gpu(), batch, size, out_size, seed.into())));
+    fn upsample_map(batch in 1..3_u32, sizes in [1..20_u32, 1..80_u32], centers: bool, seed: u32) {
+        let corners = if centers { Corners::Centers } else { Corners::Edges };
+        assert_right(block_on(maps::upsample_map(gpu(), batch, sizes, corners, seed.into())));
     }
 
     /// Maps smaller than the blur's radius are mirrored several times.

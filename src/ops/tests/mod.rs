@@ -6,6 +6,7 @@ mod photographs;
 mod pools;
 mod products;
 mod selection;
+mod teaching;
 
 use super::Matrix;
 use crate::gpu::{Constant, EngineOptions, Format, Gpu, Graph, MatmulKernel, Slice, Tensor, open_device};

@@ -62,6 +62,11 @@ proptest! {
     #![proptest_config(config(12))]
 
     #[test]
+    fn nearest_prototype(positions in 1..60_u32, quarter in 1..200_u32, channels in 1..20_u32, seed: u16) {
+        assert_right(block_on(cases::selection::nearest_prototype(gpu(), positions, quarter, channels, seed.into())));
+    }
+
+    #[test]
     fn square_norm(pixels in 1..200_u32, quarter in 1..30_u32, seed: u32) {
         let x = random_maps([1, pixels, 1, 4 * quarter], seed.into());
         let center = values(4 * quarter as usize, u64::from(seed) + 1);

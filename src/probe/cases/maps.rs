@@ -4,6 +4,7 @@ use crate::config::BackboneConfig;
 use crate::gpu::{Format, Gpu, Graph};
 use crate::parameters::Parameters;
 use crate::probe::harness::{Case, FENCE, declared, input, random_maps, rounding, run, values};
+use crate::reference::Corners;
 use crate::{Result, ops, reference};
 
 pub(crate) async fn normalize(gpu: &Gpu, batch: u32, side: u32, edge: bool, format: Format, seed: u64) -> Result<Case> {
@@ -42,14 +43,20 @@ pub(crate) async fn project(gpu: &Gpu, pixels: u32, quarter: u32, seed: u64) -> 
     Ok(answer.against(reference::project(&x, &weight, 0.7).values, 1e-5))
 }
 
-pub(crate) async fn upsample_map(gpu: &Gpu, batch: u32, size: u32, out_size: u32, seed: u64) -> Result<Case> {
+pub(crate) async fn upsample_map(
+    gpu: &Gpu,
+    batch: u32,
+    [size, out_size]: [u32; 2],
+    corners: Corners,
+    seed: u64,
+) -> Result<Case> {
     let x = random_maps([batch, size, size, 1], seed);
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensor = input(&mut graph, &x);
     let out = graph.tensor("out", [batch, out_size, out_size, 1]);
-    ops::upsample_map(&mut graph, "out", tensor, out);
+    ops::upsample_map(&mut graph, "out", tensor, out, corners == Corners::Centers);
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
-    Ok(answer.against(reference::upsample_map(&x, out_size as usize).values, 1e-5))
+    Ok(answer.against(reference::upsample_map(&x, out_size as usize, corners).values, 1e-5))
 }
 
 pub(crate) async fn blur(gpu: &Gpu, batch: u32, size: u32, sigma: f64, seed: u64) -> Result<Case> {

@@ -5,3 +5,4 @@ pub(crate) mod photographs;
 pub(crate) mod pools;
 pub(crate) mod products;
 pub(crate) mod selection;
+pub(crate) mod teaching;

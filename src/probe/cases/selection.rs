@@ -1,9 +1,9 @@
 //! Distances and the nearest of them.
 
 use crate::Result;
-use crate::gpu::{Gpu, Graph};
+use crate::gpu::{Binding, Gpu, Graph};
 use crate::ops::{self, Band, LevelProducts};
-use crate::probe::harness::{Case, FENCE, input, random_maps, run, values, vector};
+use crate::probe::harness::{Case, FENCE, SENTINEL, input, random_maps, run, values, vector};
 use crate::reference::{self, Corners, Maps};
 
 pub(crate) async fn square_norm(gpu: &Gpu) -> Result<Case> {
@@ -51,6 +51,43 @@ pub(crate) async fn distances(gpu: &Gpu) -> Result<Case> {
     inputs.extend(products.into_iter().zip(values.iter().map(Vec::as_slice)));
     let answer = run(graph, &inputs, out.all()).await?;
     Ok(answer.against(truth.values[(first_row * GRID) as usize * PROTOTYPES..].to_vec(), 1e-5))
+}
+
+/// The second of two images, whose positions lie behind the first's.
+pub(crate) async fn nearest_prototype(
+    gpu: &Gpu,
+    positions: u32,
+    quarter: u32,
+    channels: u32,
+    seed: u64,
+) -> Result<Case> {
+    let prototypes = 4 * quarter as usize;
+    let phi = random_maps([1, 2 * positions, 1, channels], seed);
+    let constants = values(channels as usize * prototypes, seed + 1);
+    let distances = reference::distances(&phi, &constants);
+    let nearest = reference::nearest(&distances, 1);
+    let norms = reference::square_norm(&phi, &vec![0.0; channels as usize]);
+    let column = |column: usize| constants[column..].iter().step_by(prototypes);
+    let squares: Vec<f32> = (0..prototypes).map(|j| column(j).map(|value| value * value).sum()).collect();
+    let second = &phi.values[(positions * channels) as usize..];
+    let products = reference::matmul(second, &constants, [positions as usize, channels as usize, prototypes]);
+
+    let prototype_norms = vector(gpu, &squares).await?;
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let position_norms = graph.external("norms", [1, 2 * positions, 1, 1]);
+    let tensor = graph.external("products", [1, positions, 1, prototypes as u32]);
+    let out = graph.tensor("out", [1, 2 * positions, 1, 1]);
+    let of = ops::Products {
+        products: tensor,
+        first_position: positions,
+        position_norms,
+        prototype_norms: Binding::read(&prototype_norms),
+    };
+    ops::nearest_prototype(&mut graph, "out", of, out);
+    let mut answer = run(graph, &[(position_norms, &norms), (tensor, &products)], out.all()).await?;
+    let first: Vec<f32> = answer.values.drain(..positions as usize).collect();
+    answer.intact &= first.iter().all(|&value| value == SENTINEL);
+    Ok(answer.against(nearest.values[positions as usize..].to_vec(), 1e-4))
 }
 
 pub(crate) async fn nearest(gpu: &Gpu) -> Result<Case> {

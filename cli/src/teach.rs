@@ -1,0 +1,178 @@
+//! `pcsnet teach`: a model from photographs of good parts.
+
+use crate::device::{self, DeviceArguments};
+use crate::output;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use indicatif::{ProgressBar, ProgressStyle};
+use pcsnet::data::{GoodPhotographs, PassedOverSummary, good_photographs};
+use pcsnet::inspect::Origin;
+use pcsnet::teach::{Effort, Poses, TeachOptions, TeachSummary, Teacher};
+use pcsnet::weights::Weights;
+use pollster::block_on;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+const NOTES: &str = "\
+A folder gives the photographs in it; of a test set in MVTec AD's layout they are those in train/good. Nothing is trained \
+by gradients: photographs become prototypes of what good parts look like, each is compared with those of the others, and \
+that says how far good parts may be from them. What is decided on the way, and why, is said at the end.
+
+The file holds everything: backbone, prototypes, threshold and colours. `pcsnet detect --model FILE` inspects with it. Good \
+photographs that were not taught can make the threshold surer: `pcsnet calibrate --model FILE GOOD`.
+
+Examples:
+  pcsnet teach good/ --out part.safetensors
+  pcsnet teach mvtec/screw --shots 8 --seed 1 --out screw.safetensors
+  pcsnet teach good/ --backbone wide_resnet50_2.safetensors --accurate --out part.safetensors";
+
+/// Make a model from a handful of photographs of good parts.
+#[derive(Args)]
+#[command(after_help = NOTES)]
+pub struct Arguments {
+    /// Photographs of good parts, folders of them, or a test set
+    #[arg(value_name = "GOOD", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// The model's file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Take only so many of the photographs, drawn at random
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    shots: Option<u32>,
+
+    /// What is drawn at random
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+
+    /// ImageNet weights of a WideResNet-50-2, ResNet-18 or EfficientNet-Lite0, as torchvision, timm or `pcsnet fetch` have
+    /// them; by default an EfficientNet-Lite0 that is part of this program
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+
+    /// How parts lie: always as photographed, or at any angle; by default the photographs tell
+    #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true, value_parser = poses())]
+    poses: Poses,
+
+    /// A smaller and faster model
+    #[arg(long, conflicts_with = "accurate")]
+    small: bool,
+
+    /// A model that sees smaller defects, and takes about four times the time
+    #[arg(long)]
+    accurate: bool,
+
+    /// The share of good parts that may fail
+    #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = crate::calibrate::rate)]
+    false_alarm_rate: f64,
+
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+fn poses() -> impl TypedValueParser<Value = Poses> {
+    PossibleValuesParser::new(Poses::ALL.map(Poses::name)).try_map(|name| Poses::by_name(&name))
+}
+
+impl Arguments {
+    fn options(&self) -> TeachOptions {
+        let mut options = TeachOptions::default();
+        options.poses = self.poses;
+        options.effort = match (self.small, self.accurate) {
+            (true, _) => Effort::Small,
+            (_, true) => Effort::Accurate,
+            _ => Effort::Standard,
+        };
+        options.false_alarm_rate = self.false_alarm_rate;
+        options.seed = self.seed;
+        options
+    }
+}
+
+/// Runs `pcsnet teach`.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let photographs = photographs(arguments)?;
+    let backbone = match &arguments.backbone {
+        Some(file) => Weights::open([file])?,
+        None => Weights::built_in()?,
+    };
+    let engine = device::engine(&arguments.device)?;
+    let mut teacher = block_on(Teacher::new(&engine, &backbone, arguments.options()))?;
+    for path in &photographs {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let photograph = pcsnet::image::open(path)?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        teacher.add_file(name, Some(sha256), &photograph)?;
+    }
+    let bar = progress_bar();
+    let taught = block_on(teacher.teach(|progress| {
+        bar.set_length(progress.total.into());
+        bar.set_position(progress.done.into());
+        bar.set_message(progress.step.to_string());
+    }))?;
+    bar.finish_and_clear();
+    taught.save(&arguments.out)?;
+    let mut text = describe(taught.summary())?;
+    writeln!(text, "Written to {} in {:.0} s", arguments.out.display(), start.elapsed().as_secs_f64())?;
+    output::print(&text)
+}
+
+/// The photographs to teach from.
+fn photographs(arguments: &Arguments) -> Result<Vec<PathBuf>> {
+    let GoodPhotographs { good: found, passed_over } = good_photographs(&arguments.inputs)?;
+    if !passed_over.is_empty() {
+        eprintln!("{} photographs of good parts; {}", found.len(), PassedOverSummary(&passed_over));
+    }
+    let Some(shots) = arguments.shots else { return Ok(found) };
+    ensure!(
+        found.len() >= shots as usize,
+        "{shots} photographs were asked for, but there are only {} of good parts",
+        found.len()
+    );
+    let mut drawn = pcsnet::teach::draw(found, shots as usize, arguments.seed);
+    drawn.sort();
+    Ok(drawn)
+}
+
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn describe(summary: &TeachSummary) -> Result<String> {
+    let mut text = String::new();
+    writeln!(text, "Taught from {} photographs", summary.photographs)?;
+    let lie = if summary.poses.any { "at any angle" } else { "always as photographed" };
+    let why = match summary.poses.nearer_when_turned {
+        Some(share) => format!(
+            ": a quarter turn brought {:.0} % of the pairs of photographs nearer to one another (25 % decide)",
+            100.0 * share
+        ),
+        None => String::new(),
+    };
+    writeln!(text, "Parts lie {lie}{why}")?;
+    let prototypes: Vec<String> = summary.prototypes.iter().map(u32::to_string).collect();
+    writeln!(text, "Prototypes of the backbone's levels: {}", prototypes.join(", "))?;
+    if let (Some(threshold), Origin::Good { found, confidence, .. }) =
+        (summary.calibrated.calibration.threshold, &summary.calibrated.origin)
+    {
+        let [low, high] = found.interval.map(|share| 100.0 * share);
+        writeln!(
+            text,
+            "Threshold {threshold:.4}: {:.1} % of good parts are expected to fail, with {:.0} % confidence {low:.1} to {high:.1} %",
+            100.0 * found.rate,
+            100.0 * confidence
+        )?;
+    }
+    for warning in summary.warnings() {
+        writeln!(text, "Note: {warning}")?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,141 @@
+//! The head that is taught rather than trained: how far each position is from prototypes of good parts, level by level, in
+//! units of how far good parts are.
+//!
+//! Each level has prototypes of its own (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
+//! keep one bank for all), because what tells a defect differs from part to part more between levels than anywhere else.
+
+use super::Outputs;
+use super::anomaly_map::AnomalyMap;
+use crate::ModelConfig;
+use crate::config::{TaughtHead, TaughtLevel};
+use crate::gpu::{Binding, Constant, Graph, Tensor};
+use crate::ops::{Matrix, Product, Products, describe, join_levels, matmul, nearest_prototype, square_norm};
+use crate::parameters::{Parameters, Part};
+use crate::weights::names::TAUGHT;
+use crate::weights::{Parameter, Role};
+
+pub(crate) struct Taught {
+    levels: Vec<Level>,
+    /// Reciprocals of good parts' distances, `[levels][grid][grid]`.
+    normal: Constant,
+    /// Weight, lowest and highest quantile and 0 of each level.
+    bounds: Constant,
+    anomaly_map: AnomalyMap,
+    grid: u32,
+}
+
+/// The prototypes of one level.
+struct Level {
+    /// The level's index in the backbone.
+    level: usize,
+    /// Mean and reciprocal of the deviation of each channel.
+    center: Constant,
+    /// `[channels][prototypes]`, standardised.
+    prototypes: Matrix,
+    /// |C|^2 of each.
+    norms: Constant,
+    origin: Constant,
+}
+
+/// Products that exist at once: a band of positions has about this many bytes of them.
+const BAND_BYTES: u32 = 16 << 20;
+
+impl Taught {
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, head: &TaughtHead) -> Self {
+        let channels = config.level_channels();
+        let levels = head.levels.iter().map(|level| Level::new(parameters, *level, channels[level.level as usize - 1]));
+        let levels: Vec<Level> = levels.collect();
+        let count = levels.len() as u32;
+        let normal = parameters.vector("taught.normal".to_owned(), count * config.grid * config.grid);
+        let bounds = parameters.vector("taught.bounds".to_owned(), 4 * count);
+        let declared = vec![
+            Parameter::new(format!("{TAUGHT}normal"), Role::Distances, &[count, config.grid, config.grid]),
+            Parameter::new(format!("{TAUGHT}bounds"), Role::Distances, &[count, 4]),
+        ];
+        let constants = [normal.clone(), bounds.clone()];
+        parameters.declare(declared, move |values| {
+            let mut parts = constants.into_iter().zip(values).map(|(constant, values)| Part::whole(constant, values));
+            Ok(Box::new([parts.next(), parts.next()].into_iter().flatten()))
+        });
+        Self { levels, normal, bounds, anomaly_map: AnomalyMap::of_cells(parameters, config), grid: config.grid }
+    }
+
+    /// Appends everything behind the backbone.
+    pub(crate) fn write(&self, graph: &mut Graph<'_>, features: &[Tensor]) -> Outputs {
+        let distances: Vec<Tensor> =
+            self.levels.iter().map(|level| level.write(graph, features[level.level], self.grid)).collect();
+        self.join(graph, &distances)
+    }
+
+    /// Appends what becomes of the levels' distances, each `[batch][grid][grid]`.
+    pub(crate) fn join(&self, graph: &mut Graph<'_>, distances: &[Tensor]) -> Outputs {
+        let joined = join_levels(graph, "taught.join", distances, &self.normal, &self.bounds);
+        graph.stage("joined", joined.all());
+        self.anomaly_map.write(graph, joined)
+    }
+}
+
+impl Level {
+    fn new(parameters: &mut Parameters<'_>, TaughtLevel { level, prototypes }: TaughtLevel, channels: u32) -> Self {
+        let name = format!("{TAUGHT}layer_{level}");
+        let center = parameters.vector(format!("{name}.center"), 2 * channels);
+        let matrix = parameters.matrix(format!("{name}.C"), [1, channels, prototypes], parameters.format());
+        let norms = parameters.vector(format!("{name}.norms"), prototypes);
+        let origin = parameters.vector(format!("{name}.origin"), channels);
+        parameters.fixed(&origin, vec![0.0; channels as usize]);
+        let declared = vec![
+            Parameter::new(format!("{name}.mean"), Role::NormMean, &[channels]),
+            Parameter::new(format!("{name}.deviation"), Role::NormScale, &[channels]),
+            Parameter::new(format!("{name}.C"), Role::Prototypes, &[channels, prototypes]),
+        ];
+        let constants = [center.clone(), matrix.clone(), norms.clone()];
+        parameters.declare(declared, move |values| {
+            let [center, matrix, norms] = constants;
+            let mut values = values.into_iter();
+            let mut next = || values.next().unwrap_or_default();
+            let (mean, deviation, columns) = (next(), next(), next());
+            let reciprocals = deviation.iter().map(|deviation| 1.0 / deviation.max(f32::MIN_POSITIVE));
+            let centers = mean.into_iter().chain(reciprocals).collect();
+            let squares = square_norms(&columns, prototypes as usize);
+            let parts = [Part::whole(center, centers), Part::whole(norms, squares), Part::whole(matrix, columns)];
+            Ok(Box::new(parts.into_iter()))
+        });
+        Self { level: level as usize - 1, center, prototypes: Matrix::of(matrix), norms, origin }
+    }
+
+    /// `[batch][grid][grid]`, the distance of each position's descriptor to the nearest prototype.
+    fn write(&self, graph: &mut Graph<'_>, feature: Tensor, grid: u32) -> Tensor {
+        let name = format!("taught.layer_{}", self.level + 1);
+        let descriptors = describe(graph, &format!("{name}.descriptors"), feature, &self.center, grid);
+        graph.stage(&format!("descriptors{}", self.level + 1), descriptors.all());
+        let norms = square_norm(graph, &format!("{name}.position_norms"), descriptors, &self.origin);
+        let out = graph.tensor(&format!("{name}.distances"), [descriptors.batch, grid, grid, 1]);
+        let columns = self.prototypes.columns;
+        // Every position is a row of workgroups, of which a dispatch has at most 65535.
+        let band = (BAND_BYTES / (4 * columns)).clamp(1, 65535);
+        for first_position in (0..descriptors.pixels()).step_by(band as usize) {
+            let rows = descriptors.row_range(first_position, band.min(descriptors.pixels() - first_position));
+            let label = format!("{name}.from{first_position}");
+            let products = graph.scratch(&format!("{label}.products"), [1, rows.rows, 1, columns]);
+            matmul(graph, &format!("{label}.products"), &Product::new(rows, &self.prototypes, products.all()));
+            let of = Products {
+                products,
+                first_position,
+                position_norms: norms,
+                prototype_norms: Binding::read(&self.norms),
+            };
+            nearest_prototype(graph, &format!("{label}.nearest"), of, out);
+        }
+        graph.stage(&format!("distances{}", self.level + 1), out.all());
+        out
+    }
+}
+
+/// |C|^2 of each column of `[channels][columns]`.
+fn square_norms(values: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; columns];
+    for row in values.chunks_exact(columns) {
+        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value).powi(2));
+    }
+    sums.into_iter().map(|sum| sum as f32).collect()
+}

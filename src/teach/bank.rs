@@ -1,0 +1,173 @@
+//! The prototypes of one level.
+
+use super::comparison::{LEFT_OUT, square_norms};
+use super::coreset::coreset;
+use super::features::ViewFeatures;
+use super::poses::View;
+use crate::Result;
+use crate::gpu::Gpu;
+use crate::random::SplitMix;
+
+/// Descriptors that prototypes are chosen from. More are drawn from at random: neighbouring positions and poses are alike.
+const POOL: usize = 30_000;
+
+/// Descriptors of some photographs, of all levels.
+pub(super) struct Pool {
+    levels: Vec<Rows>,
+    /// Most rows of a view.
+    share: usize,
+    random: SplitMix,
+}
+
+/// Descriptors of one level, and whose they are.
+#[derive(Clone, Default)]
+pub(super) struct Rows {
+    values: Vec<f32>,
+    owners: Vec<u32>,
+}
+
+impl Pool {
+    /// Room for some views of photographs.
+    pub(super) fn new(levels: usize, views: usize, seed: u64) -> Self {
+        Self { levels: vec![Rows::default(); levels], share: POOL.div_ceil(views).max(1), random: SplitMix(seed) }
+    }
+
+    /// Takes the features of a photograph's view at its valid positions, or at as many of them as there is room for.
+    pub(super) fn add(&mut self, owner: u32, view: &View, features: ViewFeatures) {
+        let positions = view.valid.len();
+        let valid = (0..positions).filter(|position| view.valid[*position]).collect();
+        let mut drawn = self.random.draw(valid, self.share);
+        drawn.sort_unstable();
+        for (rows, level) in self.levels.iter_mut().zip(features) {
+            let channels = level.len() / positions;
+            for position in &drawn {
+                rows.values.extend_from_slice(&level[position * channels..][..channels]);
+                rows.owners.push(owner);
+            }
+        }
+    }
+
+    pub(super) fn levels(self) -> Vec<Rows> {
+        self.levels
+    }
+}
+
+/// The prototypes of one level.
+pub(super) struct Bank {
+    pub mean: Vec<f32>,
+    pub deviation: Vec<f32>,
+    /// `[prototypes][channels]`, standardised, rounded to f16.
+    rows: Vec<f32>,
+    norms: Vec<f32>,
+    /// The photograph each is of.
+    owners: Vec<u32>,
+    /// How many differ; the last is repeated to a multiple of 4.
+    pub distinct: u32,
+}
+
+impl Bank {
+    /// Standardises the rows and chooses at most `wanted` of them.
+    pub(super) async fn choose(
+        gpu: &Gpu,
+        Rows { mut values, owners }: Rows,
+        wanted: u32,
+        on_progress: impl FnMut(u32),
+    ) -> Result<Self> {
+        let channels = values.len() / owners.len();
+        let (mean, deviation) = statistics(&values, channels);
+        standardise(&mut values, &mean, &deviation);
+        let mut chosen = coreset(gpu, &values, channels, wanted, on_progress).await?;
+        let distinct = chosen.len() as u32;
+        let last = chosen.last().copied().unwrap_or_default();
+        chosen.resize(chosen.len().next_multiple_of(4).max(4), last);
+        let row = |index: &u32| &values[*index as usize * channels..][..channels];
+        let rows: Vec<f32> = chosen.iter().flat_map(row).map(|value| half::f16::from_f32(*value).to_f32()).collect();
+        let norms = square_norms(&rows, channels);
+        let owners = chosen.iter().map(|index| owners[*index as usize]).collect();
+        Ok(Self { mean, deviation, rows, norms, owners, distinct })
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.owners.len() as u32
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    pub(super) fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
+    /// `[channels][prototypes]`, as model files have them.
+    pub(super) fn columns(&self) -> Vec<f32> {
+        let channels = self.channels();
+        (0..channels).flat_map(|channel| self.rows[channel..].iter().step_by(channels).copied()).collect()
+    }
+
+    /// Squared norms of the prototypes, too large to be near where they are of the photograph that is held out.
+    pub(super) fn norms_without(&self, held_out: Option<u32>) -> Vec<f32> {
+        let norm = |(norm, owner): (&f32, &u32)| if Some(*owner) == held_out { LEFT_OUT } else { *norm };
+        self.norms.iter().zip(&self.owners).map(norm).collect()
+    }
+
+    /// Features `[positions][channels]` in the unit of the prototypes.
+    pub(super) fn standardised(&self, features: &[f32]) -> Vec<f32> {
+        let mut values = features.to_vec();
+        standardise(&mut values, &self.mean, &self.deviation);
+        values
+    }
+}
+
+/// Mean and deviation of each channel. A channel that is the same everywhere has deviation 1.
+pub(super) fn statistics(values: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
+    let count = (values.len() / channels) as f64;
+    let (mut sums, mut squares) = (vec![0.0_f64; channels], vec![0.0_f64; channels]);
+    for row in values.chunks_exact(channels) {
+        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    let means: Vec<f64> = sums.iter().map(|sum| sum / count).collect();
+    for row in values.chunks_exact(channels) {
+        let differences = row.iter().zip(&means).map(|(value, mean)| f64::from(*value) - mean);
+        squares.iter_mut().zip(differences).for_each(|(sum, difference)| *sum += difference * difference);
+    }
+    let deviation = |sum: f64| if sum > 0.0 { (sum / count).sqrt() as f32 } else { 1.0 };
+    (means.iter().map(|mean| *mean as f32).collect(), squares.into_iter().map(deviation).collect())
+}
+
+fn standardise(values: &mut [f32], mean: &[f32], deviation: &[f32]) {
+    for row in values.chunks_exact_mut(mean.len()) {
+        for ((value, mean), deviation) in row.iter_mut().zip(mean).zip(deviation) {
+            *value = (*value - mean) / deviation;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From `numpy.mean` and `numpy.std` over rows.
+    #[test]
+    fn channels_get_unit_deviation() {
+        let mut values = vec![1.0, 5.0, 3.0, 5.0, 8.0, 5.0];
+        let (mean, deviation) = statistics(&values, 2);
+        assert_eq!(mean, [4.0, 5.0]);
+        assert!((deviation[0] - 2.943_920_3).abs() < 1e-6 && deviation[1] == 1.0, "{deviation:?}");
+        standardise(&mut values, &mean, &deviation);
+        assert!((values[4] - 1.358_732_4).abs() < 1e-6 && values[5] == 0.0);
+    }
+
+    #[test]
+    fn only_valid_positions_are_taken_and_no_more_than_there_is_room_for() {
+        let mut pool = Pool::new(1, 2, 1);
+        let view = View { valid: vec![true, false, true, true], ..View::turned(0.0, 4, 2) };
+        pool.add(0, &view, vec![vec![1.0, 2.0, 3.0, 4.0]]);
+        pool.share = 2;
+        pool.add(7, &view, vec![vec![1.0, 2.0, 3.0, 4.0]]);
+        let rows = pool.levels().remove(0);
+        assert_eq!(rows.owners, [0, 0, 0, 7, 7]);
+        assert_eq!(&rows.values[..3], [1.0, 3.0, 4.0]);
+        assert!(!rows.values.contains(&2.0));
+    }
+}

@@ -1,0 +1,61 @@
+//! The choice of prototypes: few rows that are near to all.
+
+use super::comparison::square_norms;
+use crate::Result;
+use crate::gpu::{Gpu, Graph, read_buffers};
+use crate::ops::{self, CANDIDATES, FAR, Selection};
+
+/// Rounds between two looks at how many rows are chosen.
+const ROUNDS: usize = 8;
+
+/// Numbers of at most `wanted` rows of `[rows][channels]`, chosen by the greedy k-centre rule in the rounds of
+/// [`reference::coreset`](crate::reference::coreset); fewer where fewer differ. `on_progress` is told how many are chosen.
+pub(super) async fn coreset(
+    gpu: &Gpu,
+    rows: &[f32],
+    channels: usize,
+    wanted: u32,
+    mut on_progress: impl FnMut(u32),
+) -> Result<Vec<u32>> {
+    let count = (rows.len() / channels) as u32;
+    let mut graph = Graph::new(gpu, false);
+    let mut external = |label: &str, shape| graph.external(label, shape);
+    let selection = Selection {
+        rows: external("coreset.rows", [1, count, 1, channels as u32]),
+        norms: external("coreset.norms", [1, count, 1, 1]),
+        nearest: external("coreset.nearest", [1, count, 1, 1]),
+        candidates: external("coreset.candidates", [1, 1, 1, CANDIDATES]),
+        reach: external("coreset.reach", [1, 1, 1, CANDIDATES]),
+        chosen: external("coreset.chosen", [1, 1, 1, 1 + wanted]),
+    };
+    ops::coreset_round(&mut graph, "coreset", &selection);
+    let schedule = graph.finish().await?;
+    let first: Vec<u32> = (0..CANDIDATES).map(|group| group.min(count - 1)).collect();
+    let reach: Vec<f32> = (0..CANDIDATES).map(|group| if group < count { FAR } else { -1.0 }).collect();
+    let (norms, far) = (square_norms(rows, channels), vec![FAR; count as usize]);
+    gpu.guarded("a coreset's start", || {
+        let write = |tensor, bytes| gpu.queue.write_buffer(schedule.buffer(tensor), 0, bytes);
+        write(selection.rows, bytemuck::cast_slice(rows));
+        write(selection.norms, bytemuck::cast_slice(&norms));
+        write(selection.nearest, bytemuck::cast_slice(&far));
+        write(selection.candidates, bytemuck::cast_slice(&first));
+        write(selection.reach, bytemuck::cast_slice(&reach));
+        write(selection.chosen, bytemuck::cast_slice(&[0_u32]));
+    })
+    .await?;
+    let mut before = 0;
+    loop {
+        for _ in 0..ROUNDS {
+            schedule.submit(gpu).await?;
+        }
+        let buffer = schedule.buffer(selection.chosen);
+        let chosen: Vec<u32> = read_buffers(gpu, &[(buffer, 4)]).await?.remove(0);
+        let chosen = chosen[0];
+        on_progress(chosen);
+        if chosen >= wanted || chosen == before {
+            let all: Vec<u32> = read_buffers(gpu, &[(buffer, selection.chosen.bytes())]).await?.remove(0);
+            return Ok(all[1..=chosen as usize].to_vec());
+        }
+        before = chosen;
+    }
+}

@@ -1,0 +1,77 @@
+//! Features of photographs in some views, on the grid.
+
+use super::poses::View;
+use crate::gpu::{Constant, Format, Gpu, Graph, Schedule, Tensor, Uploader, read_buffers};
+use crate::image::RgbImage;
+use crate::model::Backbone;
+use crate::{ModelConfig, Result, ops};
+
+/// Views that run at once.
+pub(super) const TOGETHER: usize = 4;
+
+/// The backbone, written down for a photograph in some views.
+pub(super) struct FeatureRun<'a> {
+    gpu: &'a Gpu,
+    schedule: Schedule,
+    pixels: Tensor,
+    poses: Tensor,
+    /// Of each level of the head, in its order.
+    levels: Vec<Tensor>,
+}
+
+/// One view's features: of each level `[grid * grid][channels]`.
+pub(super) type ViewFeatures = Vec<Vec<f32>>;
+
+impl<'a> FeatureRun<'a> {
+    pub(super) async fn new(gpu: &'a Gpu, backbone: &Backbone, config: &ModelConfig) -> Result<Self> {
+        let mut graph = Graph::new(gpu, true);
+        let side = config.input;
+        let pixels = graph.external("photograph", [1, side, side, 1]);
+        let poses = graph.external("poses", [TOGETHER as u32, 1, 1, 8]);
+        let input = ops::warp(&mut graph, pixels, poses, side, config.backbone.normalization());
+        let features = backbone.write(&mut graph, input, config.depth());
+        let mut levels = Vec::new();
+        for level in config.levels() {
+            let name = format!("teach.layer_{}", level + 1);
+            // Neither mean nor deviation is known yet.
+            let channels = features[level].channels as usize;
+            let as_they_are = [vec![0.0_f32; channels], vec![1.0; channels]].concat();
+            let center = Constant::buffer(name.clone(), [1, 2, channels as u32], Format::F32);
+            Uploader::new(gpu).fill(&center, 0, bytemuck::cast_slice(&as_they_are)).await?;
+            let on_grid = ops::describe(&mut graph, &name, features[level], &center, config.grid);
+            graph.stage(&name, on_grid.all());
+            levels.push(on_grid);
+        }
+        Ok(Self { gpu, schedule: graph.finish().await?, pixels, poses, levels })
+    }
+
+    /// The features of a photograph of the network's input size in some views, in their order.
+    pub(super) async fn run(&self, photograph: &RgbImage, views: &[View]) -> Result<Vec<ViewFeatures>> {
+        let pixels: Vec<u32> =
+            photograph.pixels().map(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 255])).collect();
+        let mut found = Vec::with_capacity(views.len());
+        for together in views.chunks(TOGETHER) {
+            let mut poses: Vec<ops::Pose> = together.iter().map(|view| view.pose).collect();
+            poses.resize(TOGETHER, together[0].pose);
+            self.gpu
+                .guarded("a photograph's views", || {
+                    let write = |tensor, bytes| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);
+                    write(self.pixels, bytemuck::cast_slice(&pixels));
+                    write(self.poses, bytemuck::cast_slice(&poses));
+                })
+                .await?;
+            self.schedule.submit(self.gpu).await?;
+            let sources: Vec<_> =
+                self.levels.iter().map(|level| (self.schedule.buffer(*level), level.bytes())).collect();
+            let levels: Vec<Vec<f32>> = read_buffers(self.gpu, &sources).await?;
+            for view in 0..together.len() {
+                let part = |level: &Vec<f32>| {
+                    let size = level.len() / TOGETHER;
+                    level[view * size..][..size].to_vec()
+                };
+                found.push(levels.iter().map(part).collect());
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,301 @@
+//! What good parts have: each photograph compared with the prototypes of the others.
+
+use super::Tensor;
+use super::bank::{Bank, statistics};
+use super::features::ViewFeatures;
+use super::poses::PoseDecision;
+use crate::config::HeadConfig;
+use crate::gpu::{Gpu, Graph, read_buffers};
+use crate::inspect::MapSummary;
+use crate::model::Taught;
+use crate::ops::quantile_rank;
+use crate::parameters::{Parameters, Storage};
+use crate::weights::names::TAUGHT;
+use crate::weights::{Parameter, Role, Stored};
+use crate::{ModelConfig, Result};
+
+/// Distances of one view: of each level `[grid * grid]`.
+type ViewDistances = Vec<Vec<f32>>;
+
+/// Distances of photographs to the prototypes of the others.
+pub(super) struct HeldOut {
+    grid: u32,
+    levels: usize,
+    /// Of each photograph, of each of its views.
+    parts: Vec<Vec<ViewDistances>>,
+}
+
+/// How far beyond the quantiles of good parts those of a later image count: good parts to come vary more than few
+/// photographs show, and a picture that is nothing like them must not be taken for a dark one.
+const BEYOND: f32 = 1.5;
+/// Deviation, in cells of the grid, of the blur of good parts' distances by position.
+const POSITION_BLUR: f64 = 1.0;
+/// Deviation, in cells, of the blur before the largest value of a level counts.
+const PEAK_BLUR: f64 = 0.6;
+
+impl HeldOut {
+    pub(super) fn new(grid: u32, levels: usize) -> Self {
+        Self { grid, levels, parts: Vec::new() }
+    }
+
+    /// Takes a photograph's distances in some views.
+    pub(super) fn add(&mut self, views: Vec<ViewDistances>) {
+        self.parts.push(views);
+    }
+
+    /// The tensors of the taught head.
+    pub(super) fn head(&self, banks: &[Bank], config: &ModelConfig, decision: PoseDecision) -> Vec<Tensor> {
+        let f32_tensor = |name: String, role, shape: &[u32], values| {
+            Tensor::new(Parameter::new(name, role, shape), values, Stored::F32)
+        };
+        let mut tensors = Vec::new();
+        for (level, bank) in config.levels().into_iter().zip(banks) {
+            let (name, channels) = (format!("{TAUGHT}layer_{}", level + 1), bank.channels() as u32);
+            tensors.push(f32_tensor(format!("{name}.mean"), Role::NormMean, &[channels], bank.mean.clone()));
+            tensors.push(f32_tensor(format!("{name}.deviation"), Role::NormScale, &[channels], bank.deviation.clone()));
+            let prototypes = Parameter::new(format!("{name}.C"), Role::Prototypes, &[channels, bank.count()]);
+            tensors.push(Tensor::new(prototypes, bank.columns(), Stored::F16));
+        }
+        let (mut normal, mut bounds) = (Vec::new(), Vec::new());
+        for level in 0..self.levels {
+            let usual = self.usual(level, decision, None);
+            bounds.extend(self.bounds(level, &usual));
+            normal.extend(usual.iter().map(|distance| 1.0 / distance));
+        }
+        let (levels, grid) = (self.levels as u32, self.grid);
+        tensors.push(f32_tensor(format!("{TAUGHT}normal"), Role::Distances, &[levels, grid, grid], normal));
+        tensors.push(f32_tensor(format!("{TAUGHT}bounds"), Role::Distances, &[levels, 4], bounds));
+        tensors
+    }
+
+    /// What the taught head makes of each photograph held out, in all its views. Where distances are measured by position,
+    /// the photograph's own are no part of their unit.
+    pub(super) async fn scores(
+        &self,
+        gpu: &Gpu,
+        config: &ModelConfig,
+        head: &[Tensor],
+        decision: PoseDecision,
+    ) -> Result<Vec<Vec<MapSummary>>> {
+        let HeadConfig::Taught(sizes) = &config.head else { unreachable!("teaching makes taught heads") };
+        let mut parameters = Parameters::new(Storage { gpu: Some(gpu), ..Storage::default() });
+        let taught = Taught::new(&mut parameters, config, sizes);
+        let values = |parameter: &Parameter| {
+            let found = head.iter().find(|tensor| tensor.parameter.name == parameter.name);
+            found.map(|tensor| tensor.values.clone()).unwrap_or_default()
+        };
+        parameters.load(gpu, &values).await?;
+        let mut graph = Graph::new(gpu, false);
+        let grid = self.grid;
+        let distances: Vec<_> =
+            (0..self.levels).map(|_| graph.external("teach.distances", [1, grid, grid, 1])).collect();
+        let outputs = taught.join(&mut graph, &distances);
+        let schedule = graph.finish().await?;
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for (index, part) in self.parts.iter().enumerate() {
+            let factors: Vec<Vec<f32>> = (0..self.levels).map(|level| self.without(level, decision, index)).collect();
+            let mut views = Vec::with_capacity(part.len());
+            for view in part {
+                gpu.guarded("distances held out", || {
+                    for ((tensor, level), factors) in distances.iter().zip(view).zip(&factors) {
+                        let values: Vec<f32> = level.iter().zip(factors).map(|(d, factor)| d * factor).collect();
+                        gpu.queue.write_buffer(schedule.buffer(*tensor), 0, bytemuck::cast_slice(&values));
+                    }
+                })
+                .await?;
+                schedule.submit(gpu).await?;
+                let source = (schedule.buffer(outputs.blurred), outputs.blurred.bytes());
+                let map: Vec<f32> = read_buffers(gpu, &[source]).await?.remove(0);
+                let score = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                views.push(MapSummary::of(score, &map));
+            }
+            parts.push(views);
+        }
+        Ok(parts)
+    }
+
+    /// The unit of a level's distances at each position: what good parts have there. Parts that lie at any angle have the
+    /// same everywhere; others half of it by position, which few photographs tell roughly.
+    fn usual(&self, level: usize, decision: PoseDecision, without: Option<usize>) -> Vec<f32> {
+        let maps: Vec<&[f32]> = self
+            .parts
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| Some(*index) != without)
+            .flat_map(|(_, part)| part)
+            .map(|view| view[level].as_slice())
+            .collect();
+        let positions = (self.grid * self.grid) as usize;
+        let mean_map: Vec<f32> = (0..positions)
+            .map(|position| maps.iter().map(|map| map[position]).sum::<f32>() / maps.len() as f32)
+            .collect();
+        // Identical photographs have no distances at all; nothing is divided by nothing.
+        let mean = (mean_map.iter().sum::<f32>() / positions as f32).max(1e-3);
+        if decision.any {
+            return vec![mean; positions];
+        }
+        smooth(&mean_map, self.grid as usize, POSITION_BLUR).iter().map(|local| 0.5 * local + 0.5 * mean).collect()
+    }
+
+    /// Weight, lowest and highest quantile and 0 of a level.
+    fn bounds(&self, level: usize, usual: &[f32]) -> [f32; 4] {
+        let rank = quantile_rank(self.grid * self.grid) as usize;
+        let (mut low, mut high) = (f32::MAX, 0.0_f32);
+        let mut peaks = Vec::new();
+        for view in self.parts.iter().flatten() {
+            let relative: Vec<f32> = view[level].iter().zip(usual).map(|(distance, usual)| distance / usual).collect();
+            let mut rising = relative.clone();
+            let (_, quantile, _) = rising.select_nth_unstable_by(rank, f32::total_cmp);
+            let quantile = quantile.max(1e-3);
+            (low, high) = (low.min(quantile), high.max(quantile));
+            let peak = smooth(&relative, self.grid as usize, PEAK_BLUR).into_iter().fold(0.0, f32::max);
+            peaks.push(peak / quantile);
+        }
+        let peak = peaks.iter().sum::<f32>() / peaks.len() as f32;
+        [1.0 / peak.max(1e-3), low / BEYOND, high * BEYOND, 0.0]
+    }
+
+    /// What brings a photograph's distances to the unit that the others alone have, from that of all.
+    fn without(&self, level: usize, decision: PoseDecision, index: usize) -> Vec<f32> {
+        let all = self.usual(level, decision, None);
+        if self.parts.len() == 1 {
+            return vec![1.0; all.len()];
+        }
+        let others = self.usual(level, decision, Some(index));
+        all.iter().zip(others).map(|(all, others)| all / others).collect()
+    }
+}
+
+/// `scipy.ndimage.gaussian_filter(mode="reflect")` of a square map.
+fn smooth(map: &[f32], side: usize, sigma: f64) -> Vec<f32> {
+    let radius = (4.0 * sigma + 0.5) as isize;
+    let weights: Vec<f64> = (-radius..=radius).map(|x| (-0.5 * (x * x) as f64 / (sigma * sigma)).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    // Mirrored with the edge sample repeated, as often as the radius reaches beyond.
+    let reflect = |at: isize| {
+        let period = 2 * side as isize;
+        let at = at.rem_euclid(period);
+        at.min(period - 1 - at) as usize
+    };
+    let pass = |source: &[f32], index: &dyn Fn(usize, usize) -> usize| -> Vec<f32> {
+        let mut out = vec![0.0; source.len()];
+        for line in 0..side {
+            for at in 0..side {
+                let taps = (-radius..=radius).zip(&weights);
+                let value: f64 = taps.map(|(x, w)| w * f64::from(source[index(line, reflect(at as isize + x))])).sum();
+                out[index(line, at)] = (value / sum) as f32;
+            }
+        }
+        out
+    };
+    let down = pass(map, &|column, row| row * side + column);
+    pass(&down, &|row, column| row * side + column)
+}
+
+/// Descriptors of photographs in quarter turns at half the grid's resolution, of the two coarser levels together.
+pub(super) struct CoarseDescriptors {
+    pub positions: usize,
+    pub channels: usize,
+    /// Of each photograph and quarter turn, `[positions][channels]`.
+    values: Vec<Vec<f32>>,
+}
+
+impl CoarseDescriptors {
+    /// Those of a photograph turned by some quarters.
+    pub(super) fn of(&self, photograph: usize, quarter: usize) -> &[f32] {
+        &self.values[4 * photograph + quarter]
+    }
+}
+
+/// Each channel has unit deviation over the upright photographs, and both levels weigh the same.
+pub(super) fn coarse_descriptors(turned: &[Vec<ViewFeatures>], grid: u32) -> CoarseDescriptors {
+    let half = (grid / 2) as usize;
+    let mut values = vec![Vec::new(); 4 * turned.len()];
+    let mut widths = Vec::new();
+    for level in 1..turned[0][0].len() {
+        let maps: Vec<Vec<f32>> = turned.iter().flatten().map(|view| halved(&view[level], grid as usize)).collect();
+        let channels = maps[0].len() / (half * half);
+        let upright: Vec<f32> = maps.iter().step_by(4).flatten().copied().collect();
+        let (_, deviation) = statistics(&upright, channels);
+        let factors = deviation.iter().map(|deviation| 1.0 / (deviation * (channels as f32).sqrt()));
+        let factors: Vec<f32> = factors.collect();
+        for (rows, map) in values.iter_mut().zip(maps) {
+            rows.push((map, factors.clone()));
+        }
+        widths.push(channels);
+    }
+    let joined = values.into_iter().map(|levels| {
+        let position = |at: usize| {
+            levels.iter().flat_map(move |(map, factors)| {
+                let row = &map[at * factors.len()..][..factors.len()];
+                row.iter().zip(factors).map(|(value, factor)| value * factor)
+            })
+        };
+        (0..half * half).flat_map(position).collect()
+    });
+    CoarseDescriptors { positions: half * half, channels: widths.iter().sum(), values: joined.collect() }
+}
+
+/// The means of 2 x 2 positions of `[grid * grid][channels]`.
+fn halved(map: &[f32], grid: usize) -> Vec<f32> {
+    let (half, channels) = (grid / 2, map.len() / (grid * grid));
+    let at = |row: usize, column: usize, channel: usize| map[(row * grid + column) * channels + channel];
+    let mut out = Vec::with_capacity(half * half * channels);
+    for (row, column) in (0..half).flat_map(|row| (0..half).map(move |column| (2 * row, 2 * column))) {
+        out.extend((0..channels).map(|channel| {
+            let upper = at(row, column, channel) + at(row, column + 1, channel);
+            (upper + at(row + 1, column, channel) + at(row + 1, column + 1, channel)) / 4.0
+        }));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From `scipy.ndimage.gaussian_filter([[0, 0, 0], [0, 9, 0], [0, 0, 1]], 1)`.
+    #[test]
+    fn smooth_as_scipy() {
+        let out = smooth(&[0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 1.0], 3, 1.0);
+        let truth = crate::reference::blur(
+            &crate::reference::Maps { shape: [1, 3, 3, 1], values: vec![0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 1.0] },
+            1.0,
+            4.0,
+        );
+        assert!(out.iter().zip(&truth.values).all(|(a, b)| (a - b).abs() < 1e-6), "{out:?} {truth:?}");
+    }
+
+    #[test]
+    fn halves_are_means() {
+        let map: Vec<f32> = (0..16).flat_map(|index| [index as f32, 1.0]).collect();
+        assert_eq!(halved(&map, 4), [2.5, 1.0, 4.5, 1.0, 10.5, 1.0, 12.5, 1.0]);
+    }
+
+    fn view(values: [f32; 4]) -> ViewDistances {
+        vec![values.into()]
+    }
+
+    /// By hand: means 2, 3, 4, 5 by position and 3.5 over all; without the second photograph 1, 2, 3, 4 and 2.5.
+    #[test]
+    fn a_photograph_is_no_part_of_its_own_unit() {
+        let mut held_out = HeldOut::new(2, 1);
+        held_out.add(vec![view([1.0, 2.0, 3.0, 4.0])]);
+        held_out.add(vec![view([3.0, 4.0, 5.0, 6.0])]);
+        let any = PoseDecision::told(true);
+        assert_eq!(held_out.usual(0, any, None), [3.5; 4]);
+        assert_eq!(held_out.without(0, any, 1), [3.5 / 2.5; 4]);
+        let fixed = held_out.usual(0, PoseDecision::told(false), None);
+        assert!(fixed[0] < fixed[3] && fixed[0] > 2.0 && fixed[3] < 5.0, "{fixed:?}");
+    }
+
+    /// By hand: distances over 2 are 0.5, 1, 1.5, 2 with quantile 0.5 (the least of four), and 1, 1, 1, 1 with 1.
+    #[test]
+    fn bounds_lie_beyond_the_quantiles_of_good_parts() {
+        let mut held_out = HeldOut::new(2, 1);
+        held_out.add(vec![view([1.0, 2.0, 3.0, 4.0]), view([2.0; 4])]);
+        let [weight, low, high, _] = held_out.bounds(0, &[2.0; 4]);
+        assert_eq!((low, high), (0.5 / BEYOND, BEYOND));
+        assert!(weight > 0.3 && weight < 0.6, "one over the mean of a peak of at most 4 and one of 1: {weight}");
+    }
+}

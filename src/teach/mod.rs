@@ -1,0 +1,428 @@
+//! From a handful of photographs of good parts to a model that inspects others: no gradients, no defects, no Python.
+//!
+//! A taught model keeps, for each level of a frozen backbone, prototypes of what good parts look like and how far good
+//! parts are from those of the others. [`Teacher`] finds all of it in closed form, everything heavy on the host's device:
+//!
+//! 1. **Poses.** Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
+//!    photograph stands for itself in twelve orientations.
+//! 2. **Prototypes.** Of each level's features, every channel of unit deviation, a coreset by the greedy k-centre rule.
+//! 3. **What is normal.** Each photograph is held out: compared with the prototypes of the others. Its distances, by
+//!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings the
+//!    levels to one scale.
+//! 4. **Threshold.** From the scores of the photographs held out, see [`inspect::calibrate`](crate::inspect::calibrate()).
+//!
+//! ```no_run
+//! use pcsnet::teach::{TeachOptions, Teacher};
+//! use pcsnet::{Engine, EngineOptions, gpu, image, weights::Weights};
+//!
+//! # async fn example() -> pcsnet::Result<()> {
+//! let (device, queue) = gpu::open_device(None).await?;
+//! let engine = Engine::new(device, queue, EngineOptions::default())?;
+//! let backbone = Weights::open(["resnet18.safetensors"])?;
+//! let mut teacher = Teacher::new(&engine, &backbone, TeachOptions::default()).await?;
+//! for name in ["good1.png", "good2.png", "good3.png"] {
+//!     teacher.add(name, &image::open(name)?)?;
+//! }
+//! let taught = teacher.teach(|progress| println!("{progress}")).await?;
+//! taught.save("part.safetensors")?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod bank;
+mod comparison;
+mod coreset;
+mod features;
+mod held_out;
+mod poses;
+mod taught;
+
+pub use poses::{PoseDecision, Poses};
+pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
+
+use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel};
+use crate::engine::SharedBackbone;
+use crate::gpu::Gpu;
+use crate::image::{Fit, RgbImage, preprocess};
+use crate::inspect::{Fingerprint, Framing, MapSummary, Setting, calibrate_different};
+use crate::model::schema;
+use crate::random::SplitMix;
+use crate::weights::{NamedTensor, Parameter, Role, Stored, Weights, serialize};
+use crate::{Engine, Error, ModelConfig, Precision, Result};
+use bank::Bank;
+use comparison::Comparison;
+use features::FeatureRun;
+use held_out::HeldOut;
+use poses::View;
+use std::fmt;
+
+/// How much a taught model may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Images of 224 pixels, a grid of 28, 2,048 prototypes a level.
+    Small,
+    /// Images of 256 pixels, a grid of 32, 4,096 prototypes a level.
+    #[default]
+    Standard,
+    /// Images of 384 pixels, a grid of 48, 8,192 prototypes a level: small defects, about four times the time.
+    Accurate,
+}
+
+impl Effort {
+    /// Side of the input in pixels, side of the grid, prototypes of a level.
+    fn sizes(self) -> [u32; 3] {
+        match self {
+            Self::Small => [224, 28, 2048],
+            Self::Standard => [256, 32, 4096],
+            Self::Accurate => [384, 48, 8192],
+        }
+    }
+}
+
+/// What [`Teacher::new`] can be told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TeachOptions {
+    /// Which orientations good parts may have.
+    pub poses: Poses,
+    /// How much the model may cost.
+    pub effort: Effort,
+    /// The share of good parts that may fail.
+    pub false_alarm_rate: f64,
+    /// Seed of what is drawn at random: positions, where there are too many to compare all.
+    pub seed: u64,
+}
+
+impl Default for TeachOptions {
+    fn default() -> Self {
+        Self { poses: Poses::default(), effort: Effort::default(), false_alarm_rate: 0.05, seed: 0 }
+    }
+}
+
+/// How far teaching is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TeachProgress {
+    /// What is being done.
+    pub step: TeachStep,
+    /// How much of it is done.
+    pub done: u32,
+    /// How much of it there is.
+    pub total: u32,
+}
+
+/// What a teacher does, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TeachStep {
+    /// Photographs are compared in quarter turns.
+    Poses,
+    /// Photographs are described in all their poses.
+    Describing,
+    /// Prototypes are chosen.
+    Choosing,
+    /// Photographs are compared with the prototypes of the others.
+    HoldingOut,
+}
+
+impl fmt::Display for TeachStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Poses => "looking at the parts' orientations",
+            Self::Describing => "describing photographs",
+            Self::Choosing => "choosing prototypes",
+            Self::HoldingOut => "holding photographs out",
+        })
+    }
+}
+
+impl fmt::Display for TeachProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} of {}", self.step, self.done, self.total)
+    }
+}
+
+/// `count` of the items, drawn at random without replacement; the same for the same items and seed.
+pub fn draw<T>(items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
+    SplitMix(seed).draw(items, count)
+}
+
+/// A photograph of a good part, as the network sees it.
+struct Photograph {
+    name: String,
+    /// SHA-256 of the file, in hexadecimal digits, where there was one.
+    sha256: Option<String>,
+    fingerprint: Fingerprint,
+    pixels: RgbImage,
+}
+
+/// Takes photographs of good parts and makes a model of them.
+pub struct Teacher {
+    engine: Engine,
+    backbone: SharedBackbone,
+    tensors: Vec<Tensor>,
+    config: ModelConfig,
+    options: TeachOptions,
+    photographs: Vec<Photograph>,
+    /// Names of photographs that are copies of others.
+    copies: Vec<String>,
+}
+
+/// A tensor of the model that is being made.
+struct Tensor {
+    parameter: Parameter,
+    values: Vec<f32>,
+    stored: Stored,
+}
+
+impl Tensor {
+    /// The values as they come back from the file: rounded, where they are stored so.
+    fn new(parameter: Parameter, mut values: Vec<f32>, stored: Stored) -> Self {
+        if stored == Stored::F16 {
+            values.iter_mut().for_each(|value| *value = half::f16::from_f32(*value).to_f32());
+        }
+        Self { parameter, values, stored }
+    }
+
+    fn named(&self) -> NamedTensor<'_> {
+        let Self { parameter, values, stored } = self;
+        NamedTensor { name: &parameter.name, shape: &parameter.shape, values, stored: *stored }
+    }
+}
+
+impl fmt::Debug for Teacher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { options, photographs, .. } = self;
+        f.debug_struct("Teacher")
+            .field("options", options)
+            .field("photographs", &photographs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Teacher {
+    /// Loads a backbone, as torchvision, timm or this crate store it; any head that stands beside it is not read. What the
+    /// metadata do not name is told by the tensors.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load_backbone`].
+    pub async fn new(engine: &Engine, backbone: &Weights, options: TeachOptions) -> Result<Self> {
+        let [input, grid, prototypes] = options.effort.sizes();
+        let level = |level| TaughtLevel { level, prototypes };
+        let levels = (1..=LEVELS as u32).map(level).collect();
+        let head = HeadConfig::Taught(TaughtHead { levels });
+        let config = ModelConfig { backbone: backbone_of(backbone)?, input, grid, head };
+        let schema = schema::backbone(&config);
+        backbone.check(&schema)?;
+        let stored = |parameter: &Parameter, values: Vec<f32>| {
+            // Kernels can be halves where they fit; what BatchNorm divides by should keep its digits.
+            let fits = values.iter().all(|value| value.abs() <= half::f16::MAX.to_f32());
+            let halved = parameter.role == Role::Weight && fits;
+            Tensor::new(parameter.clone(), values, if halved { Stored::F16 } else { Stored::F32 })
+        };
+        let read = |parameter: &Parameter| Ok(stored(parameter, backbone.read(&parameter.name, &parameter.shape)?));
+        let tensors: Vec<Tensor> = schema.tensors().iter().map(read).collect::<Result<_>>()?;
+        // Taught on the very numbers that the model will have.
+        let named: Vec<_> = tensors.iter().map(Tensor::named).collect();
+        let metadata = [taught::config_metadata(&config)].into();
+        let rounded = Weights::from_bytes("the backbone", serialize(&named, &metadata)?)?;
+        let backbone = engine.load_backbone(&rounded, Precision::F32).await?;
+        let (photographs, copies) = (Vec::new(), Vec::new());
+        Ok(Self { engine: engine.clone(), backbone, tensors, config, options, photographs, copies })
+    }
+
+    /// Takes a photograph of a good part. A copy of one that was taken before adds nothing and is only noted.
+    ///
+    /// # Errors
+    /// Those of [`preprocess`].
+    pub fn add(&mut self, name: impl Into<String>, photograph: &RgbImage) -> Result<()> {
+        self.add_file(name, None, photograph)
+    }
+
+    /// [`Teacher::add`] of what a file shows, by whose SHA-256 (in hexadecimal digits) a later calibration knows that the
+    /// model has seen it.
+    ///
+    /// # Errors
+    /// As [`Teacher::add`].
+    pub fn add_file(&mut self, name: impl Into<String>, sha256: Option<String>, photograph: &RgbImage) -> Result<()> {
+        let pixels = preprocess(photograph, Fit::Stretch, self.config.input)?;
+        let (name, fingerprint) = (name.into(), Fingerprint::of(photograph));
+        if self.photographs.iter().any(|known| known.fingerprint.is_same(&fingerprint)) {
+            self.copies.push(name);
+        } else {
+            self.photographs.push(Photograph { name, sha256, fingerprint, pixels });
+        }
+        Ok(())
+    }
+
+    /// How many different photographs were taken.
+    pub fn photographs(&self) -> usize {
+        self.photographs.len()
+    }
+
+    /// Makes a model of the photographs. Photographs may be added afterwards, and another model made of all.
+    ///
+    /// The same photographs, options and seed give the same model on the same adapter, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Input`] without a photograph, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from the
+    /// device.
+    pub async fn teach(&self, mut on_progress: impl FnMut(TeachProgress)) -> Result<TaughtModel> {
+        if self.photographs.is_empty() {
+            return Err(Error::Input {
+                what: "photographs of good parts".to_owned(),
+                expected: "at least 1, better 8".to_owned(),
+                found: "none".to_owned(),
+            });
+        }
+        let gpu = self.engine.gpu();
+        let run = FeatureRun::new(gpu, self.backbone.network(), &self.config).await?;
+        let decision = self.decide_poses(gpu, &run, &mut on_progress).await?;
+        let banks = self.banks(gpu, &run, decision, &mut on_progress).await?;
+        let held_out = self.hold_out(gpu, &run, &banks, decision, &mut on_progress).await?;
+        let head = held_out.head(&banks, &self.config, decision);
+        let parts = held_out.scores(gpu, &taught::config_of(&self.config, &banks), &head, decision).await?;
+        let framing = Framing { fit: Fit::Stretch, tiles: None, side: self.config.input };
+        let setting = Setting { framing, precision: Precision::F32 };
+        let calibrated = calibrate_different(&separate(&parts), self.options.false_alarm_rate, setting)?;
+        TaughtModel::new(self, taught::Found { decision, banks, head, parts, calibrated })
+    }
+
+    /// Whether parts lie at any angle.
+    async fn decide_poses(
+        &self,
+        gpu: &Gpu,
+        run: &FeatureRun<'_>,
+        on_progress: &mut impl FnMut(TeachProgress),
+    ) -> Result<PoseDecision> {
+        match self.options.poses {
+            Poses::Fixed => return Ok(PoseDecision::told(false)),
+            Poses::Any => return Ok(PoseDecision::told(true)),
+            // Nothing to compare a single photograph with.
+            Poses::Auto if self.photographs.len() < 2 => return Ok(PoseDecision::told(false)),
+            Poses::Auto => {}
+        }
+        // Pairs of so many photographs tell; more would only take longer.
+        const MOST: usize = 8;
+        let some = &self.photographs[..self.photographs.len().min(MOST)];
+        let quarters = View::quarter_turns(self.config.input, self.config.grid);
+        let mut turned = Vec::with_capacity(some.len());
+        for (done, photograph) in (0..).zip(some) {
+            on_progress(TeachProgress { step: TeachStep::Poses, done, total: some.len() as u32 });
+            turned.push(run.run(&photograph.pixels, &quarters).await?);
+        }
+        let rows = held_out::coarse_descriptors(&turned, self.config.grid);
+        let positions = rows.positions as u32;
+        let comparison = Comparison::new(gpu, [positions, positions, rows.channels as u32]).await?;
+        let mut pairs = vec![[0.0; 4]; some.len() * some.len()];
+        for other in 0..some.len() {
+            for quarter in 0..4 {
+                let prototypes = rows.of(other, quarter);
+                comparison.set_prototypes(prototypes).await?;
+                let norms = comparison::square_norms(prototypes, rows.channels);
+                for one in (0..some.len()).filter(|one| *one != other) {
+                    let distances = comparison.distances(rows.of(one, 0), &norms).await?;
+                    let sum: f64 = distances.iter().map(|distance| f64::from(*distance)).sum();
+                    pairs[one * some.len() + other][quarter] = sum / distances.len() as f64;
+                }
+            }
+        }
+        let different = (0..pairs.len()).filter(|index| index / some.len() != index % some.len());
+        Ok(PoseDecision::of_pairs(&different.map(|index| pairs[index]).collect::<Vec<_>>()))
+    }
+
+    /// The prototypes of each level.
+    async fn banks(
+        &self,
+        gpu: &Gpu,
+        run: &FeatureRun<'_>,
+        decision: PoseDecision,
+        on_progress: &mut impl FnMut(TeachProgress),
+    ) -> Result<Vec<Bank>> {
+        let views = View::of_good_parts(decision, self.config.input, self.config.grid);
+        let levels = self.config.levels();
+        let total = self.photographs.len() as u32;
+        let mut pool = bank::Pool::new(levels.len(), self.photographs.len() * views.len(), self.options.seed);
+        for (owner, photograph) in (0..).zip(&self.photographs) {
+            on_progress(TeachProgress { step: TeachStep::Describing, done: owner, total });
+            for (view, features) in views.iter().zip(run.run(&photograph.pixels, &views).await?) {
+                pool.add(owner, view, features);
+            }
+        }
+        let [_, _, wanted] = self.options.effort.sizes();
+        let total = wanted * levels.len() as u32;
+        let mut banks = Vec::with_capacity(levels.len());
+        for (index, rows) in (0..).zip(pool.levels()) {
+            let choosing =
+                |done| on_progress(TeachProgress { step: TeachStep::Choosing, done: index * wanted + done, total });
+            banks.push(Bank::choose(gpu, rows, wanted, choosing).await?);
+        }
+        Ok(banks)
+    }
+
+    /// Compares each photograph with the prototypes of the others.
+    async fn hold_out(
+        &self,
+        gpu: &Gpu,
+        run: &FeatureRun<'_>,
+        banks: &[Bank],
+        decision: PoseDecision,
+        on_progress: &mut impl FnMut(TeachProgress),
+    ) -> Result<HeldOut> {
+        let (input, grid) = (self.config.input, self.config.grid);
+        let alone = self.photographs.len() == 1;
+        let views = match (alone, decision.any) {
+            (true, _) => View::slightly_altered(input, grid),
+            (false, true) => View::quarter_turns(input, grid),
+            (false, false) => vec![View::turned(0.0, input, grid)],
+        };
+        let mut comparisons = Vec::with_capacity(banks.len());
+        for bank in banks {
+            let comparison = Comparison::new(gpu, [grid * grid, bank.count(), bank.channels() as u32]).await?;
+            comparison.set_prototypes(bank.rows()).await?;
+            comparisons.push(comparison);
+        }
+        let mut held_out = HeldOut::new(grid, banks.len());
+        let total = self.photographs.len() as u32;
+        for (owner, photograph) in (0..).zip(&self.photographs) {
+            on_progress(TeachProgress { step: TeachStep::HoldingOut, done: owner, total });
+            let mut part = Vec::with_capacity(views.len());
+            for features in run.run(&photograph.pixels, &views).await? {
+                let mut levels = Vec::with_capacity(banks.len());
+                for ((bank, comparison), features) in banks.iter().zip(&comparisons).zip(features) {
+                    // A single photograph has no others to be compared with.
+                    let norms = bank.norms_without((!alone).then_some(owner));
+                    levels.push(comparison.distances(&bank.standardised(&features), &norms).await?);
+                }
+                part.push(levels);
+            }
+            held_out.add(part);
+        }
+        on_progress(TeachProgress { step: TeachStep::HoldingOut, done: total, total });
+        Ok(held_out)
+    }
+}
+
+/// The altered views of a single photograph have to stand for as many parts.
+fn separate(parts: &[Vec<MapSummary>]) -> Vec<&[MapSummary]> {
+    match parts {
+        [alone] => alone.iter().map(std::slice::from_ref).collect(),
+        several => several.iter().map(Vec::as_slice).collect(),
+    }
+}
+
+/// The backbone that a file holds: by its metadata where they name one, else the known one whose tensors are there.
+fn backbone_of(weights: &Weights) -> Result<BackboneConfig> {
+    let metadata = weights.metadata();
+    if ["pcsnet.config", "pcsnet.backbone"].iter().any(|key| metadata.contains_key(key)) {
+        return Ok(weights.config()?.backbone);
+    }
+    let known = [BackboneConfig::resnet18(), BackboneConfig::wide_resnet50_2(), BackboneConfig::efficientnet_lite0()];
+    let holds = |backbone: &BackboneConfig| {
+        let config = ModelConfig::standard(backbone.clone(), crate::config::DescriptorKind::Plain);
+        weights.check(&schema::backbone(&config)).is_ok()
+    };
+    match known.into_iter().find(holds) {
+        Some(backbone) => Ok(backbone),
+        // Its error names what a WideResNet-50-2 lacks.
+        None => Ok(weights.config()?.backbone),
+    }
+}

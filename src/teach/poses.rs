@@ -1,0 +1,181 @@
+//! The ways in which a photograph is shown: turned, and which of its positions are then still the photograph's.
+
+use crate::ops::Pose;
+use crate::{Error, Result};
+use serde::Serialize;
+
+/// Which orientations good parts may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Poses {
+    /// Decided from the photographs: whether turning one brings it nearer to the others.
+    #[default]
+    Auto,
+    /// As photographed.
+    Fixed,
+    /// Turned by any angle.
+    Any,
+}
+
+impl Poses {
+    /// The choices there are.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Fixed, Self::Any];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fixed => "fixed",
+            Self::Any => "any",
+        }
+    }
+
+    /// The choice of this name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the known names.
+    pub fn by_name(name: &str) -> Result<Self> {
+        let unknown = || Error::Config(format!("unknown poses `{name}`; known are auto, fixed and any"));
+        Self::ALL.into_iter().find(|poses| poses.name() == name).ok_or_else(unknown)
+    }
+}
+
+/// What was decided about the orientations of good parts, and from what.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PoseDecision {
+    /// Whether parts may be turned by any angle.
+    pub any: bool,
+    /// The share of pairs of photographs in which a quarter turn of the one brought it nearer to the other; `None` where
+    /// it was not asked.
+    pub nearer_when_turned: Option<f64>,
+}
+
+/// Pairs that must come nearer before parts are taken to lie at any angle.
+const SHARE_OF_PAIRS: f64 = 0.25;
+
+impl PoseDecision {
+    /// The decision from the mean distances of pairs of photographs, the second turned by 0, 90, 180 and 270 degrees.
+    pub(super) fn of_pairs(pairs: &[[f64; 4]]) -> Self {
+        let nearer = pairs.iter().filter(|[d0, d90, d180, d270]| d90.min(*d270) < d0.min(*d180)).count();
+        let share = nearer as f64 / pairs.len() as f64;
+        Self { any: share >= SHARE_OF_PAIRS, nearer_when_turned: Some(share) }
+    }
+
+    /// What the user said.
+    pub(super) fn told(any: bool) -> Self {
+        Self { any, nearer_when_turned: None }
+    }
+}
+
+/// A way to show a photograph.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub pose: Pose,
+    /// Positions of the grid, row-major, that show the photograph and nothing from beyond its border.
+    pub valid: Vec<bool>,
+}
+
+/// Share of the side within which of the photograph's border a turned photograph's position is left out: its features
+/// would see what is not there.
+const MARGIN: f64 = 0.06;
+/// Steps of a whole turn for parts that lie at any angle.
+const STEPS: u32 = 12;
+
+impl View {
+    /// A square photograph of `side` pixels, turned about its middle by `degrees`.
+    pub(super) fn turned(degrees: f64, side: u32, grid: u32) -> Self {
+        let (sine, cosine) = quarter_exact(degrees);
+        let middle = f64::from(side) / 2.0;
+        let across = [cosine, sine, middle - middle * (cosine + sine)];
+        let down = [-sine, cosine, middle - middle * (cosine - sine)];
+        let is_exact = sine == 0.0 || cosine == 0.0;
+        let margin = if is_exact { 0.0 } else { MARGIN * f64::from(side) };
+        let inside = |value: f64| (margin..=f64::from(side) - margin).contains(&value);
+        let cell = f64::from(side) / f64::from(grid);
+        let valid = (0..grid * grid).map(|position| {
+            let centre = |index: u32| (f64::from(index) + 0.5) * cell;
+            let (x, y) = (centre(position % grid), centre(position / grid));
+            [across, down].iter().all(|[a, b, c]| inside(a * x + b * y + c))
+        });
+        let valid = valid.collect();
+        let row = |values: [f64; 3]| values.map(|value| value as f32);
+        Self { pose: Pose { across: row(across), gain: 1.0, down: row(down), offset: 0.0 }, valid }
+    }
+
+    /// The quarter turns, of which all positions are the photograph's.
+    pub(super) fn quarter_turns(side: u32, grid: u32) -> Vec<Self> {
+        [0.0, 90.0, 180.0, 270.0].map(|degrees| Self::turned(degrees, side, grid)).into()
+    }
+
+    /// The views that stand for other parts where there is a single photograph: shifted by 2 % and lit by 5 % more or less.
+    pub(super) fn slightly_altered(side: u32, grid: u32) -> Vec<Self> {
+        let shift = 0.02 * side as f32;
+        let altered = |right: f32, down: f32, gain: f32| {
+            let mut view = Self::turned(0.0, side, grid);
+            view.pose.across[2] += right * shift;
+            view.pose.down[2] += down * shift;
+            view.pose.gain = gain;
+            view
+        };
+        [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)]
+            .into_iter()
+            .flat_map(|(right, down)| [0.95, 1.05].map(|gain| altered(right, down, gain)))
+            .collect()
+    }
+
+    /// The views of a good part that become prototypes.
+    pub(super) fn of_good_parts(decision: PoseDecision, side: u32, grid: u32) -> Vec<Self> {
+        let steps = if decision.any { STEPS } else { 1 };
+        (0..steps).map(|step| Self::turned(f64::from(step) * 360.0 / f64::from(STEPS), side, grid)).collect()
+    }
+}
+
+/// Sine and cosine, without rounding for quarter turns.
+fn quarter_exact(degrees: f64) -> (f64, f64) {
+    match degrees.rem_euclid(360.0) {
+        0.0 => (0.0, 1.0),
+        90.0 => (1.0, 0.0),
+        180.0 => (0.0, -1.0),
+        270.0 => (-1.0, 0.0),
+        other => other.to_radians().sin_cos(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(view: &View, x: f32, y: f32) -> [f32; 2] {
+        [view.pose.across, view.pose.down].map(|[a, b, c]| a * x + b * y + c)
+    }
+
+    #[test]
+    fn turns_about_the_middle() {
+        let quarter = View::turned(90.0, 8, 4);
+        assert_eq!(source(&quarter, 4.0, 4.0), [4.0, 4.0]);
+        assert_eq!(source(&quarter, 0.5, 0.5), [0.5, 7.5], "the upper left shows the lower left: clockwise");
+        assert!(quarter.valid.iter().all(|valid| *valid));
+        let eighth = View::turned(45.0, 100, 10);
+        let [x, y] = source(&eighth, 60.0, 60.0);
+        assert!((x - 64.142_14).abs() < 1e-3 && (y - 50.0).abs() < 1e-3, "{x}, {y}");
+    }
+
+    #[test]
+    fn corners_of_turned_photographs_are_left_out() {
+        let eighth = View::turned(45.0, 100, 10);
+        let valid = |x: usize, y: usize| eighth.valid[y * 10 + x];
+        assert!(!valid(0, 0) && !valid(9, 0) && !valid(0, 9) && !valid(9, 9));
+        assert!(valid(5, 5) && valid(5, 2));
+        assert!(valid(5, 1) && !valid(1, 1));
+    }
+
+    #[test]
+    fn a_quarter_of_the_pairs_decides() {
+        let (upright, turned) = ([1.0, 2.0, 1.5, 2.0], [2.0, 1.0, 2.0, 3.0]);
+        let decide = |turns: usize| {
+            let pairs: Vec<[f64; 4]> = (0..8).map(|pair| if pair < turns { turned } else { upright }).collect();
+            PoseDecision::of_pairs(&pairs)
+        };
+        assert_eq!(decide(1), PoseDecision { any: false, nearer_when_turned: Some(0.125) });
+        assert_eq!(decide(2), PoseDecision { any: true, nearer_when_turned: Some(0.25) });
+    }
+}

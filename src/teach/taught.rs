@@ -1,0 +1,198 @@
+//! A model that was taught, and what was decided on the way.
+
+use super::bank::Bank;
+use super::poses::PoseDecision;
+use super::{Effort, Photograph, Poses, Teacher, Tensor};
+use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
+use crate::inspect::{Calibrated, MapSummary, Origin};
+use crate::weights::{NamedTensor, Weights, serialize};
+use crate::{ModelConfig, Result};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A taught model, as a file has it.
+#[derive(Debug)]
+pub struct TaughtModel {
+    bytes: Vec<u8>,
+    summary: TeachSummary,
+}
+
+/// What was decided in teaching, and why.
+#[derive(Clone, Debug)]
+pub struct TeachSummary {
+    /// Different photographs the model was made of.
+    pub photographs: usize,
+    /// Photographs that were copies of others.
+    pub copies: Vec<String>,
+    /// Whether parts lie at any angle.
+    pub poses: PoseDecision,
+    /// How many prototypes each level has.
+    pub prototypes: Vec<u32>,
+    /// The threshold, and what it was found from.
+    pub calibrated: Calibrated,
+    /// The photographs' scores, each compared with the others alone, in the order they were taken.
+    pub held_out: Vec<HeldOutScore>,
+}
+
+/// The score of a photograph that was compared with the others alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldOutScore {
+    /// The photograph's name.
+    pub name: String,
+    /// Its score as photographed.
+    pub score: f32,
+    /// Whether it is far from all others: perhaps no good part.
+    pub disagrees: bool,
+}
+
+/// What teaching found.
+pub(super) struct Found {
+    pub decision: PoseDecision,
+    pub banks: Vec<Bank>,
+    pub head: Vec<Tensor>,
+    pub parts: Vec<Vec<MapSummary>>,
+    pub calibrated: Calibrated,
+}
+
+impl TaughtModel {
+    pub(super) fn new(teacher: &Teacher, found: Found) -> Result<Self> {
+        let Found { decision, banks, head, parts, calibrated } = found;
+        let config = config_of(&teacher.config, &banks);
+        let tensors: Vec<NamedTensor<'_>> = teacher.tensors.iter().chain(&head).map(Tensor::named).collect();
+        let bytes = serialize(&tensors, &metadata(teacher, &config, decision, &calibrated))?;
+        let scores: Vec<f32> = parts.iter().filter_map(|views| views.first()).map(|view| view.score).collect();
+        let numbered = teacher.photographs.iter().zip(&scores).enumerate();
+        let held_out = numbered.map(|(index, (photograph, &score))| HeldOutScore {
+            name: photograph.name.clone(),
+            score,
+            disagrees: calibrated.outliers.contains(&index),
+        });
+        let held_out = held_out.collect();
+        let summary = TeachSummary {
+            photographs: teacher.photographs.len(),
+            copies: teacher.copies.clone(),
+            poses: decision,
+            prototypes: banks.iter().map(|bank| bank.distinct).collect(),
+            calibrated,
+            held_out,
+        };
+        Ok(Self { bytes, summary })
+    }
+
+    /// What was decided, and why.
+    pub fn summary(&self) -> &TeachSummary {
+        &self.summary
+    }
+
+    /// The model as a safetensors file, with all that inspecting needs: backbone, head, threshold and colours.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The model, ready for [`Engine::load`](crate::Engine::load).
+    ///
+    /// # Errors
+    /// Those of [`Weights::from_bytes`].
+    pub fn weights(&self) -> Result<Weights> {
+        Weights::from_bytes("the taught model", self.bytes.clone())
+    }
+
+    /// Writes the model into a file, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) where the file cannot be written.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        crate::weights::write_bytes(path, &self.bytes)
+    }
+}
+
+/// The sizes of the model, with as many prototypes as differ.
+pub(super) fn config_of(config: &ModelConfig, banks: &[Bank]) -> ModelConfig {
+    let levels = config.levels().into_iter().zip(banks);
+    let levels = levels.map(|(level, bank)| TaughtLevel { level: level as u32 + 1, prototypes: bank.count() });
+    ModelConfig { head: HeadConfig::Taught(TaughtHead { levels: levels.collect() }), ..config.clone() }
+}
+
+/// The key and value of a model file's metadata that state its sizes.
+pub(super) fn config_metadata(config: &ModelConfig) -> (String, String) {
+    // Numbers and names: nothing that JSON could not hold.
+    ("pcsnet.config".to_owned(), serde_json::to_string(config).unwrap_or_default())
+}
+
+fn metadata(
+    teacher: &Teacher,
+    config: &ModelConfig,
+    decision: PoseDecision,
+    calibrated: &Calibrated,
+) -> BTreeMap<String, String> {
+    let names: Vec<&str> = teacher.photographs.iter().map(|photograph| photograph.name.as_str()).collect();
+    let hashes = teacher.photographs.iter().map(|Photograph { sha256, .. }| sha256.as_deref());
+    let training = json!({
+        "recipe": "taught",
+        "images": names,
+        "sha256": hashes.collect::<Option<Vec<_>>>().unwrap_or_default(),
+        "poses": decision,
+        "effort": match teacher.options.effort {
+            Effort::Small => "small",
+            Effort::Standard => "standard",
+            Effort::Accurate => "accurate",
+        },
+        "poses_asked": match teacher.options.poses {
+            Poses::Auto => "auto",
+            Poses::Fixed => "fixed",
+            Poses::Any => "any",
+        },
+        "seed": teacher.options.seed,
+    });
+    let mut metadata: BTreeMap<String, String> =
+        [config_metadata(config), ("pcsnet.training".to_owned(), training.to_string())].into();
+    let kept = calibrated.to_metadata().into_iter().filter_map(|(key, value)| Some((key, value?)));
+    metadata.extend(kept);
+    metadata
+}
+
+impl TeachSummary {
+    /// What a user should know before relying on the model, in sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for HeldOutScore { name, score, .. } in self.held_out.iter().filter(|part| part.disagrees) {
+            warnings.push(format!(
+                "{name} is far from the other photographs (score {score:.3}): if it shows a defect, teach again without it"
+            ));
+        }
+        if !self.copies.is_empty() {
+            warnings.push(format!("copies of other photographs count once: {}", self.copies.join(", ")));
+        }
+        match self.photographs {
+            1 => warnings.push(
+                "one photograph does not show how good parts differ: the threshold is a guess, made of slightly altered \
+                 copies"
+                    .to_owned(),
+            ),
+            2..4 => warnings.push(format!(
+                "{} photographs show little of how good parts differ: the threshold is high, and many defects will pass",
+                self.photographs
+            )),
+            _ => {}
+        }
+        let undecided = self.poses.nearer_when_turned.is_some() && self.photographs < 4;
+        if undecided {
+            warnings.push(format!(
+                "whether parts lie {} was told from {} photographs only: say it with `poses` if it is wrong",
+                if self.poses.any { "at any angle" } else { "always the same way" },
+                self.photographs
+            ));
+        }
+        if let Origin::Good { found, .. } = &self.calibrated.origin
+            && found.interval[1] > 4.0 * found.rate
+        {
+            warnings.push(format!(
+                "between {:.1} and {:.0} % of good parts may fail: more photographs make the threshold surer",
+                100.0 * found.interval[0],
+                100.0 * found.interval[1]
+            ));
+        }
+        warnings
+    }
+}

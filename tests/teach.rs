@@ -1,0 +1,118 @@
+//! Teaching as a whole: models of drawn parts, with the built-in backbone.
+
+mod support;
+
+use image::{Rgb, RgbImage};
+use pcsnet::inspect::{Calibration, Inspector, Verdict};
+use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, Teacher};
+use pcsnet::weights::Weights;
+use pcsnet::{Error, Precision};
+use pollster::block_on;
+use support::{Random, engine};
+
+const SIDE: u32 = 160;
+
+/// A washer on a bright ground, a little different each time, turned by some degrees (its notch shows that).
+fn part(seed: u64, degrees: f64) -> RgbImage {
+    let mut random = Random::new(seed);
+    let wobble: Vec<f64> = (0..4).map(|_| f64::from(random.normal()) * 0.01).collect();
+    let grain: Vec<f32> = random.values((SIDE * SIDE) as usize);
+    let notch = degrees.to_radians();
+    RgbImage::from_fn(SIDE, SIDE, |x, y| {
+        let (x_, y_) =
+            (f64::from(x) / f64::from(SIDE) - 0.5 + wobble[0], f64::from(y) / f64::from(SIDE) - 0.5 + wobble[1]);
+        let (radius, angle) = (x_.hypot(y_), y_.atan2(x_));
+        let turn = (angle - notch).rem_euclid(std::f64::consts::TAU);
+        let metal = radius < 0.36 + wobble[2] && radius > 0.14 && !(turn < 0.5 && radius > 0.28);
+        let base = if metal { 95.0 + 25.0 * (9.0 * radius / 0.1).sin() } else { 205.0 + 100.0 * wobble[3] };
+        let value = (base + 2.0 * f64::from(grain[(y * SIDE + x) as usize])).clamp(0.0, 255.0) as u8;
+        Rgb([value, value, (f64::from(value) * 0.95) as u8])
+    })
+}
+
+/// The same with a spot that does not belong there.
+fn defective(seed: u64, degrees: f64) -> RgbImage {
+    let mut picture = part(seed, degrees);
+    for (x, y) in (95..113).flat_map(|y| (70..92).map(move |x| (x, y))) {
+        picture.put_pixel(x, y, Rgb([200, 60, 40]));
+    }
+    picture
+}
+
+fn taught(photographs: &[RgbImage], poses: Poses) -> TaughtModel {
+    let mut options = TeachOptions::default();
+    (options.effort, options.poses, options.false_alarm_rate) = (Effort::Small, poses, 0.01);
+    let backbone = Weights::built_in().expect("a sound file");
+    let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+    for (index, photograph) in photographs.iter().enumerate() {
+        teacher.add(format!("{index}.png"), photograph).expect("a photograph");
+    }
+    block_on(teacher.teach(|_| {})).expect("enough photographs")
+}
+
+/// Scores of photographs, and whether they pass.
+fn inspected(model: &TaughtModel, photographs: &[RgbImage]) -> (Vec<f32>, Vec<Option<Verdict>>) {
+    let weights = model.weights().expect("a sound model");
+    let calibration = Calibration::from_metadata(&weights.metadata()).expect("our own words");
+    let model = block_on(engine().load(&weights, Precision::F32)).expect("a sound model");
+    let inspector = block_on(Inspector::new(&model, calibration, 1)).expect("room");
+    let inspect = |photograph: &RgbImage| {
+        let score = block_on(inspector.inspect(photograph)).expect("a photograph").score;
+        (score, inspector.calibration().verdict(score))
+    };
+    photographs.iter().map(inspect).unzip()
+}
+
+fn verdicts(model: &TaughtModel, photographs: &[RgbImage]) -> Vec<Option<Verdict>> {
+    inspected(model, photographs).1
+}
+
+#[test]
+fn a_spot_fails_and_new_good_parts_pass() {
+    let shots: Vec<RgbImage> = (0..8).map(|seed| part(seed, 30.0)).collect();
+    let model = taught(&shots, Poses::Auto);
+    let summary = model.summary();
+    assert!(!summary.poses.any, "{:?}", summary.poses);
+    assert!(summary.held_out.iter().all(|part| !part.disagrees), "{:?}", summary.held_out);
+    let (good, passed) = inspected(&model, &[20, 21, 22].map(|seed| part(seed, 30.0)));
+    // Eight parts do not show all that good ones may be.
+    assert!(passed.iter().filter(|verdict| **verdict == Some(Verdict::Pass)).count() >= 2, "{good:?}");
+    let (defective, failed) = inspected(&model, &[23, 24].map(|seed| defective(seed, 30.0)));
+    assert_eq!(failed, [Some(Verdict::Fail); 2]);
+    let worst = good.iter().copied().fold(0.0, f32::max);
+    assert!(defective.iter().all(|score| *score > 1.5 * worst), "{defective:?} are far above {good:?}");
+}
+
+#[test]
+fn parts_at_any_angle_are_known_as_such() {
+    let shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 77.0 * seed as f64)).collect();
+    let model = taught(&shots, Poses::Auto);
+    assert!(model.summary().poses.any, "{:?}", model.summary().poses);
+    assert_eq!(verdicts(&model, &[part(30, 200.0), defective(31, 130.0)]), [Some(Verdict::Pass), Some(Verdict::Fail)]);
+}
+
+#[test]
+fn copies_and_a_defective_one_among_the_good_are_named() {
+    let mut shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 30.0)).collect();
+    shots.extend([shots[0].clone(), defective(9, 30.0)]);
+    let model = taught(&shots, Poses::Fixed);
+    let summary = model.summary();
+    assert_eq!((summary.photographs, summary.copies.as_slice()), (6, &["5.png".to_owned()][..]));
+    let odd: Vec<&str> = summary.held_out.iter().filter(|part| part.disagrees).map(|part| part.name.as_str()).collect();
+    assert_eq!(odd, ["6.png"]);
+    assert!(summary.warnings().iter().any(|warning| warning.starts_with("6.png is far from the other photographs")));
+}
+
+#[test]
+fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
+    let model = taught(&[part(1, 0.0)], Poses::Auto);
+    assert!(model.summary().warnings().iter().any(|warning| warning.contains("the threshold is a guess")));
+    assert_eq!(verdicts(&model, &[defective(2, 0.0)]), [Some(Verdict::Fail)]);
+    let again = taught(&[part(1, 0.0)], Poses::Auto);
+    assert!(model.bytes() == again.bytes(), "the same photographs give the same file, bit for bit");
+
+    let backbone = Weights::built_in().expect("a sound file");
+    let teacher = block_on(Teacher::new(engine(), &backbone, TeachOptions::default())).expect("a known backbone");
+    let refusal = block_on(teacher.teach(|_| {})).expect_err("no photographs");
+    assert!(matches!(refusal, Error::Input { .. }) && refusal.to_string().contains("at least 1"), "{refusal}");
+}
