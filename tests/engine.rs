@@ -66,10 +66,10 @@ fn heads_share_a_backbone() {
     assert_eq!(score(&own), score(&load(engine(), config, 1, Precision::F32)));
     assert_ne!(score(&own), score(&other));
     let foreign = weights(&small_configs()[1], 1);
-    let refusal = block_on(engine().load_head(&backbone, &foreign, Precision::F32)).err().expect("another backbone");
+    let refusal = block_on(engine().load_head(&backbone, &foreign, Precision::F32)).expect_err("another backbone");
     assert!(matches!(refusal, Error::Mismatch(_)), "{refusal}");
     let precision = Precision::F16Activations;
-    let refusal = block_on(engine().load_head(&backbone, &second, precision)).err().expect("a backbone in f32");
+    let refusal = block_on(engine().load_head(&backbone, &second, precision)).expect_err("a backbone in f32");
     assert!(refusal.to_string().contains("f16-activations on a backbone with f32 weights"), "{refusal}");
 }
 
@@ -113,7 +113,7 @@ fn every_limit_that_is_too_small_is_named() {
         ..Default::default()
     };
     let (device, queue) = device_with(limits.clone());
-    let refusal = Engine::new(device, queue, EngineOptions::default()).err().expect("too small limits");
+    let refusal = Engine::new(device, queue, EngineOptions::default()).expect_err("too small limits");
     let text = refusal.to_string();
     let Error::Requirements { shortfalls, .. } = refusal else { panic!("{text}") };
     assert_eq!(shortfalls, pcsnet::gpu::shortfalls(&limits));
@@ -275,7 +275,7 @@ fn a_tensor_that_does_not_fit_is_named() {
     let limits = wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..Default::default() };
     let (device, queue) = device_with(limits);
     let engine = Engine::new(device, queue, EngineOptions::default()).expect("the kernels themselves need no more");
-    let refusal = block_on(engine.load(&weights(&small_configs()[0], 1), Precision::F32)).err().expect("too large");
+    let refusal = block_on(engine.load(&weights(&small_configs()[0], 1), Precision::F32)).expect_err("too large");
     let text = refusal.to_string();
     assert!(matches!(refusal, Error::Limit { limit: "max_storage_buffer_binding_size", .. }), "{text}");
     assert!(text.contains("cas.") || text.contains("prototypes."), "{text}");
@@ -294,7 +294,7 @@ fn the_largest_batch_is_stated_and_works() {
     let (device, queue) = device_with(limits);
     let engine = Engine::new(device, queue, EngineOptions::default()).expect("the kernels need no more");
     let model = load(&engine, config, 1, Precision::F32);
-    let refusal = block_on(model.session(1000)).err().expect("too many");
+    let refusal = block_on(model.session(1000)).expect_err("too many");
     let Error::Batch { requested: 1000, largest } = refusal else { panic!("{refusal}") };
     assert_eq!(largest, 39);
     let session = block_on(model.session(largest)).expect("the stated batch fits");

@@ -13,8 +13,6 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// What is timed where no model is given.
-
 const EXAMPLES: &str = "\
 Examples:
   pcsnet doctor

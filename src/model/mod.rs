@@ -22,7 +22,7 @@ pub(crate) use taught::Taught;
 
 /// The part of a model that is made for a category.
 pub(crate) enum Head {
-    Trained(Trained),
+    Trained(Box<Trained>),
     Taught(Taught),
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Outputs {
 impl Head {
     pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
         match &config.head {
-            HeadConfig::Trained(head) => Self::Trained(Trained::new(parameters, config, head)),
+            HeadConfig::Trained(head) => Self::Trained(Box::new(Trained::new(parameters, config, head))),
             HeadConfig::Taught(head) => Self::Taught(Taught::new(parameters, config, head)),
         }
     }

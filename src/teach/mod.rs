@@ -312,21 +312,23 @@ impl Teacher {
         let rows = held_out::coarse_descriptors(&turned, self.config.grid);
         let positions = rows.positions as u32;
         let comparison = Comparison::new(gpu, [positions, positions, rows.channels as u32]).await?;
-        let mut pairs = vec![[0.0; 4]; some.len() * some.len()];
+        let mut pairs = Vec::new();
         for other in 0..some.len() {
+            let mut with_other = vec![[0.0; 4]; some.len()];
             for quarter in 0..4 {
                 let prototypes = rows.of(other, quarter);
                 comparison.set_prototypes(prototypes).await?;
                 let norms = comparison::square_norms(prototypes, rows.channels);
-                for one in (0..some.len()).filter(|one| *one != other) {
+                for (one, pair) in with_other.iter_mut().enumerate().filter(|(one, _)| *one != other) {
                     let distances = comparison.distances(rows.of(one, 0), &norms).await?;
                     let sum: f64 = distances.iter().map(|distance| f64::from(*distance)).sum();
-                    pairs[one * some.len() + other][quarter] = sum / distances.len() as f64;
+                    pair[quarter] = sum / distances.len() as f64;
                 }
             }
+            with_other.remove(other);
+            pairs.append(&mut with_other);
         }
-        let different = (0..pairs.len()).filter(|index| index / some.len() != index % some.len());
-        Ok(PoseDecision::of_pairs(&different.map(|index| pairs[index]).collect::<Vec<_>>()))
+        Ok(PoseDecision::of_pairs(&pairs))
     }
 
     /// The prototypes of each level.

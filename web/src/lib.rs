@@ -32,6 +32,7 @@ extern "C" {
 
 /// A WebGPU device, and the pipelines made on it.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct Engine(pcsnet::Engine);
 
 #[wasm_bindgen]

@@ -15,6 +15,7 @@ use wasm_bindgen::prelude::*;
 
 /// A backbone and a head, ready to run on one picture at a time.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct Model {
     engine: Engine,
     backbone: SharedBackbone,

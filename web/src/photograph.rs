@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 
 /// A picture, decoded.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct Photograph {
     pub(crate) image: RgbImage,
     pub(crate) decode_ms: f64,

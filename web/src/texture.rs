@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 extern "C" {
     /// A texture of the engine's device.
     #[wasm_bindgen(js_name = GPUTexture)]
-    #[derive(Clone, PartialEq)]
+    #[derive(Clone, Debug, PartialEq)]
     pub type Texture;
 
     #[wasm_bindgen(method, getter)]

@@ -249,12 +249,12 @@ impl Iterator for Watch<'_> {
             // What a run may have ended with is tried alone, so that nothing else is blamed for it.
             let alone =
                 self.ready.front().is_some_and(|(name, version)| self.under_way.tries(name, &version.sha256) > 0);
-            if !(alone || self.under_way.has_suspect()) || self.under_way.is_empty() {
-                if let Some((name, version)) = self.ready.pop_front() {
-                    match self.read(name, version) {
-                        Some(item) => return Some(Ok(item)),
-                        None => continue,
-                    }
+            if (!(alone || self.under_way.has_suspect()) || self.under_way.is_empty())
+                && let Some((name, version)) = self.ready.pop_front()
+            {
+                match self.read(name, version) {
+                    Some(item) => return Some(Ok(item)),
+                    None => continue,
                 }
             }
             let start = Instant::now();

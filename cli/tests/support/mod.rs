@@ -1,7 +1,7 @@
 //! What the tests share: a small random model, pictures, and the command itself.
 
 // Each test file is a program of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use assert_cmd::Command;
 use image::RgbImage;
