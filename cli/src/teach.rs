@@ -5,13 +5,11 @@ use crate::output;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use indicatif::{ProgressBar, ProgressStyle};
 use pcsnet::data::{GoodPhotographs, PassedOverSummary, good_photographs};
 use pcsnet::inspect::Origin;
 use pcsnet::teach::{Effort, Poses, TeachOptions, TeachSummary, Teacher};
 use pcsnet::weights::Weights;
 use pollster::block_on;
-use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -106,12 +104,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut teacher = block_on(Teacher::new(&engine, &backbone, arguments.options()))?;
     for path in &photographs {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = output::sha256_of_bytes(&bytes);
         let photograph = pcsnet::image::open(path)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         teacher.add_file(name, Some(sha256), &photograph)?;
     }
-    let bar = progress_bar();
+    let bar = output::progress_bar("{msg} {wide_bar} {pos}/{len}", 0, String::new());
     let taught = block_on(teacher.teach(|progress| {
         bar.set_length(progress.total.into());
         bar.set_position(progress.done.into());
@@ -139,11 +137,6 @@ fn photographs(arguments: &Arguments) -> Result<Vec<PathBuf>> {
     let mut drawn = pcsnet::teach::draw(found, shots as usize, arguments.seed);
     drawn.sort();
     Ok(drawn)
-}
-
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn describe(summary: &TeachSummary) -> Result<String> {

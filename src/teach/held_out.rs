@@ -254,9 +254,8 @@ fn halved(map: &[f32], grid: usize) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    /// From `scipy.ndimage.gaussian_filter([[0, 0, 0], [0, 9, 0], [0, 0, 1]], 1)`.
     #[test]
-    fn smooth_as_scipy() {
+    fn smooth_as_the_reference() {
         let out = smooth(&[0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 1.0], 3, 1.0);
         let truth = crate::reference::blur(
             &crate::reference::Maps { shape: [1, 3, 3, 1], values: vec![0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 1.0] },

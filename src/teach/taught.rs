@@ -2,7 +2,7 @@
 
 use super::bank::Bank;
 use super::poses::PoseDecision;
-use super::{Effort, Photograph, Poses, Teacher, Tensor};
+use super::{Effort, Photograph, Teacher, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::inspect::{Calibrated, MapSummary, Origin};
 use crate::weights::{NamedTensor, Weights, serialize};
@@ -138,11 +138,7 @@ fn metadata(
             Effort::Standard => "standard",
             Effort::Accurate => "accurate",
         },
-        "poses_asked": match teacher.options.poses {
-            Poses::Auto => "auto",
-            Poses::Fixed => "fixed",
-            Poses::Any => "any",
-        },
+        "poses_asked": teacher.options.poses.name(),
         "seed": teacher.options.seed,
     });
     let mut metadata: BTreeMap<String, String> =
