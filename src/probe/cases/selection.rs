@@ -87,7 +87,13 @@ pub(crate) async fn nearest_prototype(
     let mut answer = run(graph, &[(position_norms, &norms), (tensor, &products)], out.all()).await?;
     let first: Vec<f32> = answer.values.drain(..positions as usize).collect();
     answer.intact &= first.iter().all(|&value| value == SENTINEL);
-    Ok(answer.against(nearest.values[positions as usize..].to_vec(), 1e-4))
+    // Squares are compared, with a tolerance relative to the norms that they are differences of: the root of a small
+    // difference keeps few bits.
+    answer.values.iter_mut().for_each(|distance| *distance *= *distance);
+    let truth: Vec<f32> = nearest.values[positions as usize..].iter().map(|distance| distance * distance).collect();
+    let largest = |values: &[f32]| values.iter().copied().fold(0.0, f32::max);
+    let tolerance = 1e-6 * (largest(&norms) + largest(&squares)) / largest(&truth);
+    Ok(answer.against(truth, tolerance))
 }
 
 pub(crate) async fn nearest(gpu: &Gpu) -> Result<Case> {
