@@ -4,6 +4,7 @@
 //   x    [batch][size][size][stride] vec4s, the first `channels` of each pixel are read
 //   out  [batch][out_size][out_size][out_stride] vec4s, the first `channels` of each pixel are written
 #import activation_storage
+#import pixel
 
 struct Params {
     size: u32,
@@ -25,20 +26,18 @@ fn window(position: u32) -> vec2<u32> {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= params.out_size * params.channels {
+    let pixel = pixel_of(id, params.out_size, params.out_size, params.channels);
+    if pixel.x >= params.out_size {
         return;
     }
-    let channel = id.x % params.channels;
-    let out_x = id.x / params.channels;
-    let image = id.y / params.out_size;
-    let across = window(out_x);
-    let down = window(id.y % params.out_size);
+    let across = window(pixel.x);
+    let down = window(pixel.y);
     var sum = vec4(0.0);
     for (var y = down.x; y < down.y; y++) {
         for (var column = across.x; column < across.y; column++) {
-            sum += x[((image * params.size + y) * params.size + column) * params.stride + channel];
+            sum += x[((pixel.image * params.size + y) * params.size + column) * params.stride + pixel.channel];
         }
     }
     let count = (down.y - down.x) * (across.y - across.x);
-    out[(id.y * params.out_size + out_x) * params.out_stride + channel] = to_output(sum / f32(count));
+    out[pixel.index * params.out_stride + pixel.channel] = to_output(sum / f32(count));
 }

@@ -1,7 +1,9 @@
-// Mean over 3 x 3 windows, stride 1, padding 1, zeros counted: avg_pool2d(3, 1, 1). One invocation 4 channels of a pixel.
+// Mean over 3 x 3 windows, stride 1, padding 1, zeros counted: avg_pool2d(3, 1, 1). One invocation 4 channels of a
+// pixel.
 //
 //   x, out  [batch][height][width][channels] vec4s
 #import activation_storage
+#import pixel
 
 struct Params {
     height: u32,
@@ -15,18 +17,16 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= params.width * params.channels {
+    let pixel = pixel_of(id, params.height, params.width, params.channels);
+    if pixel.x >= params.width {
         return;
     }
-    let channel = id.x % params.channels;
-    let center_x = id.x / params.channels;
-    let center_y = id.y % params.height;
-    let image = id.y / params.height;
     var sum = vec4(0.0);
-    for (var y = max(center_y, 1u) - 1u; y <= min(center_y + 1u, params.height - 1u); y++) {
-        for (var source_x = max(center_x, 1u) - 1u; source_x <= min(center_x + 1u, params.width - 1u); source_x++) {
-            sum += from_input(x[((image * params.height + y) * params.width + source_x) * params.channels + channel]);
+    for (var y = max(pixel.y, 1u) - 1u; y <= min(pixel.y + 1u, params.height - 1u); y++) {
+        for (var column = max(pixel.x, 1u) - 1u; column <= min(pixel.x + 1u, params.width - 1u); column++) {
+            let source = (pixel.image * params.height + y) * params.width + column;
+            sum += from_input(x[source * params.channels + pixel.channel]);
         }
     }
-    out[(id.y * params.width + center_x) * params.channels + channel] = sum / 9.0;
+    out[pixel.index * params.channels + pixel.channel] = sum / 9.0;
 }

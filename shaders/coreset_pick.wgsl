@@ -7,6 +7,8 @@
 //   reach       [64], squared distance of each candidate to the nearest chosen row; 0 or less where there is none
 //   taken       [64], |x|^2 of the candidates taken in this round, FAR for the others
 //   chosen      [1 + wanted], how many rows are chosen, then the rows
+#import coreset
+
 struct Params {
     wanted: u32,
     // Share of the round's largest squared distance below which a candidate waits: the next round knows all rows again.
@@ -21,38 +23,9 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> taken: array<f32>;
 @group(0) @binding(6) var<storage, read_write> chosen: array<u32>;
 
-const CANDIDATES: u32 = 64u;
-// Larger than any squared distance.
-const FAR: f32 = 3e38;
-// A distance that rounding may have made of none, as a share of |x|^2: copies of a row are not chosen again.
-const SAME: f32 = 1e-6;
+const INVOCATIONS: u32 = CANDIDATES;
 
-struct Farthest {
-    squared: f32,
-    row: u32,
-    lane: u32,
-}
-
-var<workgroup> farthest: array<Farthest, CANDIDATES>;
 var<workgroup> chosen_before: u32;
-
-fn is_farther(a: Farthest, b: Farthest) -> bool {
-    return a.squared > b.squared || (a.squared == b.squared && a.row < b.row);
-}
-
-// The farthest candidate; of several the first row.
-fn find_farthest(lane: u32, row: u32, squared: f32) -> Farthest {
-    workgroupBarrier();
-    farthest[lane] = Farthest(squared, row, lane);
-    workgroupBarrier();
-    for (var step = CANDIDATES / 2u; step > 0u; step /= 2u) {
-        if lane < step && is_farther(farthest[lane + step], farthest[lane]) {
-            farthest[lane] = farthest[lane + step];
-        }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&farthest[0]);
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
@@ -64,7 +37,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         chosen_before = chosen[0];
     }
     var count = workgroupUniformLoad(&chosen_before);
-    var first = find_farthest(lane, row, squared);
+    var first = reduce(lane, Farthest(squared, row, lane));
     let least = first.squared * params.nearly;
     for (var i = 0u; i < CANDIDATES; i++) {
         if count >= params.wanted || first.squared <= 0.0 || first.squared < least {
@@ -79,7 +52,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             squared = min(squared, select(distance, 0.0, distance <= SAME * norm));
         }
         count++;
-        first = find_farthest(lane, row, squared);
+        first = reduce(lane, Farthest(squared, row, lane));
     }
     if lane == 0u {
         chosen[0] = count;

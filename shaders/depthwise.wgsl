@@ -7,6 +7,7 @@
 //   out     [batch][out_height][out_width][channels] vec4s
 #import activation
 #import activation_storage
+#import pixel
 
 struct Params {
     height: u32,
@@ -29,29 +30,27 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= params.out_width * params.channels {
+    let pixel = pixel_of(id, params.out_height, params.out_width, params.channels);
+    if pixel.x >= params.out_width {
         return;
     }
-    let channel = id.x % params.channels;
-    let out_x = id.x / params.channels;
-    let out_y = id.y % params.out_height;
-    let image = id.y / params.out_height;
-    var sum = bias[channel];
+    var sum = bias[pixel.channel];
     for (var tap_y = 0u; tap_y < params.kernel; tap_y++) {
         // Positions above or left of the image wrap around to huge numbers and fail the same comparison.
-        let y = out_y * params.stride + tap_y - params.padding;
+        let y = pixel.y * params.stride + tap_y - params.padding;
         if y >= params.height {
             continue;
         }
         for (var tap_x = 0u; tap_x < params.kernel; tap_x++) {
-            let column = out_x * params.stride + tap_x - params.padding;
+            let column = pixel.x * params.stride + tap_x - params.padding;
             if column >= params.width {
                 continue;
             }
-            let value = from_input(x[((image * params.height + y) * params.width + column) * params.channels + channel]);
-            sum += value * weight[(tap_y * params.kernel + tap_x) * params.channels + channel];
+            let source = (pixel.image * params.height + y) * params.width + column;
+            let value = from_input(x[source * params.channels + pixel.channel]);
+            sum += value * weight[(tap_y * params.kernel + tap_x) * params.channels + pixel.channel];
         }
     }
     let activated = activate(sum, params.slope, params.ceiling);
-    out[(id.y * params.out_width + out_x) * params.channels + channel] = to_output(activated);
+    out[pixel.index * params.channels + pixel.channel] = to_output(activated);
 }

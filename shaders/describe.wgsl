@@ -1,11 +1,13 @@
-// Features of a level as descriptors on the grid: 3 x 3 mean (torch.nn.functional.avg_pool2d, padding counted), bilinear
-// resize (align_corners=False), and (x - mean) / deviation per channel. One invocation 4 channels of a position.
+// Features of a level as descriptors on the grid: 3 x 3 mean (torch.nn.functional.avg_pool2d, padding counted),
+// bilinear resize (align_corners=False), and (x - mean) / deviation per channel. One invocation 4 channels of a
+// position.
 //
 //   x       [batch][height][width][channels] vec4s, as f32 or packed f16
 //   center  [2][channels] vec4s: mean, 1 / deviation
 //   out     [batch][grid][grid][channels] vec4s
 #import activation_storage
 #import bilinear
+#import pixel
 
 struct Params {
     height: u32,
@@ -28,7 +30,8 @@ fn pooled(image: u32, y: u32, column: u32, channel: u32) -> vec4<f32> {
             let row = y + down - 1u;
             let place = column + right - 1u;
             let inside = row < params.height && place < params.width;
-            let pixel = (image * params.height + min(row, params.height - 1u)) * params.width + min(place, params.width - 1u);
+            let first = (image * params.height + min(row, params.height - 1u)) * params.width;
+            let pixel = first + min(place, params.width - 1u);
             sum += select(vec4(0.0), from_input(x[pixel * params.channels + channel]), inside);
         }
     }
@@ -37,17 +40,19 @@ fn pooled(image: u32, y: u32, column: u32, channel: u32) -> vec4<f32> {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let channel = id.x % params.channels;
-    let column = id.x / params.channels;
-    if column >= params.grid {
+    let pixel = pixel_of(id, params.grid, params.grid, params.channels);
+    if pixel.x >= params.grid {
         return;
     }
-    let image = id.y / params.grid;
-    let down = taps_half_pixel(id.y % params.grid, params.height, params.grid);
-    let across = taps_half_pixel(column, params.width, params.grid);
-    let upper = mix(pooled(image, down.low, across.low, channel), pooled(image, down.low, across.high, channel), across.weight);
-    let lower = mix(pooled(image, down.high, across.low, channel), pooled(image, down.high, across.high, channel), across.weight);
-    let value = mix(upper, lower, down.weight);
-    out[(id.y * params.grid + column) * params.channels + channel] =
-        (value - center[channel]) * center[params.channels + channel];
+    let down = taps_half_pixel(pixel.y, params.height, params.grid);
+    let across = taps_half_pixel(pixel.x, params.width, params.grid);
+    let value = interpolate(
+        pooled(pixel.image, down.low, across.low, pixel.channel),
+        pooled(pixel.image, down.low, across.high, pixel.channel),
+        pooled(pixel.image, down.high, across.low, pixel.channel),
+        pooled(pixel.image, down.high, across.high, pixel.channel),
+        vec2(across.weight, down.weight),
+    );
+    out[pixel.index * params.channels + pixel.channel] =
+        (value - center[pixel.channel]) * center[params.channels + pixel.channel];
 }

@@ -1,4 +1,5 @@
-// Squared distances of a band of grid rows to every prototype, position norm + prototype norm - 2 phi . C, never below 0.
+// Squared distances of a band of grid rows to every prototype, position norm + prototype norm - 2 phi . C, never below
+// 0.
 //
 // phi is a concatenation of bilinear resizes (align_corners=False), and a product with a constant commutes with a
 // resize: phi . C is the sum over levels of the resized products made at the level's own resolution. Each level's
@@ -17,7 +18,8 @@ struct Params {
     band: u32,
     // Positions of the images before this one.
     first_position: u32,
-    // Per level: the side of its square of products, 0 where the descriptors have no such level, and the first row present.
+    // Per level: the side of its square of products, 0 where the descriptors have no such level, and the first row
+    // present.
     sides: vec4<u32>,
     first: vec4<u32>,
 }
@@ -31,26 +33,25 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;
 
 // Elements of a level's products that a position reads, and their weights.
-struct Corners {
+struct Samples {
     index: vec4<u32>,
     weight: vec4<f32>,
 }
 
-fn corners(level: u32, y: u32, column: u32, prototype: u32) -> Corners {
+fn samples(level: u32, y: u32, column: u32, prototype: u32) -> Samples {
     let side = params.sides[level];
     if side == 0u {
-        return Corners(vec4(0u), vec4(0.0));
+        return Samples(vec4(0u), vec4(0.0));
     }
     let down = taps_half_pixel(y, side, params.grid);
     let across = taps_half_pixel(column, side, params.grid);
-    let top = (down.low - params.first[level]) * side;
-    let bottom = (down.high - params.first[level]) * side;
-    let pixel = vec4(top + across.low, top + across.high, bottom + across.low, bottom + across.high);
-    let left = 1.0 - across.weight;
-    let upper = 1.0 - down.weight;
-    return Corners(
+    let corners = corners_of(0u, side, down, across);
+    let pixel = corners.pixel - params.first[level] * side;
+    let right = corners.share.x;
+    let lower = corners.share.y;
+    return Samples(
         pixel * params.prototypes + prototype,
-        vec4(upper * left, upper * across.weight, down.weight * left, down.weight * across.weight),
+        vec4((1.0 - lower) * (1.0 - right), (1.0 - lower) * right, lower * (1.0 - right), lower * right),
     );
 }
 
@@ -61,25 +62,25 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let y = params.band + id.y / params.grid;
     let column = id.y % params.grid;
-    let c_1 = corners(0u, y, column, id.x);
-    let c_2 = corners(1u, y, column, id.x);
-    let c_3 = corners(2u, y, column, id.x);
+    let level_1 = samples(0u, y, column, id.x);
+    let level_2 = samples(1u, y, column, id.x);
+    let level_3 = samples(2u, y, column, id.x);
     let product = mat4x4(
-        products_1[c_1.index.x],
-        products_1[c_1.index.y],
-        products_1[c_1.index.z],
-        products_1[c_1.index.w],
-    ) * c_1.weight + mat4x4(
-        products_2[c_2.index.x],
-        products_2[c_2.index.y],
-        products_2[c_2.index.z],
-        products_2[c_2.index.w],
-    ) * c_2.weight + mat4x4(
-        products_3[c_3.index.x],
-        products_3[c_3.index.y],
-        products_3[c_3.index.z],
-        products_3[c_3.index.w],
-    ) * c_3.weight;
+        products_1[level_1.index.x],
+        products_1[level_1.index.y],
+        products_1[level_1.index.z],
+        products_1[level_1.index.w],
+    ) * level_1.weight + mat4x4(
+        products_2[level_2.index.x],
+        products_2[level_2.index.y],
+        products_2[level_2.index.z],
+        products_2[level_2.index.w],
+    ) * level_2.weight + mat4x4(
+        products_3[level_3.index.x],
+        products_3[level_3.index.y],
+        products_3[level_3.index.z],
+        products_3[level_3.index.w],
+    ) * level_3.weight;
     let norm = position_norms[params.first_position + y * params.grid + column];
     let squared = vec4(norm) + prototype_norms[id.x] - 2.0 * product;
     out[id.y * params.prototypes + id.x] = max(squared, vec4(0.0));

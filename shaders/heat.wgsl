@@ -1,8 +1,11 @@
-// An anomaly map painted into a render target: one triangle over the viewport, one fragment a pixel. Blending is done by
-// the render pass: colour over what stands there.
+// An anomaly map painted into a render target: one triangle over the viewport, one fragment a pixel. Blending is done
+// by the render pass: colour over what stands there.
 //
 //   map      [..][size][size], read from map_offset on
 //   colours  256 sRGB colours, 8-bit RGBA, red in the lowest byte
+#import bilinear
+#import rgb8
+
 struct Params {
     // From a pixel's centre in the target to its place in the map, whose pixels' centres are whole numbers.
     step: vec2<f32>,
@@ -36,13 +39,12 @@ fn cover(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
 }
 
 fn value_at(place: vec2<f32>) -> f32 {
-    let at = clamp(place, vec2(0.0), vec2(f32(params.size - 1u)));
-    let low = vec2<u32>(at);
-    let high = min(low + 1u, vec2(params.size - 1u));
-    let share = at - vec2<f32>(low);
-    let top = params.map_offset + low.y * params.size;
-    let bottom = params.map_offset + high.y * params.size;
-    return mix(mix(map[top + low.x], map[top + high.x], share.x), mix(map[bottom + low.x], map[bottom + high.x], share.x), share.y);
+    let inside = clamp(place, vec2(0.0), vec2(f32(params.size - 1u)));
+    let down = taps_at(inside.y, params.size);
+    let across = taps_at(inside.x, params.size);
+    let corners = corners_of(params.map_offset, params.size, down, across);
+    let at = corners.pixel;
+    return interpolate_one(vec4(map[at.x], map[at.y], map[at.z], map[at.w]), corners.share);
 }
 
 // Where a value lies on the scale, 0 to 1; an empty scale is a step.
@@ -76,7 +78,6 @@ fn paint(@builtin(position) pixel: vec4<f32>) -> @location(0) vec4<f32> {
         return vec4(in_target(UNSEEN), 1.0);
     }
     let position = position_of(value_at(pixel.xy * params.step + params.start));
-    let bytes = (vec3(colours[u32(position * 255.0 + 0.5)]) >> vec3(0u, 8u, 16u)) & vec3(255u);
-    let colour = in_target(vec3<f32>(bytes) / 255.0);
+    let colour = in_target(rgb_of(colours[u32(position * 255.0 + 0.5)]));
     return vec4(colour, params.opacity * select(1.0, position, over_photograph));
 }

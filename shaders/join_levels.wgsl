@@ -1,11 +1,13 @@
 // One anomaly map of the levels' distances. Each level's are divided by what good parts have there, then by the image's
-// own low quantile, as far as good parts' quantiles go (light and focus change all distances of an image alike), and the
-// levels are added by weight. One workgroup an image.
+// own low quantile, as far as good parts' quantiles go (light and focus change all distances of an image alike), and
+// the levels are added by weight. One workgroup an image.
 //
 //   distances_k  [batch][positions], of level k
 //   normal       [levels][positions], reciprocals of good parts' distances
 //   levels       [levels] of (weight, lowest quantile, highest quantile, 0)
 //   out          [batch][positions]
+#import reduce
+
 struct Params {
     positions: u32,
     levels: u32,
@@ -23,7 +25,11 @@ struct Params {
 
 const INVOCATIONS: u32 = 256u;
 
-var<workgroup> counts: array<u32, INVOCATIONS>;
+alias Value = u32;
+
+fn joined(a: u32, b: u32) -> u32 {
+    return a + b;
+}
 
 fn relative(level: u32, image: u32, position: u32) -> f32 {
     let index = image * params.positions + position;
@@ -42,20 +48,11 @@ fn count_below(level: u32, image: u32, lane: u32, bound: u32) -> u32 {
     for (var i = lane; i < params.positions; i += INVOCATIONS) {
         count += select(0u, 1u, bitcast<u32>(relative(level, image, i)) < bound);
     }
-    workgroupBarrier();
-    counts[lane] = count;
-    workgroupBarrier();
-    for (var step = INVOCATIONS / 2u; step > 0u; step /= 2u) {
-        if lane < step {
-            counts[lane] += counts[lane + step];
-        }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&counts[0]);
+    return reduce(lane, count);
 }
 
-// The value with `rank` values before it in rising order. Non-negative floats order like their bits, which are found from
-// the highest down.
+// The value with `rank` values before it in rising order. Non-negative floats order like their bits, which are found
+// from the highest down.
 fn quantile(level: u32, image: u32, lane: u32) -> f32 {
     var bits = 0u;
     for (var bit = 1u << 30u; bit > 0u; bit >>= 1u) {

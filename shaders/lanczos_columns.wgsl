@@ -1,5 +1,5 @@
-// The columns of Pillow's Lanczos resize, the first of its two passes, read from a host's photograph. One invocation one
-// output pixel of one row of the photograph.
+// The columns of Pillow's Lanczos resize, the first of its two passes, read from a host's photograph. One invocation
+// one output pixel of one row of the photograph.
 //
 //   photograph  TEXTURE: the texels of a texture, grey or RGB, alpha ignored; numbers from 0 to 1, clamped
 //               else: pixels of 8-bit RGBA, red in the lowest byte, alpha ignored, from `left` on, `stride` a row

@@ -4,6 +4,7 @@
 //   x    [batch][height][width][channels] vec4s
 //   out  [batch][out_height][out_width][channels] vec4s
 #import activation_storage
+#import pixel
 
 struct Params {
     height: u32,
@@ -19,22 +20,19 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= params.out_width * params.channels {
+    let pixel = pixel_of(id, params.out_height, params.out_width, params.channels);
+    if pixel.x >= params.out_width {
         return;
     }
-    let channel = id.x % params.channels;
-    let out_x = id.x / params.channels;
-    let out_y = id.y % params.out_height;
-    let image = id.y / params.out_height;
     // The window's centre always lies in the image, its border may not: repeating a sample changes no maximum.
     var largest = vec4(-3.402823e38);
     for (var dy = 0u; dy < 3u; dy++) {
-        let source_y = clamp(2u * out_y + dy, 1u, params.height) - 1u;
+        let y = clamp(2u * pixel.y + dy, 1u, params.height) - 1u;
         for (var dx = 0u; dx < 3u; dx++) {
-            let source_x = clamp(2u * out_x + dx, 1u, params.width) - 1u;
-            let pixel = (image * params.height + source_y) * params.width + source_x;
-            largest = max(largest, from_input(x[pixel * params.channels + channel]));
+            let column = clamp(2u * pixel.x + dx, 1u, params.width) - 1u;
+            let source = (pixel.image * params.height + y) * params.width + column;
+            largest = max(largest, from_input(x[source * params.channels + pixel.channel]));
         }
     }
-    out[(id.y * params.out_width + out_x) * params.channels + channel] = to_output(largest);
+    out[pixel.index * params.channels + pixel.channel] = to_output(largest);
 }

@@ -2,6 +2,8 @@
 //
 //   x    [batch][pixels]
 //   out  [batch]
+#import reduce
+
 struct Params {
     pixels: u32,
 }
@@ -10,25 +12,24 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-var<workgroup> largest: array<f32, 256>;
+const INVOCATIONS: u32 = 256u;
+
+alias Value = f32;
+
+fn joined(a: f32, b: f32) -> f32 {
+    return max(a, b);
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = workgroup.x * params.pixels;
     // Starting from a pixel rather than from a lowest value keeps maps of any range right.
     var value = x[first + min(lane, params.pixels - 1u)];
-    for (var i = lane; i < params.pixels; i += 256u) {
+    for (var i = lane; i < params.pixels; i += INVOCATIONS) {
         value = max(value, x[first + i]);
     }
-    largest[lane] = value;
-    workgroupBarrier();
-    for (var step = 128u; step > 0u; step /= 2u) {
-        if lane < step {
-            largest[lane] = max(largest[lane], largest[lane + step]);
-        }
-        workgroupBarrier();
-    }
+    let largest = reduce(lane, value);
     if lane == 0u {
-        out[workgroup.x] = largest[0];
+        out[workgroup.x] = largest;
     }
 }

@@ -5,6 +5,9 @@
 //   position_norms   |phi|^2 of all positions, read from first_position on
 //   prototype_norms  [prototypes / 4] vec4s, |C|^2
 //   out              distances of all positions, written from first_position on
+#import channels
+#import reduce
+
 struct Params {
     // In vec4s.
     prototypes: u32,
@@ -19,7 +22,11 @@ struct Params {
 
 const INVOCATIONS: u32 = 64u;
 
-var<workgroup> least: array<f32, INVOCATIONS>;
+alias Value = f32;
+
+fn joined(a: f32, b: f32) -> f32 {
+    return min(a, b);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -28,16 +35,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = lane; i < params.prototypes; i += INVOCATIONS) {
         smallest = min(smallest, prototype_norms[i] - 2.0 * products[first + i]);
     }
-    least[lane] = min(min(smallest.x, smallest.y), min(smallest.z, smallest.w));
-    workgroupBarrier();
-    for (var step = INVOCATIONS / 2u; step > 0u; step /= 2u) {
-        if lane < step {
-            least[lane] = min(least[lane], least[lane + step]);
-        }
-        workgroupBarrier();
-    }
+    let least = reduce(lane, least_of_channels(smallest));
     if lane == 0u {
         let position = params.first_position + workgroup.x;
-        out[position] = sqrt(max(position_norms[position] + least[0], 0.0));
+        out[position] = sqrt(max(position_norms[position] + least, 0.0));
     }
 }

@@ -4,6 +4,7 @@
 //   pixels  [batch * height * width], red in the lowest byte, alpha ignored
 //   out     [batch * height * width] vec4s, the fourth channel 0
 #import activation_storage
+#import rgb8
 
 struct Params {
     mean: vec4<f32>,
@@ -21,7 +22,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let index = id.y * params.width + id.x;
-    let bytes = (vec4(pixels[index]) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
-    let value = (vec4<f32>(bytes) / 255.0 - params.mean) / params.deviation;
-    out[index] = to_output(vec4(value.xyz, 0.0));
+    let value = (rgb_of(pixels[index]) - params.mean.xyz) / params.deviation.xyz;
+    out[index] = to_output(vec4(value, 0.0));
 }

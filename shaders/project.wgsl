@@ -3,6 +3,8 @@
 //   x       [pixels][channels] vec4s
 //   weight  [channels + 1] vec4s, the last holds the bias in its first component
 //   out     [pixels]
+#import channels
+
 struct Params {
     pixels: u32,
     channels: u32,
@@ -22,5 +24,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = 0u; i < params.channels; i++) {
         sum += x[id.x * params.channels + i] * weight[i];
     }
-    out[id.x] = (sum.x + sum.y) + (sum.z + sum.w) + weight[params.channels].x;
+    out[id.x] = sum_of_channels(sum) + weight[params.channels].x;
 }

@@ -5,6 +5,7 @@
 //   x     the images one after another, each [batch][side][side][channels] vec4s
 //   out   [batch][out_size][out_size][channels] vec4s
 #import bilinear
+#import pixel
 
 struct Params {
     // Sides of the images; unused ones follow the last.
@@ -21,33 +22,20 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= params.out_size * params.channels {
+    let pixel = pixel_of(id, params.out_size, params.out_size, params.channels);
+    if pixel.x >= params.out_size {
         return;
     }
-    let channel = id.x % params.channels;
-    let out_x = id.x / params.channels;
-    let out_y = id.y % params.out_size;
-    let image = id.y / params.out_size;
     var sum = vec4(0.0);
     var first = 0u;
     for (var i = 0u; i < params.count; i++) {
         let side = params.sides[i / 4u][i % 4u];
-        let across = taps_align_corners(out_x, side, params.out_size);
-        let down = taps_align_corners(out_y, side, params.out_size);
-        let top = first + (image * side + down.low) * side;
-        let bottom = first + (image * side + down.high) * side;
-        let upper = mix(
-            x[(top + across.low) * params.channels + channel],
-            x[(top + across.high) * params.channels + channel],
-            across.weight,
-        );
-        let lower = mix(
-            x[(bottom + across.low) * params.channels + channel],
-            x[(bottom + across.high) * params.channels + channel],
-            across.weight,
-        );
-        sum += mix(upper, lower, down.weight);
+        let down = taps_align_corners(pixel.y, side, params.out_size);
+        let across = taps_align_corners(pixel.x, side, params.out_size);
+        let corners = corners_of(first + pixel.image * side * side, side, down, across);
+        let at = corners.pixel * params.channels + pixel.channel;
+        sum += interpolate(x[at.x], x[at.y], x[at.z], x[at.w], corners.share);
         first += params.batch * side * side;
     }
-    out[(id.y * params.out_size + out_x) * params.channels + channel] = max(sum, vec4(0.0));
+    out[pixel.index * params.channels + pixel.channel] = max(sum, vec4(0.0));
 }

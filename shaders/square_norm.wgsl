@@ -3,6 +3,8 @@
 //   x       [pixels][channels] vec4s
 //   center  [channels] vec4s
 //   out     [pixels]
+#import channels
+
 struct Params {
     pixels: u32,
     channels: u32,
@@ -23,5 +25,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let difference = x[id.x * params.channels + i] - center[i];
         sum += difference * difference;
     }
-    out[id.x] = (sum.x + sum.y) + (sum.z + sum.w);
+    out[id.x] = sum_of_channels(sum);
 }

@@ -1,4 +1,4 @@
-// Bilinear resize (align_corners=True) of single-channel square maps. One invocation an output pixel.
+// Bilinear resize of single-channel square maps, align_corners by parameter. One invocation an output pixel.
 //
 //   x    [batch][size][size]
 //   out  [batch][out_size][out_size]
@@ -20,15 +20,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let image = id.y / params.out_size;
-    var across = taps_half_pixel(id.x, params.size, params.out_size);
-    var down = taps_half_pixel(id.y % params.out_size, params.size, params.out_size);
-    if params.align_corners != 0u {
-        across = taps_align_corners(id.x, params.size, params.out_size);
-        down = taps_align_corners(id.y % params.out_size, params.size, params.out_size);
-    }
-    let top = (image * params.size + down.low) * params.size;
-    let bottom = (image * params.size + down.high) * params.size;
-    let upper = mix(x[top + across.low], x[top + across.high], across.weight);
-    let lower = mix(x[bottom + across.low], x[bottom + across.high], across.weight);
-    out[id.y * params.out_size + id.x] = mix(upper, lower, down.weight);
+    let align_corners = params.align_corners != 0u;
+    let down = taps_of(id.y % params.out_size, params.size, params.out_size, align_corners);
+    let across = taps_of(id.x, params.size, params.out_size, align_corners);
+    let corners = corners_of(image * params.size * params.size, params.size, down, across);
+    let at = corners.pixel;
+    out[id.y * params.out_size + id.x] = interpolate_one(vec4(x[at.x], x[at.y], x[at.z], x[at.w]), corners.share);
 }

@@ -8,6 +8,8 @@
 //           multiplied by p[0].w, p[1].w is added, and what leaves 0 to 1 is clipped
 //   out     [batch][side * side] vec4s, the fourth channel 0
 #import activation_storage
+#import bilinear
+#import rgb8
 
 struct Params {
     mean: vec4<f32>,
@@ -25,8 +27,7 @@ struct Params {
 fn load(y: f32, x: f32) -> vec4<f32> {
     let row = u32(clamp(y, 0.0, f32(params.height - 1u)));
     let column = u32(clamp(x, 0.0, f32(params.width - 1u)));
-    let bytes = (vec4(pixels[row * params.width + column]) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
-    return vec4<f32>(bytes) / 255.0;
+    return vec4(rgb_of(pixels[row * params.width + column]), 0.0);
 }
 
 @compute @workgroup_size(64)
@@ -42,8 +43,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let y = dot(down.xyz, centre) - 0.5;
     let left = floor(x);
     let top = floor(y);
-    let upper = mix(load(top, left), load(top, left + 1.0), x - left);
-    let lower = mix(load(top + 1.0, left), load(top + 1.0, left + 1.0), x - left);
-    let value = clamp(mix(upper, lower, y - top) * across.w + down.w, vec4(0.0), vec4(1.0));
+    let sampled = interpolate(
+        load(top, left),
+        load(top, left + 1.0),
+        load(top + 1.0, left),
+        load(top + 1.0, left + 1.0),
+        vec2(x - left, y - top),
+    );
+    let value = clamp(sampled * across.w + down.w, vec4(0.0), vec4(1.0));
     out[id.y * params.side + id.x] = to_output(vec4(((value - params.mean) / params.deviation).xyz, 0.0));
 }

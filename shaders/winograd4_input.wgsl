@@ -1,16 +1,8 @@
-// Winograd F(4x4, 3x3), step 1 of 3: as winograd2_input, with 6 x 6 patches, 4 apart, of 36 positions. The interpolation
-// points are 0, +-5/8, +-3/2 and infinity. Of the customary 0, +-1, +-2 the rounding error is four times as large: with
-// these it stays near that of the direct sum (see Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd
-// Convolution for Deep Neural Networks", 2020, on the choice of points).
+// Winograd F(4x4, 3x3), step 1 of 3: as winograd2_input, with 6 x 6 patches, 4 apart, of 36 positions.
 #import winograd_patches
+#import winograd4_points
 
 alias Line = array<vec4<f32>, 6>;
-
-// The squares of the points, their sum and product, are exact in binary.
-const P: f32 = 0.625;
-const Q: f32 = 1.5;
-const P_2: f32 = P * P;
-const Q_2: f32 = Q * Q;
 
 // B^T d: its rows are the coefficients of the products of (x - point) over all points but one.
 fn transform(d: Line) -> Line {

@@ -1,12 +1,10 @@
 // Winograd F(4x4, 3x3), step 3 of 3: the 36 products of a patch become 4 x 4 output pixels, A^T m A. One invocation
-// 4 channels of a patch. The interpolation points are those of winograd4_input.
+// 4 channels of a patch.
 #import winograd_pixels
+#import winograd4_points
 
 alias Line = array<vec4<f32>, 6>;
 alias Quad = array<vec4<f32>, 4>;
-
-const P: f32 = 0.625;
-const Q: f32 = 1.5;
 
 // A^T m: row i of A^T is the points to the power i.
 fn transform(m: Line) -> Quad {
@@ -17,8 +15,8 @@ fn transform(m: Line) -> Quad {
     return Quad(
         m[0] + sum_p + sum_q,
         difference_p + difference_q,
-        P * P * sum_p + Q * Q * sum_q,
-        P * P * difference_p + Q * Q * difference_q + m[5],
+        P_2 * sum_p + Q_2 * sum_q,
+        P_2 * difference_p + Q_2 * difference_q + m[5],
     );
 }
 

@@ -1,14 +1,10 @@
-// Winograd F(4x4, 3x3), step 0: weights, G g G^T with the interpolation points of winograd4_input. See
-// shared/winograd_weights.wgsl for the bindings. One invocation transforms 4 output channels of one input channel.
+// Winograd F(4x4, 3x3), step 0: weights, G g G^T. See shared/winograd_weights.wgsl for the bindings. One invocation
+// transforms 4 output channels of one input channel.
 #import winograd_weights
+#import winograd4_points
 
 alias Line = array<vec4<f32>, 6>;
 
-// The points are 0, +-P, +-Q and infinity.
-const P: f32 = 0.625;
-const Q: f32 = 1.5;
-const P_2: f32 = P * P;
-const Q_2: f32 = Q * Q;
 // Products of a point's differences from all others.
 const AT_0: f32 = P_2 * Q_2;
 const AT_P: f32 = 2.0 * P_2 * (P_2 - Q_2);

@@ -1,4 +1,6 @@
 // One axis of Pillow's 8-bit Lanczos resize: weighted sums in fixed point, rounded to 8 bits.
+#import rgb8
+
 struct Window {
     // The first pixel under the window of an output pixel, and the place of its weight.
     first: u32,
@@ -9,7 +11,7 @@ struct Window {
 const PRECISION = 22u;
 
 fn unpack(pixel: u32) -> vec3<i32> {
-    return vec3<i32>((vec3(pixel) >> vec3(0u, 8u, 16u)) & vec3(255u));
+    return vec3<i32>(unpack_rgb(pixel));
 }
 
 fn pack(bytes: vec3<i32>) -> u32 {

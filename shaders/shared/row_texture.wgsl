@@ -1,5 +1,6 @@
-// Rows of a matrix product's left operand as a texture, for adapters where a texel is cheaper to load than 4 floats of a
-// buffer. A texel is a vec4; rows run down, matrix after matrix, and as a texture is only so tall, on into further layers.
+// Rows of a matrix product's left operand as a texture, for adapters where a texel is cheaper to load than 4 floats of
+// a buffer. A texel is a vec4; rows run down, matrix after matrix, and as a texture is only so tall, on into further
+// layers.
 const ROWS_PER_LAYER: u32 = 4096u;
 // A matrix begins at a multiple of the kernels' tile, so that none of their tiles lies in two layers.
 const ROWS_TOGETHER: u32 = 32u;

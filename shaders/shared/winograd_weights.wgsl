@@ -1,5 +1,5 @@
-// What the weight transforms of Winograd's algorithms share: reading a 3 x 3 convolution's weights and writing transformed
-// ones, for models that keep the smaller ones and transform them before each use.
+// What the weight transforms of Winograd's algorithms share: reading a 3 x 3 convolution's weights and writing
+// transformed ones, for models that keep the smaller ones and transform them before each use.
 //
 //   weights  [3][3][inputs][columns]; one element = 4 neighbouring output channels, as f32 or packed f16
 //   out      [positions][inputs][columns] vec4s; with TEXTURE defined a layer a position, rows of inputs run down

@@ -49,14 +49,17 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adaptive_pool, avg_pool, blur, coreset_pick, coreset_update, depthwise, describe, distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_direct, matmul_register, matmul_texture, matmul_tiled, max_pool, max_score,
-    nearest, nearest_prototype, normalize, pack_nchw, pack_rows, project, resize, resize_sum, resize_through, rows_as_columns, square_norm, upsample_map, warp,
-    winograd2_input, winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
+    adaptive_pool, avg_pool, blur, coreset_pick, coreset_update, depthwise, describe, distances, heat, join_levels,
+    lanczos_columns, lanczos_rows, matmul_direct, matmul_register, matmul_texture, matmul_tiled, max_pool,
+    max_score, nearest, nearest_prototype, normalize, pack_nchw, pack_rows, project, resize, resize_sum,
+    resize_through, rows_as_columns, square_norm, upsample_map, warp, winograd2_input, winograd2_output,
+    winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
-    activation, activation_storage, bilinear, lanczos, matmul, matmul_params, matmul_registers, matmul_rows, matmul_store, row_texture, winograd_patches,
+    activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
+    matmul_rows, matmul_store, pixel, reduce, rgb8, row_texture, winograd4_points, winograd_patches,
     winograd_pixels, winograd_place, winograd_weights,
 ];
 

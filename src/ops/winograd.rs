@@ -134,8 +134,8 @@ pub(super) fn transformed(
 /// G of F(2x2, 3x3).
 const F2X2: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
 
-/// G of F(4x4, 3x3) with the interpolation points of `shaders/winograd4_input.wgsl`: a row for each point x, its powers
-/// over the product of its differences from the other finite points, and the last for infinity.
+/// G of F(4x4, 3x3) with the interpolation points of `shaders/shared/winograd4_points.wgsl`: a row for each point x,
+/// its powers over the product of its differences from the other finite points, and the last for infinity.
 fn f4x4() -> [[f64; 3]; 6] {
     const POINTS: [f64; 5] = [0.0, 0.625, -0.625, 1.5, -1.5];
     std::array::from_fn(|row| match POINTS.get(row) {

@@ -1,10 +1,10 @@
-/// A coreset by greedy k-centre selection (Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985), in
-/// rounds: the numbers of at most `wanted` of the rows of `x`, `[rows][channels]`, in the order they are chosen.
+/// A coreset by greedy k-centre selection (Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985),
+/// in rounds: the numbers of at most `wanted` of the rows of `x`, `[rows][channels]`, in the order they are chosen.
 ///
 /// Row i belongs to group `i % groups`. In each round the row of each group that is farthest from all chosen ones is a
 /// candidate. The farthest candidate is chosen, then the next farthest as the distances now are, as long as its squared
-/// distance is at least `nearly` times that of the round's first. Of rows equally far the first is taken. The first row of
-/// all is chosen alone in the first round; copies of chosen rows never are. There are at most `rounds` rounds.
+/// distance is at least `nearly` times that of the round's first. Of rows equally far the first is taken. The first row
+/// of all is chosen alone in the first round; copies of chosen rows never are. There are at most `rounds` rounds.
 pub fn coreset(x: &[f32], channels: usize, wanted: usize, groups: usize, nearly: f64, rounds: usize) -> Vec<usize> {
     let row = |index: usize| &x[index * channels..][..channels];
     let squared = |a: usize, b: usize| -> f64 {

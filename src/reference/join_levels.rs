@@ -1,8 +1,8 @@
 use super::Maps;
 
-/// The levels' distances `[batch][grid][grid]` as one map: the sum of `weight * x / clamp(q, low, high)` with `x = distances *
-/// normal`, where `q` is the value of an image's `x` with `rank` values before it in rising order. `normal` holds
-/// `[levels][grid][grid]`, `bounds` weight, low and high of each level.
+/// The levels' distances `[batch][grid][grid]` as one map: the sum of `weight * x / clamp(q, low, high)` with `x =
+/// distances * normal`, where `q` is the value of an image's `x` with `rank` values before it in rising order. `normal`
+/// holds `[levels][grid][grid]`, `bounds` weight, low and high of each level.
 pub fn join_levels(distances: &[Maps], normal: &[f32], bounds: &[[f32; 3]], rank: usize) -> Maps {
     let shape @ [batch, height, width, _] = distances[0].shape;
     let positions = height * width;

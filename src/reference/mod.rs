@@ -26,8 +26,7 @@ mod resize_through;
 mod square_norm;
 mod upsample_map;
 mod warp;
-mod winograd_input;
-mod winograd_output;
+mod winograd;
 
 pub use adaptive_pool::adaptive_pool;
 pub use avg_pool::avg_pool;
@@ -50,8 +49,7 @@ pub use resize_through::resize_through;
 pub use square_norm::square_norm;
 pub use upsample_map::upsample_map;
 pub use warp::warp;
-pub use winograd_input::{winograd2_input, winograd4_input};
-pub use winograd_output::{winograd2_output, winograd4_output};
+pub use winograd::{winograd2_input, winograd2_output, winograd4_input, winograd4_output};
 
 /// Feature maps, channels last: `[batch][height][width][channels]`.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,9 @@ use super::Maps;
 /// A photograph in other poses and other light, normalised: `[poses][side][side][4]`, the fourth channel 0.
 ///
 /// `pixels` are `[height][width]` 8-bit RGBA, red in the lowest byte. Each of the `poses` is `[a, b, c, gain, d, e, f,
-/// offset]`: the output pixel with centre `(x, y)` takes the photograph's point `(a x + b y + c, d x + e y + f)`, bilinearly
-/// between pixel centres, beyond which the edge goes on; values from 0 to 1 become `gain * value + offset`, clipped to 0 to 1.
+/// offset]`: the output pixel with centre `(x, y)` takes the photograph's point `(a x + b y + c, d x + e y + f)`,
+/// bilinearly between pixel centres, beyond which the edge goes on; values from 0 to 1 become `gain * value + offset`,
+/// clipped to 0 to 1.
 pub fn warp(
     pixels: &[u32],
     [height, width]: [usize; 2],
