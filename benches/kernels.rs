@@ -1,6 +1,7 @@
 //! The kernels at the full-size network's shapes, on the default adapter, by its own timestamps.
 //!
-//! Each group is a small network in which few steps but those of interest take long; what is timed is single steps of it.
+//! Each group is a small network in which few steps but those of interest take long; what is timed is single steps of
+//! it.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

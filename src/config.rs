@@ -59,8 +59,8 @@ pub struct TrainedHead {
 /// The sizes of a taught head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaughtHead {
-    /// The levels whose features are compared, in rising order; levels that are left out are not computed where no other
-    /// needs them.
+    /// The levels whose features are compared, in rising order; levels that are left out are not computed where no
+    /// other needs them.
     pub levels: Vec<TaughtLevel>,
 }
 

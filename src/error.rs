@@ -46,7 +46,8 @@ pub enum Error {
 
     /// A file holds a tensor that is no part of the model.
     #[error(
-        "{file}: tensor `{tensor}` is no part of this model; remove it, or check that the file and the model kind belong together"
+        "{file}: tensor `{tensor}` is no part of this model; remove it, or check that the file and the model kind \
+         belong together"
     )]
     UnknownTensor {
         /// The tensor's name as written in the file.

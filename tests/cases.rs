@@ -1,20 +1,13 @@
-//! Files as people have them, with the right answers, from the folder of shared cases; where it is absent, the tests say so
-//! and pass.
+//! Files as people have them, with the right answers, from the folder of shared cases; where it is absent, the tests
+//! say so and pass.
+
+#[path = "support/shared.rs"]
+mod shared;
 
 use pcsnet::image::{Decoded, Decoder, RgbImage, ValueRange};
-use std::path::{Path, PathBuf};
+use shared::shared;
+use std::path::Path;
 use std::time::Instant;
-
-/// The folder of a kind of case.
-fn cases(kind: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("PCSNET_SHARED").map_or_else(beside, PathBuf::from).join("cases").join(kind);
-    if !folder.is_dir() {
-        eprintln!("skipped: there is no folder {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
 
 fn read(folder: &Path, name: &str) -> Decoded {
     Decoder::default().open(folder.join(name)).unwrap_or_else(|error| panic!("{error}"))
@@ -39,7 +32,7 @@ fn grey(image: &RgbImage) -> RgbImage {
 #[test]
 fn pictures_lie_as_they_are_seen() {
     use image::imageops::{rotate90, rotate180};
-    let Some(folder) = cases("formats") else { return };
+    let Some(folder) = shared("cases/formats") else { return };
     let base = read(&folder, "00_base.png").image;
     assert_eq!(read(&folder, "exif_o6.png").image, rotate90(&base));
     assert_eq!(read(&folder, "tiff_orient6.tif").image, rotate90(&base));
@@ -50,7 +43,7 @@ fn pictures_lie_as_they_are_seen() {
 
 #[test]
 fn every_depth_gives_the_same_picture() {
-    let Some(folder) = cases("formats") else { return };
+    let Some(folder) = shared("cases/formats") else { return };
     let base = read(&folder, "00_base.png").image;
     let grey = grey(&base);
     for name in ["mono16.png", "mono12.pgm", "float01.tif"] {
@@ -67,7 +60,7 @@ fn every_depth_gives_the_same_picture() {
 
 #[test]
 fn common_containers_are_read() {
-    let Some(folder) = cases("formats") else { return };
+    let Some(folder) = shared("cases/formats") else { return };
     let base = read(&folder, "00_base.png").image;
     for (name, most) in
         [("tif_big.tif", 0), ("tif_planar.tif", 0), ("tif_cmyk.tif", 1), ("tif_palette.tif", 24), ("tif_jpeg.tif", 12)]
@@ -83,7 +76,7 @@ fn common_containers_are_read() {
 
 #[test]
 fn what_is_missing_is_marked_and_said() {
-    let Some(folder) = cases("formats") else { return };
+    let Some(folder) = shared("cases/formats") else { return };
     let base = read(&folder, "00_base.png").image;
     for (name, most) in [("jpg_trunc50.jpg", 40), ("png_trunc.png", 0)] {
         let decoded = read(&folder, name);
@@ -105,7 +98,7 @@ fn what_is_missing_is_marked_and_said() {
 
 #[test]
 fn hostile_files_end_soon() {
-    let Some(folder) = cases("hostile") else { return };
+    let Some(folder) = shared("cases/hostile") else { return };
     let start = Instant::now();
     let blank = read(&folder, "blank-4000.gif");
     assert_eq!(blank.image.dimensions(), (4000, 4000));

@@ -253,7 +253,8 @@ fn the_stated_memory_is_what_is_allocated() {
         let session = block_on(model.session(3)).expect("fits");
         let memory = session.memory();
         assert_eq!(memory.weights, model.weight_bytes());
-        // Pixels and blurred maps of the batch and of the images that run at once, here all three; maps before the blur.
+        // Pixels and blurred maps of the batch and of the images that run at once, here all three; maps before the
+        // blur.
         let side = u64::from(config.input);
         assert_eq!(memory.io, 5 * 3 * 4 * side * side + 2 * 3 * 4);
         let descriptor = u64::from(3 * config.grid * config.grid * config.descriptor_channels());

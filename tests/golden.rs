@@ -1,12 +1,15 @@
 //! Full size against the PCSNet authors' own outputs, stage by stage. The reference data is not part of this project;
 //! without it, and without Python and NumPy to make the matching weights, the tests say so and skip.
 
+#[path = "support/shared.rs"]
+mod shared;
 mod support;
 
 use pcsnet::weights::{Weights, read_tensor};
 use pcsnet::{Engine, EngineOptions, Precision, TracedStage};
 use pollster::block_on;
 use safetensors::SafeTensors;
+use shared::shared;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{engine, error_in_deviations};
@@ -20,16 +23,11 @@ struct Golden {
 }
 
 fn golden(kind: &str) -> Option<Golden> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
-    let known = source.join(format!("{kind}-seed1"));
-    if !known.is_dir() {
-        eprintln!("skipped: {} is not there", known.display());
-        return None;
-    }
+    let known = shared(&format!("golden/{kind}-seed1"))?;
+    let script = shared("golden/weights.py")?;
     let folder = tempfile::tempdir().expect("a folder");
     let [model, image] = ["model.safetensors", "image.safetensors"].map(|name| folder.path().join(name));
     let prototypes = known.join("prototypes.f16.npy");
-    let script = source.join("weights.py");
     make(&script, &["--variant", kind, "--prototypes"], &prototypes, &model)?;
     make(&script, &["--image", "a"], Path::new(""), &image)?;
     Some(Golden {

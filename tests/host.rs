@@ -189,8 +189,8 @@ fn known_map(session: &Session) -> Vec<f32> {
     map
 }
 
-/// All but a few pixels within `tolerance` levels; those few, where rounding falls on the other side of a colour's edge,
-/// by no more than a colour's step.
+/// All but a few pixels within `tolerance` levels; those few, where rounding falls on the other side of a colour's
+/// edge, by no more than a colour's step.
 fn assert_same_picture(found: &[[u8; 4]], truth: &RgbImage, tolerance: u8) {
     let found: Vec<[u8; 3]> = found.iter().map(|[r, g, b, _]| [*r, *g, *b]).collect();
     let truth = levels(truth);

@@ -1,8 +1,12 @@
 //! The schema against the names and shapes that the reference script of the golden outputs gives its full-size weights.
 
+#[path = "support/shared.rs"]
+mod shared;
+
 use pcsnet::ModelConfig;
 use pcsnet::config::{BackboneConfig, DescriptorKind};
 use pcsnet::schema;
+use shared::shared;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -21,15 +25,11 @@ for name, tensor in weights.all_weights(1, sys.argv[2]).items():
     print(name, *tensor.shape)
 ";
 
-/// What the reference script lists, or why it cannot run here.
-fn listed(variant: &str) -> Result<BTreeMap<String, Vec<usize>>, String> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
-    if !golden.join("weights.py").exists() {
-        return Err("../shared/golden/weights.py is not here".into());
-    }
+/// What the reference script in a folder lists, or why it cannot run here.
+fn listed(golden: &Path, variant: &str) -> Result<BTreeMap<String, Vec<usize>>, String> {
     let output = Command::new("python3")
         .args(["-c", LIST])
-        .arg(&golden)
+        .arg(golden)
         .arg(variant)
         .output()
         .map_err(|error| format!("python3 does not run: {error}"))?;
@@ -49,8 +49,9 @@ fn listed(variant: &str) -> Result<BTreeMap<String, Vec<usize>>, String> {
 
 #[test]
 fn same_tensors_as_the_reference() {
+    let Some(golden) = shared("golden") else { return };
     for (variant, kind) in [("plain", DescriptorKind::Plain), ("rotation", DescriptorKind::Rotation)] {
-        let mut expected = match listed(variant) {
+        let mut expected = match listed(&golden, variant) {
             Ok(expected) => expected,
             Err(reason) => return eprintln!("skipped: {reason}"),
         };

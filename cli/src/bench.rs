@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const NOTES: &str = "\
-A run goes from host to host: pixels to the GPU, the network, maps and scores back. As many runs more are timed on the GPU \
-alone, without the ways there and back. The stages are timed in a run of their own, each dispatch as a pass, where the \
-adapter has timestamps. The first run of all, in which drivers compile the kernels, is told apart. The peak is that of the \
-kernel's own large matrix product on this device.
+A run goes from host to host: pixels to the GPU, the network, maps and scores back. As many runs more are timed on the \
+GPU alone, without the ways there and back. The stages are timed in a run of their own, each dispatch as a pass, where \
+the adapter has timestamps. The first run of all, in which drivers compile the kernels, is told apart. The peak is \
+that of the kernel's own large matrix product on this device.
 
 Examples:
   pcsnet bench --model weights/default.safetensors

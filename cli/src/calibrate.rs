@@ -20,22 +20,24 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 const NOTES: &str = "\
-From photographs of good parts, which the model was not trained on, comes the threshold that a stated share of good parts \
-will exceed, with its uncertainty:
+From photographs of good parts, which the model was not trained on, comes the threshold that a stated share of good \
+parts will exceed, with its uncertainty:
   from about 1 / RATE photographs on, one of their scores, by its rank; that holds whatever the scores' distribution
   from fewer, by extrapolation, with an extreme-value distribution
-  from 2 to 8, each also shifted by 2 % and brightened and darkened by 5 % (and mirrored, with --flips), by extrapolation; \
-copies that hardly differ count for little
+  from 2 to 8, each also shifted by 2 % and brightened and darkened by 5 % (and mirrored, with --flips), by \
+extrapolation; copies that hardly differ count for little
 Photographs that the model was made from, which it scores too low, are left out: by their content where the model's \
-metadata list it, else by their names. Copies of a photograph count once, but different photographs of one part as if they \
-were of different parts; what is stated then sounds surer than it is. Parts whose scores are far above the others' are named.
+metadata list it, else by their names. Copies of a photograph count once, but different photographs of one part as if \
+they were of different parts; what is stated then sounds surer than it is. Parts whose scores are far above the \
+others' are named.
 
-With --labelled, the threshold is the one with the best F1 on a test set, of which all layouts of `pcsnet evaluate` are read.
+With --labelled, the threshold is the one with the best F1 on a test set, in any of the layouts that `pcsnet evaluate` \
+reads.
 
 Written into the model's file, which is replaced as a whole (the head's, where model and backbone are two files): \
 pcsnet.threshold; pcsnet.scale, the colours' range from the median of good maps to as far above the threshold; \
-pcsnet.tiles and pcsnet.fit, where they are given; pcsnet.calibration, how all this was found. `pcsnet detect` goes by it. \
-Scores and so thresholds hold for --precision as calibrated.
+pcsnet.tiles and pcsnet.fit, where they are given; pcsnet.calibration, how all this was found. `pcsnet detect` goes by \
+it. Scores and so thresholds hold for --precision as calibrated.
 
 Examples:
   pcsnet calibrate --model bottle.safetensors good/

@@ -35,15 +35,15 @@ and for all images together:
 and mean, in the image's pixels
 
 The score is the map's largest value, `lowest` its least, before the map is brought to the image's size. The verdict, \
-`pass` or `fail`, is there where the model holds a threshold; `pcsnet calibrate` gives it one. Outputs mirror the images' \
-folders, below the deepest folder common to all arguments. An image that cannot be inspected is reported on stderr and in \
-both tables, and the others are still done.
+`pass` or `fail`, is there where the model holds a threshold; `pcsnet calibrate` gives it one. Outputs mirror the \
+images' folders, below the deepest folder common to all arguments. An image that cannot be inspected is reported on \
+stderr and in both tables, and the others are still done.
 
 Folders are searched, with those below, for png, jpg, jpeg, bmp, tif, tiff, webp, gif, pgm, ppm and pnm files; an \
 output folder inside them is passed over.
 
-Without --scale, and where the model holds no range of its own, the colours of each image span its own map: every image \
-shows its own most suspicious place in red, be it defective or not, and images do not compare.
+Without --scale, and where the model holds no range of its own, the colours of each image span its own map: every \
+image shows its own most suspicious place in red, be it defective or not, and images do not compare.
 
 On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
 program. Both print a JSON line for each image, in order. --watch also appends them to scores.jsonl, and where it is \

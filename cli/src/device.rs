@@ -17,7 +17,8 @@ use std::sync::Arc;
 pub struct DeviceArguments {
     /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also
     /// less for activations; both give slightly other scores
-    #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true, value_parser = precision())]
+    #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true)]
+    #[arg(value_parser = precision())]
     pub precision: Precision,
 
     /// Run on the first adapter whose name contains NAME, regardless of case; `pcsnet info` lists them

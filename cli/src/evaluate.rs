@@ -22,14 +22,14 @@ use std::sync::atomic::AtomicBool;
 use tables::Evaluated;
 
 const NOTES: &str = "\
-FOLDER holds a test set in the layout of MVTec AD and MPDD (test/good, test/KIND, ground_truth/KIND/NAME_mask.png) or of \
-VisA, or is a plain folder: a folder for each kind, `good` among them, or single images; masks lie beside the images as \
-NAME_mask.png, or in masks/. With --category, FOLDER holds such categories.
+FOLDER holds a test set in the layout of MVTec AD and MPDD (test/good, test/KIND, ground_truth/KIND/NAME_mask.png) or \
+of VisA, or is a plain folder: a folder for each kind, `good` among them, or single images; masks lie beside the \
+images as NAME_mask.png, or in masks/. With --category, FOLDER holds such categories.
 
 Measured over all images, and for each kind of defect together with the good images:
   images  AUROC, average precision and best F1 of the scores
-  pixels  the same of the maps, in the network's frame (of tiles in the image's), and AUPRO to a false-positive rate of \
-0.3: exact, and as the authors compute it with 200 thresholds
+  pixels  the same of the maps, in the network's frame (of tiles in the image's), and AUPRO to a false-positive rate \
+of 0.3: exact, and as the authors compute it with 200 thresholds
 All are exact, over every distinct value as a threshold; what is not defined is said to be undefined, and why.
 
 Written to the output folder:
@@ -37,8 +37,8 @@ Written to the output folder:
   metrics.csv   a line for each category, model and kind
   metrics.json  all of it
   images.csv    the score of each image
-  CATEGORY-MODEL.html  a report for each category and model, in one file: figures, curves, and a gallery of all images, \
-worst first
+  CATEGORY-MODEL.html  a report for each category and model, in one file: figures, curves, and a gallery of all \
+images, worst first
 
 Examples:
   pcsnet evaluate mvtec/bottle --model bottle.safetensors

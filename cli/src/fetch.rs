@@ -16,7 +16,8 @@ const HUB: &str = "https://huggingface.co";
 const FILE: &str = "model.safetensors";
 
 const ABOUT: &str = "\
-The file is compared with the SHA-256 that the hub states for it. A download that was interrupted goes on where it stopped.
+The file is compared with the SHA-256 that the hub states for it. A download that was interrupted goes on where it \
+stopped.
 
 Environment:
   HF_ENDPOINT  another server with the hub's paths, such as a mirror (default: https://huggingface.co)";
@@ -95,8 +96,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     output::print(&format!(
         "{}\nsha256 {}, as the hub states\n\nTrain with it (python/README.md):\n  python -m pcsnet train FOLDER \
-         --backbone {} --out head.safetensors\nAs a model file of its own:\n  python -m pcsnet export --backbone {} --out \
-         backbone.safetensors\n",
+         --backbone {} --out head.safetensors\nAs a model file of its own:\n  python -m pcsnet export --backbone {} \
+         --out backbone.safetensors\n",
         file.display(),
         remote.sha256,
         file.display(),

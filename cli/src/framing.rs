@@ -32,8 +32,8 @@ pub struct FramingArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
 
-    /// The samples that are black and white in images of more than 8 bits, such as 0,4095 for a camera of 12 bits. By default
-    /// the model's own range, or else what each file declares
+    /// The samples that are black and white in images of more than 8 bits, such as 0,4095 for a camera of 12 bits. By
+    /// default the model's own range, or else what each file declares
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     pub range: Option<ValueRange>,
 

@@ -109,8 +109,8 @@ fn canonical(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Adds the images in a folder and those below: absolute path, and path as the user would say it. Masks and files that are
-/// no images are `left_out`, but for hidden ones.
+/// Adds the images in a folder and those below: absolute path, and path as the user would say it. Masks and files that
+/// are no images are `left_out`, but for hidden ones.
 fn search(
     folder: &Path,
     absolute: &Path,

@@ -18,20 +18,22 @@ Examples:
   pcsnet info --model bottle.safetensors
   pcsnet info --model backbone.safetensors head.safetensors --batch 8
 
-Memory is what is allocated on the GPU. Activations are the network's own tensors, of the images that run at once (at most 8); \
-scratch is what kernels need beside them. Tensors that are never alive together share memory, and no byte counts twice.";
+Memory is what is allocated on the GPU. Activations are the network's own tensors, of the images that run at once (at \
+most 8); scratch is what kernels need beside them. Tensors that are never alive together share memory, and no byte \
+counts twice.";
 
 /// Describe this machine's graphics adapters, and a model.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Also describe this model (a bundle, or the backbone's and the head's safetensors), and load it onto every adapter
-    /// to see what memory it takes
+    /// Also describe this model (a bundle, or the backbone's and the head's safetensors), and load it onto every
+    /// adapter to see what memory it takes
     #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
 
     /// Images in a run, for the memory it takes
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "model", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "model")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
 }
 

@@ -16,12 +16,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 const NOTES: &str = "\
-A folder gives the photographs in it; of a test set in MVTec AD's layout they are those in train/good. Nothing is trained \
-by gradients: photographs become prototypes of what good parts look like, each is compared with those of the others, and \
-that says how far good parts may be from them. What is decided on the way, and why, is said at the end.
+A folder gives the photographs in it; of a test set in MVTec AD's layout they are those in train/good. Nothing is \
+trained by gradients: photographs become prototypes of what good parts look like, each is compared with those of the \
+others, and that says how far good parts may be from them. What is decided on the way, and why, is said at the end.
 
-The file holds everything: backbone, prototypes, threshold and colours. `pcsnet detect --model FILE` inspects with it. Good \
-photographs that were not taught can make the threshold surer: `pcsnet calibrate --model FILE GOOD`.
+The file holds everything: backbone, prototypes, threshold and colours. `pcsnet detect --model FILE` inspects with it. \
+Good photographs that were not taught can make the threshold surer: `pcsnet calibrate --model FILE GOOD`.
 
 Examples:
   pcsnet teach good/ --out part.safetensors
@@ -48,13 +48,14 @@ pub struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
 
-    /// ImageNet weights of a WideResNet-50-2, ResNet-18 or EfficientNet-Lite0, as torchvision, timm or `pcsnet fetch` have
-    /// them; by default an EfficientNet-Lite0 that is part of this program
+    /// ImageNet weights of a WideResNet-50-2, ResNet-18 or EfficientNet-Lite0, as torchvision, timm or `pcsnet fetch`
+    /// have them; by default an EfficientNet-Lite0 that is part of this program
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
 
     /// How parts lie: always as photographed, or at any angle; by default the photographs tell
-    #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true, value_parser = poses())]
+    #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true)]
+    #[arg(value_parser = poses())]
     poses: Poses,
 
     /// A smaller and faster model
@@ -159,7 +160,8 @@ fn describe(summary: &TeachSummary) -> Result<String> {
         let [low, high] = found.interval.map(|share| 100.0 * share);
         writeln!(
             text,
-            "Threshold {threshold:.4}: {:.1} % of good parts are expected to fail, with {:.0} % confidence {low:.1} to {high:.1} %",
+            "Threshold {threshold:.4}: {:.1} % of good parts are expected to fail, with {:.0} % confidence {low:.1} to \
+             {high:.1} %",
             100.0 * found.rate,
             100.0 * confidence
         )?;

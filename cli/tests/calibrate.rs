@@ -1,9 +1,12 @@
 //! `pcsnet calibrate`, run as users run it, with a small random model.
 
+#[path = "../../tests/support/shared.rs"]
+mod shared;
 mod support;
 
 use pcsnet::weights::Weights;
 use predicates::prelude::*;
+use shared::shared;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -132,11 +135,7 @@ fn tiles_and_heads_apart() {
 /// On real photographs, split by tile: a threshold made of one half, tried on the other.
 #[test]
 fn a_promise_is_kept_on_other_photographs() {
-    let tiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/magnetic_tile/train/good");
-    if !tiles.is_dir() {
-        eprintln!("skipped: {} is not there", tiles.display());
-        return;
-    }
+    let Some(tiles) = shared("data/magnetic_tile/train/good") else { return };
     let folder = folder_with_model();
     // `exp3_num_2642.jpg` is the third exposure of a tile; a tile's numbers lie close together.
     let number =

@@ -67,8 +67,8 @@ fn every_stage_and_the_map_that_detect_gives() {
     let range = largest - detected.iter().copied().fold(f32::INFINITY, f32::min);
     assert!(range > 0.0 && traced.len() == detected.len());
     for (traced, detected) in traced.iter().zip(&detected) {
-        // The input is normalised on the GPU there and by this test here, so roundings differ. What was not inspected is
-        // NaN in both.
+        // The input is normalised on the GPU there and by this test here, so roundings differ. What was not inspected
+        // is NaN in both.
         let same = (traced - detected).abs() <= 1e-4 * range || (traced.is_nan() && detected.is_nan());
         assert!(same, "traced {traced}, detected {detected}");
     }

@@ -19,14 +19,14 @@ pub struct GoodPhotographs {
 
 /// The photographs of good parts among files and folders.
 ///
-/// Of a test set (MVTec AD, VisA, Real-IAD and those like them) they are its training images. Of a folder that holds one
-/// called `good`, `normal` or `ok` they are what is in there; of any other folder, all images in it and below. Masks,
-/// beside the images or in folders of their own, and images whose masks show a defect are passed over; so are files that
-/// are named twice.
+/// Of a test set (MVTec AD, VisA, Real-IAD and those like them) they are its training images. Of a folder that holds
+/// one called `good`, `normal` or `ok` they are what is in there; of any other folder, all images in it and below.
+/// Masks, beside the images or in folders of their own, and images whose masks show a defect are passed over; so are
+/// files that are named twice.
 ///
 /// # Errors
-/// [`Error::Io`] for a folder that cannot be listed, [`Error::Dataset`] for one that holds test images but no good ones to
-/// train with, and where no photograph is found at all; both say what was passed over.
+/// [`Error::Io`] for a folder that cannot be listed, [`Error::Dataset`] for one that holds test images but no good ones
+/// to train with, and where no photograph is found at all; both say what was passed over.
 pub fn good_photographs<P: AsRef<Path>>(arguments: &[P]) -> Result<GoodPhotographs> {
     let mut all = GoodPhotographs::default();
     let files: Vec<PathBuf> =

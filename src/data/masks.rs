@@ -31,8 +31,8 @@ impl Mask {
     /// masks with soft edges (more than 16 levels, or JPEG's noise) it is what is at least half as bright as white.
     ///
     /// # Errors
-    /// Those of [`Decoder::open`](crate::image::Decoder::open), and [`Error::Image`] for a damaged file, for a soft mask
-    /// without a bright pixel, and for files of different sizes.
+    /// Those of [`Decoder::open`](crate::image::Decoder::open), and [`Error::Image`] for a damaged file, for a soft
+    /// mask without a bright pixel, and for files of different sizes.
     pub fn read(&self) -> Result<RgbImage> {
         let (first, others) = self.files.split_first().ok_or_else(|| Error::Input {
             what: "mask".to_owned(),
@@ -97,8 +97,8 @@ fn read(path: &Path) -> Result<RgbImage> {
         return Err(Error::Image {
             name,
             reason: format!(
-                "its brightest pixel is {brightest} of 255, and it has soft edges: what is foreground cannot be told; save \
-                 the mask as PNG with 0 and 255 only"
+                "its brightest pixel is {brightest} of 255, and it has soft edges: what is foreground cannot be told; \
+                 save the mask as PNG with 0 and 255 only"
             ),
         });
     }
@@ -138,8 +138,8 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// Tells images and masks in a list of files apart: `a_mask.png`, `a_label.bmp` and so on beside `a.jpg`, and the PNG
-    /// of few colours beside the JPEG of the same name.
+    /// Tells images and masks in a list of files apart: `a_mask.png`, `a_label.bmp` and so on beside `a.jpg`, and the
+    /// PNG of few colours beside the JPEG of the same name.
     pub(super) fn of(files: &[PathBuf]) -> Self {
         let key = |path: &Path, stem: &str| path.with_file_name(stem.to_lowercase());
         let mut images: BTreeMap<PathBuf, Vec<&PathBuf>> = BTreeMap::new();
@@ -178,8 +178,8 @@ impl Beside {
     }
 }
 
-/// The masks among files: those beside the image that they belong to, by name or, of a PNG beside the JPEG of the same name,
-/// by their few colours.
+/// The masks among files: those beside the image that they belong to, by name or, of a PNG beside the JPEG of the same
+/// name, by their few colours.
 pub fn masks_beside(files: &[PathBuf]) -> Vec<PassedOver> {
     Beside::of(files).masks().collect()
 }
@@ -253,8 +253,8 @@ impl Truth {
         Ok(())
     }
 
-    /// The mask of the image `stem` of a kind's folder: in the folder of the same name or, where `is_unique` says that no
-    /// other image has the name, in any; `stem` itself may be a folder of several.
+    /// The mask of the image `stem` of a kind's folder: in the folder of the same name or, where `is_unique` says that
+    /// no other image has the name, in any; `stem` itself may be a folder of several.
     pub(super) fn find(&mut self, kind: &str, stem: &str, is_unique: bool) -> Option<Mask> {
         let (kind, stem) = (kind.to_lowercase(), stem.to_lowercase());
         let named = |folder: &str, name: &str| {

@@ -13,15 +13,19 @@
 //!
 //! The layouts are told apart by their folders, whatever the case of their names:
 //!
-//! | layout | images | masks |
-//! | --- | --- | --- |
-//! | MVTec AD, MPDD, BTAD | `test/good` (or `ok`), `test/<kind>`; `train/good` | `ground_truth/<kind>/<name>_mask.png`, or in a folder of any other name for masks, flat or not, with any word before or behind the name |
-//! | MVTec LOCO | the same | all files in `ground_truth/<kind>/<name>/` |
-//! | MVTec AD 2 | `test_public/good`, `test_public/bad`; `train/good` | `test_public/ground_truth/bad/<name>_mask.png` |
-//! | VisA | `Data/Images/Normal`, `Data/Images/Anomaly` | `Data/Masks/Anomaly/<name>.png` |
-//! | Real-IAD | as its JSON file says; without it `OK/`, `NG/<kind>/` | as its JSON file says; without it the PNG beside the JPEG |
-//! | KolektorSDD, DAGM | all together in `test/`, or in folders | `<name>_label.bmp`, `<name>_GT.png` beside the image or in `Label`; an empty one means a good part |
-//! | plain | `<kind>/<name>.*`, where `good`, `normal` and `ok` are good; or the folder itself, where an image with a mask is anomalous | `<name>_mask.*` beside the image, or `masks/<kind>/<name>.*` |
+//! * MVTec AD, MPDD, BTAD: images in `test/good` (or `ok`), `test/<kind>` and `train/good`; masks as
+//!   `ground_truth/<kind>/<name>_mask.png`, or in a folder of any other name for masks, flat or not, with any word
+//!   before or behind the name.
+//! * MVTec LOCO: images as in MVTec AD; a mask is all files in `ground_truth/<kind>/<name>/`.
+//! * MVTec AD 2: images in `test_public/good`, `test_public/bad` and `train/good`; masks as
+//!   `test_public/ground_truth/bad/<name>_mask.png`.
+//! * VisA: images in `Data/Images/Normal` and `Data/Images/Anomaly`; masks as `Data/Masks/Anomaly/<name>.png`.
+//! * Real-IAD: images and masks as its JSON file says; without it, images in `OK/` and `NG/<kind>/`, masks as the PNG
+//!   beside the JPEG.
+//! * KolektorSDD, DAGM: images all together in `test/`, or in folders; masks as `<name>_label.bmp` or `<name>_GT.png`
+//!   beside the image or in `Label`, an empty one for a good part.
+//! * plain: images as `<kind>/<name>.*`, where `good`, `normal` and `ok` are good, or in the folder itself, where an
+//!   image with a mask is anomalous; masks as `<name>_mask.*` beside the image, or `masks/<kind>/<name>.*`.
 //!
 //! What is foreground in a mask, [`Mask::read`] says. Of VisA, the images that `split_csv/1cls.csv` beside the category
 //! calls test images are tested; without that file, all are.

@@ -219,7 +219,8 @@ fn a_table_of_real_iad() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let row = |class: &str, image: &str, mask: &str| {
         format!(
-            "{{\"category\": \"cap\", \"anomaly_class\": \"{class}\", \"image_path\": \"{image}\", \"mask_path\": {mask}}}"
+            "{{\"category\": \"cap\", \"anomaly_class\": \"{class}\", \"image_path\": \"{image}\", \
+             \"mask_path\": {mask}}}"
         )
     };
     let json = format!(

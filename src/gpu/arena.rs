@@ -47,7 +47,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tensors_alive_together_never_share(raw in prop::collection::vec((0usize..40, 0usize..10, 1u64..1000), 1..60)) {
+        fn tensors_alive_together_never_share(
+            raw in prop::collection::vec((0usize..40, 0usize..10, 1u64..1000), 1..60),
+        ) {
             let lifetimes: Vec<Lifetime> =
                 raw.iter().map(|&(first, length, bytes)| Lifetime { first, last: first + length, bytes }).collect();
             let plan = plan(&lifetimes);

@@ -17,7 +17,8 @@
 //! A network is only as good as its input is the one it was trained on, and it was trained on what Pillow and
 //! torchvision made of the files. So decoding, resizing and cropping here give the pixels that
 //! `ImageOps.exif_transpose(Image.open(path)).convert("RGB")`, `Resize(256, LANCZOS)` and `CenterCrop(224)` give;
-//! `tests/pillow.rs` compares. Where that ends, such as with JPEG in the browser, the pages of [`decode()`] and [`Fit`] say.
+//! `tests/pillow.rs` compares. Where that ends, such as with JPEG in the browser, the pages of [`decode()`] and [`Fit`]
+//! say.
 
 mod components;
 mod decode;

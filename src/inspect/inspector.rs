@@ -208,9 +208,9 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Takes a part of the photograph out of the map and the score, as not inspected: what a damaged file lacks. With it go the
-    /// values nearby, a sixteenth of the map's sides, for the network saw the part's edge there. Where nothing is left, the score
-    /// is no finite number.
+    /// Takes a part of the photograph out of the map and the score, as not inspected: what a damaged file lacks. With
+    /// it go the values nearby, a sixteenth of the map's sides, for the network saw the part's edge there. Where
+    /// nothing is left, the score is no finite number.
     pub fn leave_out(&mut self, part: Rect) {
         let (photograph, map) = (self.placement.dimensions(), self.placement.map_dimensions());
         let (columns, rows) = match &self.placement {

@@ -26,9 +26,10 @@ pub fn draw_outlines(
     let reach = thickness.max(1) as usize;
     let (width, height) = (width as usize, height as usize);
     let across = 2 * reach + 1;
-    // A pixel is inside, and gets no colour, where the square around it, `across` wide, is above the threshold everywhere.
-    // Beyond the image's edge nothing is, so that a region which the edge cuts is closed along it. For each column: how
-    // many rows have been above on the whole width of a square in turn, down to the last row of the square around `y`.
+    // A pixel is inside, and gets no colour, where the square around it, `across` wide, is above the threshold
+    // everywhere. Beyond the image's edge nothing is, so that a region which the edge cuts is closed along it. For each
+    // column: how many rows have been above on the whole width of a square in turn, down to the last row of the square
+    // around `y`.
     let mut rows_above = vec![0_usize; width];
     for last in 0..height + reach {
         if last < height {

@@ -25,7 +25,8 @@ impl AnomalyMap {
         Self { gaussian: Gaussian::new(parameters, SIGMA, TRUNCATE), size: config.input, align_corners: true }
     }
 
-    /// The map of values that each stand for a cell of the grid. It is blurred as much as an image of the authors' size.
+    /// The map of values that each stand for a cell of the grid. It is blurred as much as an image of the authors'
+    /// size.
     pub(crate) fn of_cells(parameters: &mut Parameters<'_>, config: &ModelConfig) -> Self {
         let sigma = SIGMA * f64::from(config.input) / AUTHORS_SIDE;
         Self { gaussian: Gaussian::new(parameters, sigma, TRUNCATE), size: config.input, align_corners: false }

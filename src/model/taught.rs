@@ -1,8 +1,9 @@
-//! The head that is taught rather than trained: how far each position is from prototypes of good parts, level by level, in
-//! units of how far good parts are.
+//! The head that is taught rather than trained: how far each position is from prototypes of good parts, level by level,
+//! in units of how far good parts are.
 //!
-//! Each level has prototypes of its own (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
-//! keep one bank for all), because what tells a defect differs from part to part more between levels than anywhere else.
+//! Each level has prototypes of its own (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
+//! 2022, keep one bank for all), because what tells a defect differs from part to part more between levels than
+//! anywhere else.
 
 use super::Outputs;
 use super::anomaly_map::AnomalyMap;

@@ -6,9 +6,9 @@ use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 /// The share of a map's positions below the quantile that stands for how far all of an image is from the prototypes.
 pub(crate) const QUANTILE: f64 = 0.25;
 
-/// The sum over levels of `weight * x / clamp(quantile of x, low, high)` with `x = distances * normal`, the quantile taken
-/// over each image and level; `[batch][grid][grid]`. `normal` holds `[levels][grid][grid]`, `bounds` weight, low, high and
-/// 0 of each level.
+/// The sum over levels of `weight * x / clamp(quantile of x, low, high)` with `x = distances * normal`, the quantile
+/// taken over each image and level; `[batch][grid][grid]`. `normal` holds `[levels][grid][grid]`, `bounds` weight, low,
+/// high and 0 of each level.
 pub(crate) fn join_levels(
     graph: &mut Graph<'_>,
     label: &str,

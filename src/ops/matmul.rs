@@ -40,8 +40,8 @@ impl Matrix {
     }
 }
 
-/// The rows of `x` with the given numbers (u32 as bits, `[columns]`) side by side: a right operand `[channels][columns]`
-/// to compare other rows with, `shaders/rows_as_columns.wgsl`.
+/// The rows of `x` with the given numbers (u32 as bits, `[columns]`) side by side: a right operand
+/// `[channels][columns]` to compare other rows with, `shaders/rows_as_columns.wgsl`.
 pub(crate) fn rows_as_columns(graph: &mut Graph<'_>, label: &str, x: Tensor, numbers: Tensor) -> Matrix {
     uniforms! {
         struct Params {

@@ -6,8 +6,8 @@ use crate::gpu::{Binding, Graph, Kernel, Tensor, uniforms};
 
 /// One pose and one light.
 ///
-/// The output pixel with centre `(x, y)` shows the photograph's point `(across . (x, y, 1), down . (x, y, 1))`. Values from
-/// 0 to 1 are multiplied by `gain`, then `offset` is added.
+/// The output pixel with centre `(x, y)` shows the photograph's point `(across . (x, y, 1), down . (x, y, 1))`. Values
+/// from 0 to 1 are multiplied by `gain`, then `offset` is added.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Pose {

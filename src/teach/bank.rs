@@ -8,7 +8,8 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::random::SplitMix;
 
-/// Descriptors that prototypes are chosen from. More are drawn from at random: neighbouring positions and poses are alike.
+/// Descriptors that prototypes are chosen from. More are drawn from at random: neighbouring positions and poses are
+/// alike.
 const POOL: usize = 30_000;
 
 /// Descriptors of some photographs, of all levels.

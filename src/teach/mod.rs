@@ -1,15 +1,17 @@
 //! From a handful of photographs of good parts to a model that inspects others: no gradients, no defects, no Python.
 //!
 //! A taught model keeps, for each level of a frozen backbone, prototypes of what good parts look like and how far good
-//! parts are from those of the others. [`Teacher`] finds all of it in closed form, everything heavy on the host's device:
+//! parts are from those of the others. [`Teacher`] finds all of it in closed form, everything heavy on the host's
+//! device:
 //!
 //! 1. **Poses.** Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
 //!    photograph stands for itself in twelve orientations.
 //! 2. **Prototypes.** Of each level's features, every channel of unit deviation, a coreset by the greedy k-centre rule.
 //! 3. **What is normal.** Each photograph is held out: compared with the prototypes of the others. Its distances, by
-//!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings the
-//!    levels to one scale.
-//! 4. **Threshold.** From the scores of the photographs held out, see [`inspect::calibrate`](crate::inspect::calibrate()).
+//!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings
+//!    the levels to one scale.
+//! 4. **Threshold.** From the scores of the photographs held out, see
+//!    [`inspect::calibrate`](crate::inspect::calibrate()).
 //!
 //! ```no_run
 //! use pcsnet::teach::{TeachOptions, Teacher};
@@ -199,8 +201,8 @@ impl fmt::Debug for Teacher {
 }
 
 impl Teacher {
-    /// Loads a backbone, as torchvision, timm or this crate store it; any head that stands beside it is not read. What the
-    /// metadata do not name is told by the tensors.
+    /// Loads a backbone, as torchvision, timm or this crate store it; any head that stands beside it is not read. What
+    /// the metadata do not name is told by the tensors.
     ///
     /// # Errors
     /// Those of [`Engine::load_backbone`].
@@ -237,8 +239,8 @@ impl Teacher {
         self.add_file(name, None, photograph)
     }
 
-    /// [`Teacher::add`] of what a file shows, by whose SHA-256 (in hexadecimal digits) a later calibration knows that the
-    /// model has seen it.
+    /// [`Teacher::add`] of what a file shows, by whose SHA-256 (in hexadecimal digits) a later calibration knows that
+    /// the model has seen it.
     ///
     /// # Errors
     /// As [`Teacher::add`].
@@ -263,8 +265,8 @@ impl Teacher {
     /// The same photographs, options and seed give the same model on the same adapter, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Input`] without a photograph, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from the
-    /// device.
+    /// [`Error::Input`] without a photograph, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from
+    /// the device.
     pub async fn teach(&self, mut on_progress: impl FnMut(TeachProgress)) -> Result<TaughtModel> {
         if self.photographs.is_empty() {
             return Err(Error::Input {

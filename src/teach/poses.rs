@@ -44,8 +44,8 @@ impl Poses {
 pub struct PoseDecision {
     /// Whether parts may be turned by any angle.
     pub any: bool,
-    /// The share of pairs of photographs in which a quarter turn of the one brought it nearer to the other; `None` where
-    /// it was not asked.
+    /// The share of pairs of photographs in which a quarter turn of the one brought it nearer to the other; `None`
+    /// where it was not asked.
     pub nearer_when_turned: Option<f64>,
 }
 
@@ -106,7 +106,8 @@ impl View {
         [0.0, 90.0, 180.0, 270.0].map(|degrees| Self::turned(degrees, side, grid)).into()
     }
 
-    /// The views that stand for other parts where there is a single photograph: shifted by 2 % and lit by 5 % more or less.
+    /// The views that stand for other parts where there is a single photograph: shifted by 2 % and lit by 5 % more or
+    /// less.
     pub(super) fn slightly_altered(side: u32, grid: u32) -> Vec<Self> {
         let shift = 0.02 * side as f32;
         let altered = |right: f32, down: f32, gain: f32| {

@@ -154,7 +154,8 @@ impl TeachSummary {
         let mut warnings = Vec::new();
         for HeldOutScore { name, score, .. } in self.held_out.iter().filter(|part| part.disagrees) {
             warnings.push(format!(
-                "{name} is far from the other photographs (score {score:.3}): if it shows a defect, teach again without it"
+                "{name} is far from the other photographs (score {score:.3}): if it shows a defect, teach again \
+                 without it"
             ));
         }
         if !self.copies.is_empty() {
@@ -162,12 +163,13 @@ impl TeachSummary {
         }
         match self.photographs {
             1 => warnings.push(
-                "one photograph does not show how good parts differ: the threshold is a guess, made of slightly altered \
-                 copies"
+                "one photograph does not show how good parts differ: the threshold is a guess, made of slightly \
+                 altered copies"
                     .to_owned(),
             ),
             2..4 => warnings.push(format!(
-                "{} photographs show little of how good parts differ: the threshold is high, and many defects will pass",
+                "{} photographs show little of how good parts differ: the threshold is high, and many defects will \
+                 pass",
                 self.photographs
             )),
             _ => {}

@@ -91,8 +91,8 @@ impl Weights {
         })
     }
 
-    /// The model that is part of this crate: an EfficientNet-Lite0 (Apache-2.0, see `weights/README.md`), with a head for the
-    /// sample photographs. Its backbone is what teaching uses where there is no other.
+    /// The model that is part of this crate: an EfficientNet-Lite0 (Apache-2.0, see `weights/README.md`), with a head
+    /// for the sample photographs. Its backbone is what teaching uses where there is no other.
     ///
     /// # Errors
     /// None, for the file is sound; the type is that of the other ways to open a model.

@@ -97,15 +97,15 @@ impl TensorFile {
         let header_length = preamble.iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
         if header_length > LONGEST_HEADER {
             return Err(malformed(format!(
-                "its first 8 bytes announce a header of {header_length} bytes, the format allows {LONGEST_HEADER}; is it \
-                 of another format?"
+                "its first 8 bytes announce a header of {header_length} bytes, the format allows {LONGEST_HEADER}; is \
+                 it of another format?"
             )));
         }
         let data = PREAMBLE + header_length..length;
         if data.start > data.end {
             return Err(malformed(format!(
-                "its header should be {header_length} bytes long, but the whole file is only {length} bytes long; is it \
-                 cut short?"
+                "its header should be {header_length} bytes long, but the whole file is only {length} bytes long; is \
+                 it cut short?"
             )));
         }
         let header = storage.collect(PREAMBLE..data.start)?;

@@ -155,8 +155,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("model.safetensors");
         // As another program writes it: f16, bf16, a header of odd length.
-        let header = br#"{"__metadata__":{"a":"1","b":"2"},"x":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"y":{"dtype":"BF16","shape":[1],"data_offsets":[4,6]}}"#;
-        let file = [&(header.len() as u64).to_le_bytes()[..], header, &[0, 0x3c, 1, 2, 0x80, 0x3f]].concat();
+        let header = concat!(
+            r#"{"__metadata__":{"a":"1","b":"2"},"x":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"#,
+            r#""y":{"dtype":"BF16","shape":[1],"data_offsets":[4,6]}}"#,
+        );
+        let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0, 0x3c, 1, 2, 0x80, 0x3f]].concat();
         fs::write(&path, &file).expect("a writable folder");
         let changes = [("a".to_owned(), None), ("c".to_owned(), Some("3".to_owned()))].into();
         update_metadata(&path, &changes).expect("a sound file");

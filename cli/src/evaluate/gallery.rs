@@ -1,5 +1,5 @@
-//! Small pictures of every image, kept in a nameless temporary file until the page is written: what colours a map gets is
-//! known only when all scores are.
+//! Small pictures of every image, kept in a nameless temporary file until the page is written: what colours a map gets
+//! is known only when all scores are.
 
 use crate::pipeline::Inspected;
 use anyhow::{Context, Result};

@@ -76,7 +76,8 @@ impl Judgement {
             }
             (None, Some(best)) => format!(
                 "The model holds no threshold. Verdicts are by {best}, which is F1-best for these very images and so \
-                 flatters them; the command pcsnet calibrate gives the model one of its own. Boxes of regions are approximate."
+                 flatters them; the command pcsnet calibrate gives the model one of its own. Boxes of regions are \
+                 approximate."
             ),
             (None, None) => {
                 "The model holds no threshold, and these images give none: there are no verdicts.".to_owned()

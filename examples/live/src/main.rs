@@ -1,7 +1,7 @@
 //! Anomaly maps live over a stream of pictures: pcsnet on an eframe window's own device, in its own frames.
 //!
-//! The network is spread over as many frames as the slider says, so the window stays fluid on any graphics card. Nothing
-//! but the score comes back from the GPU, and nobody waits for it.
+//! The network is spread over as many frames as the slider says, so the window stays fluid on any graphics card.
+//! Nothing but the score comes back from the GPU, and nobody waits for it.
 
 mod app;
 mod detector;
@@ -19,7 +19,8 @@ use std::sync::Arc;
 #[derive(Parser)]
 struct Arguments {
     /// The model: a bundle, or the backbone's and the head's safetensors
-    #[arg(long, value_name = "FILE", num_args = 1.., default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default.safetensors"))]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default.safetensors"))]
     model: Vec<PathBuf>,
 
     /// The pictures, those of folders inside included
@@ -52,8 +53,7 @@ fn main() -> Result<()> {
             ..Default::default()
         });
     }
-    let start = move |context: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Box::new(app::App::new(context, &arguments)?))
-    };
-    eframe::run_native("pcsnet live", options, Box::new(start)).map_err(|error| anyhow!("{error}"))
+    let start: eframe::AppCreator<'_> =
+        Box::new(move |context| Ok(Box::new(app::App::new(context, &arguments)?) as Box<dyn eframe::App>));
+    eframe::run_native("pcsnet live", options, start).map_err(|error| anyhow!("{error}"))
 }

@@ -7,15 +7,15 @@ use std::str::FromStr;
 /// The key of a model's metadata that holds its [`ValueRange`].
 const RANGE: &str = "pcsnet.range";
 
-/// The samples that become black and white where a file has more than 8 bits a sample: machine-vision cameras give 10, 12
-/// or 14 significant bits in 16.
+/// The samples that become black and white where a file has more than 8 bits a sample: machine-vision cameras give 10,
+/// 12 or 14 significant bits in 16.
 ///
 /// Whole numbers are divided evenly: sample `v` becomes `floor((v - low) * 256 / (high - low + 1))`, the 8 highest bits
-/// where the range is that of 10, 12 or 16 bits. Floating-point samples become `(v - low) * 255 / (high - low)`, rounded.
-/// What lies outside is black or white. Files of 8 bits or less do not take part.
+/// where the range is that of 10, 12 or 16 bits. Floating-point samples become `(v - low) * 255 / (high - low)`,
+/// rounded. What lies outside is black or white. Files of 8 bits or less do not take part.
 ///
-/// A file that is read without a range gets its own, by what it declares and never by what it shows: the significant bits
-/// of PNG's `sBIT`, TIFF's `MaxSampleValue`, PNM's maximum; else all of its bits, and 0 to 1 for floating point.
+/// A file that is read without a range gets its own, by what it declares and never by what it shows: the significant
+/// bits of PNG's `sBIT`, TIFF's `MaxSampleValue`, PNM's maximum; else all of its bits, and 0 to 1 for floating point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueRange {
     /// The sample that becomes 0.
@@ -49,7 +49,8 @@ impl ValueRange {
     }
 
     /// The range for a whole set of photographs, from what is told of each: `None` where all have 8 bits. Where none
-    /// declares its range, the significant bits are recognised: 8, 10, 12, 14 or 16, as many as the largest sample takes.
+    /// declares its range, the significant bits are recognised: 8, 10, 12, 14 or 16, as many as the largest sample
+    /// takes.
     pub fn of_set<'a>(depths: impl IntoIterator<Item = &'a Depth>) -> Option<Self> {
         let depths: Vec<&Depth> = depths.into_iter().collect();
         let first = depths.first()?;

@@ -31,8 +31,9 @@ pub(super) fn format(bytes: &[u8]) -> Option<String> {
     let (.., what) =
         SIGNATURES.iter().find(|(at, signature, _)| bytes.get(*at..).unwrap_or_default().starts_with(signature))?;
     Some(format!(
-        "it is {what}, which is not read; save it as PNG or JPEG: phones can be set to do so (iPhone: Settings, Camera, \
-         Formats, Most Compatible), and ImageMagick's `magick mogrify -auto-orient -format png FILES` converts many"
+        "it is {what}, which is not read; save it as PNG or JPEG: phones can be set to do so (iPhone: Settings, \
+         Camera, Formats, Most Compatible), and ImageMagick's `magick mogrify -auto-orient -format png FILES` converts \
+         many"
     ))
 }
 

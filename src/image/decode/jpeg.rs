@@ -64,8 +64,8 @@ impl<'a> Jpeg<'a> {
         if status == 0 { Ok(Header { width, height, channels }) } else { Err(self.error()) }
     }
 
-    /// The `length` values of all rows, and how many rows there are before the first that lost data. The header has been
-    /// read.
+    /// The `length` values of all rows, and how many rows there are before the first that lost data. The header has
+    /// been read.
     fn rows(&mut self, length: usize) -> Result<(Vec<u8>, u32), Reason> {
         let mut pixels = vec![0; length];
         let mut whole_rows = 0;

@@ -4,9 +4,9 @@
 //! The format is told by the content, never by the file's name: PNG, JPEG, BMP, TIFF, WebP, GIF (first picture) and PNM
 //! (PBM, PGM, PPM). An orientation in EXIF or TIFF is applied: photographs come as people see them.
 //!
-//! The values are Pillow's exactly, but for two uses of another JPEG decoder than Pillow's: of JPEG files in the browser
-//! they may differ by a few levels, and of the rare TIFF that is compressed as JPEG too. Samples of more than 8 bits, which
-//! Pillow clips or does not read, follow [`ValueRange`].
+//! The values are Pillow's exactly, but for two uses of another JPEG decoder than Pillow's: of JPEG files in the
+//! browser they may differ by a few levels, and of the rare TIFF that is compressed as JPEG too. Samples of more than 8
+//! bits, which Pillow clips or does not read, follow [`ValueRange`].
 
 mod colour;
 mod depth;
@@ -32,8 +32,8 @@ use std::io::{Cursor, Read};
 use std::ops::Range;
 use std::path::Path;
 
-/// The most pixels an image may have unless [`Decoder::with_max_pixels`] says otherwise; more are refused before anything
-/// is decoded. Pillow's limit for the same purpose (twice `Image.MAX_IMAGE_PIXELS`).
+/// The most pixels an image may have unless [`Decoder::with_max_pixels`] says otherwise; more are refused before
+/// anything is decoded. Pillow's limit for the same purpose (twice `Image.MAX_IMAGE_PIXELS`).
 pub const MAX_PIXELS: u64 = 178_956_970;
 
 /// The most bytes a file may have, where no more than [`MAX_PIXELS`] are allowed.
@@ -104,8 +104,8 @@ impl Decoded {
 }
 
 impl Decoder {
-    /// What is black and white in files of more than 8 bits a sample, instead of what each file declares; `None` for what
-    /// each file declares.
+    /// What is black and white in files of more than 8 bits a sample, instead of what each file declares; `None` for
+    /// what each file declares.
     pub fn with_range(self, range: Option<ValueRange>) -> Self {
         Self { range, ..self }
     }
@@ -137,18 +137,18 @@ impl Decoder {
 
     /// Decodes the bytes of an image file; errors call it `name`.
     ///
-    /// The pixels are those of Pillow's `ImageOps.exif_transpose(Image.open(path)).convert("RGB")`: alpha is dropped and
-    /// not blended, and of an animation or several pages the first is taken, with a remark. Samples of more than 8 bits
-    /// follow [`ValueRange`]. Only in the browser (on wasm32) are the pixels of a JPEG others: by at most 1 level in grey
-    /// files, in about 0.5 % of the pixels, and by at most 4 levels in colour files, in up to half of the pixels where
-    /// chroma is subsampled.
+    /// The pixels are those of Pillow's `ImageOps.exif_transpose(Image.open(path)).convert("RGB")`: alpha is dropped
+    /// and not blended, and of an animation or several pages the first is taken, with a remark. Samples of more than 8
+    /// bits follow [`ValueRange`]. Only in the browser (on wasm32) are the pixels of a JPEG others: by at most 1 level
+    /// in grey files, in about 0.5 % of the pixels, and by at most 4 levels in colour files, in up to half of the
+    /// pixels where chroma is subsampled.
     ///
     /// Of a PNG, TIFF or JPEG that is cut short or damaged, what is there is read, and the rest is
     /// [`missing`](Decoded::missing); progressive JPEGs and interlaced PNGs excepted, where damage is everywhere.
     ///
     /// # Errors
-    /// [`Error::Image`] if the bytes are empty, no image of a known format, damaged so that nothing is left, of a kind of
-    /// pixels that is not read, or an image of too many pixels or bytes.
+    /// [`Error::Image`] if the bytes are empty, no image of a known format, damaged so that nothing is left, of a kind
+    /// of pixels that is not read, or an image of too many pixels or bytes.
     pub fn decode(&self, bytes: &[u8], name: &str) -> Result<Decoded> {
         self.pixels(bytes).and_then(Pixels::finish).map_err(|reason| Error::Image { name: name.to_owned(), reason })
     }
@@ -275,8 +275,8 @@ impl Pixels {
     }
 }
 
-/// The picture of a BMP, where its 5 or 6 bits a sample are stretched to 8 with the rounding of Pillow, which is downwards;
-/// the `image` crate's is to the nearest.
+/// The picture of a BMP, where its 5 or 6 bits a sample are stretched to 8 with the rounding of Pillow, which is
+/// downwards; the `image` crate's is to the nearest.
 fn as_pillow_stretches(mut image: RgbImage, bytes: &[u8]) -> RgbImage {
     // The bits of a pixel, the kind of compression that stands for masks, and the mask of green that has 6 bits.
     let is_deep = bytes.get(28..30) == Some(&[16, 0]);

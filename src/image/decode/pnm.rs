@@ -7,8 +7,8 @@ use ::image::{DynamicImage, ImageDecoder, RgbImage};
 use std::io::Cursor;
 
 /// Decodes a PNM. Up to 8 bits, samples are stretched from 0 to the declared maximum to 0 to 255, as in Pillow; deeper
-/// ones follow [`ValueRange`], which is by default 0 to the declared maximum. The `image` crate has stretched all samples,
-/// with a rounding of its own, so that they are brought back first.
+/// ones follow [`ValueRange`], which is by default 0 to the declared maximum. The `image` crate has stretched all
+/// samples, with a rounding of its own, so that they are brought back first.
 pub(super) fn decode_pnm(bytes: &[u8], options: &Decoder) -> Result<Pixels, Reason> {
     let unusable = |error: ::image::ImageError| format!("not a usable PNM image: {error}");
     let (_, header) = PnmDecoder::new(Cursor::new(bytes)).map_err(unusable)?.into_inner();

@@ -2,7 +2,8 @@ use super::*;
 use proptest::prelude::*;
 
 /// An 8 x 8 grey JPEG saved by Pillow.
-const JPEG: &str = "ffd8ffe000104a46494600010100000100010000ffdb0043000302020302020303030304030304050805050404050a070706080c\
+const JPEG: &str = "\
+     ffd8ffe000104a46494600010100000100010000ffdb0043000302020302020303030304030304050805050404050a070706080c\
      0a0c0c0b0a0b0b0d0e12100d0e110e0b0b1016101113141515150c0f171816141812141514ffc0000b080008000801011100ffc4\
      0014000100000000000000000000000000000003ffc4001a100000070000000000000000000000000000070824334251ffda0008\
      010100003f0032c128c2cf2a3fffd9";
@@ -226,7 +227,9 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files_never_panic(like in 0..7_usize, damage in prop::collection::vec((any::<u16>(), any::<u8>()), 1..6)) {
+    fn damaged_files_never_panic(
+        like in 0..7_usize, damage in prop::collection::vec((any::<u16>(), any::<u8>()), 1..6),
+    ) {
         let mut bytes = samples().swap_remove(like);
         let length = bytes.len();
         for (at, value) in damage {

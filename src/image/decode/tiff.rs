@@ -1,6 +1,7 @@
 //! TIFF and BigTIFF.
 //!
-//! The `tiff` crate unpacks samples; what they mean is decided here, for it knows fewer kinds than cameras and editors write.
+//! The `tiff` crate unpacks samples; what they mean is decided here, for it knows fewer kinds than cameras and editors
+//! write.
 
 use super::depth::{Scaler, ValueRange};
 use super::{Decoder, Pixels, Reason, colour, from_colours};
@@ -20,7 +21,8 @@ const PALETTE: u16 = 3;
 const CMYK: u16 = 5;
 const YCBCR: u16 = 6;
 
-// What a sample beyond the colour's means (`ExtraSamples`): an opacity that colours were multiplied by, or one beside them.
+// What a sample beyond the colour's means (`ExtraSamples`): an opacity that colours were multiplied by, or one beside
+// them.
 const ASSOCIATED_ALPHA: u16 = 1;
 const UNASSOCIATED_ALPHA: u16 = 2;
 
@@ -32,8 +34,8 @@ pub(super) fn is_big(bytes: &[u8]) -> bool {
     bytes.starts_with(b"II\x2b\0\x08\0") || bytes.starts_with(b"MM\0\x2b\0\x08")
 }
 
-/// Decodes the first page, part by part (strip or tile), so that of a file that was cut short the parts that are there are
-/// read.
+/// Decodes the first page, part by part (strip or tile), so that of a file that was cut short the parts that are there
+/// are read.
 pub(super) fn decode_tiff(bytes: &[u8], options: &Decoder) -> Result<Pixels, Reason> {
     let Some(Entry { value: meaning, at }) = photometric(bytes) else {
         return Err(unusable("it does not say what its samples mean, or is cut short; save it as grey or RGB"));
@@ -273,7 +275,8 @@ fn photometric(bytes: &[u8]) -> Option<Entry> {
             if is_little { Box::new(bytes.iter().rev()) } else { Box::new(bytes.iter()) };
         Some(digits.fold(0, |number, &digit| number << 8 | u64::from(digit)))
     };
-    // Where the directory's offset is; the lengths of that, of its count, and of an entry; where in an entry its value is.
+    // Where the directory's offset is; the lengths of that, of its count, and of an entry; where in an entry its value
+    // is.
     let (offset_at, offset_length, count_length, entry_length, value_at) =
         if is_big(bytes) { (8, 8, 8, 20, 12) } else { (4, 4, 2, 12, 8) };
     let directory = usize::try_from(number(offset_at, offset_length)?).ok()?;

@@ -23,7 +23,8 @@ proptest! {
 
     #[test]
     fn adaptive_pool(
-        batch in 1..3_u32, size in 1..20_u32, bin in 1..20_u32, quarters in [1..5_u32, 0..3_u32], to in formats(), seed: u32,
+        batch in 1..3_u32, size in 1..20_u32, bin in 1..20_u32, quarters in [1..5_u32, 0..3_u32], to in formats(),
+        seed: u32,
     ) {
         let sizes = [batch, size, bin.min(size)];
         assert_right(block_on(pools::adaptive_pool(gpu(), sizes, quarters, to, seed.into())));
@@ -45,7 +46,10 @@ proptest! {
     }
 
     #[test]
-    fn resize_sum(batch in 1..3_u32, sides in prop::collection::vec(1..10_u32, 1..9), out_size in 1..14_u32, quarter in 1..4_u32, seed: u32) {
+    fn resize_sum(
+        batch in 1..3_u32, sides in prop::collection::vec(1..10_u32, 1..9), out_size in 1..14_u32,
+        quarter in 1..4_u32, seed: u32,
+    ) {
         assert_right(block_on(pools::resize_sum(gpu(), batch, &sides, out_size, quarter, seed.into())));
     }
 }

@@ -110,7 +110,8 @@ proptest! {
         let bias = values(columns as usize, seed + 2);
         let residual = random_maps_in(to, [batch, rows, 1, columns], seed + 3);
         let weights = matrix(gpu, &b, [batch, depth, columns], weights);
-        let (bias_constant, constant) = (vector(gpu, &bias), vector(gpu, &residual.values[..(period * columns) as usize]));
+        let bias_constant = vector(gpu, &bias);
+        let constant = vector(gpu, &residual.values[..(period * columns) as usize]);
 
         let mut graph = choices.graph();
         let tensor = input_as(from, &mut graph, &a);
@@ -155,9 +156,9 @@ proptest! {
     /// Pointwise, Winograd and implicit convolutions alike.
     #[test]
     fn conv2d(
-        choices in choices(), batch in 1..3_u32, [height, width] in [1..14_u32, 1..14_u32], quarters in [1..5_u32, 1..20_u32],
-        kind in 0..6_usize, winograd in prop::sample::select(vec![Winograd::F2x2, Winograd::F4x4]), before_use: bool,
-        seed: u32,
+        choices in choices(), batch in 1..3_u32, [height, width] in [1..14_u32, 1..14_u32],
+        quarters in [1..5_u32, 1..20_u32], kind in 0..6_usize,
+        winograd in prop::sample::select(vec![Winograd::F2x2, Winograd::F4x4]), before_use: bool, seed: u32,
     ) {
         let (gpu, seed) = (choices.gpu(), u64::from(seed));
         let [inputs, outputs] = quarters.map(|quarter| 4 * quarter);
@@ -175,7 +176,8 @@ proptest! {
         let x = random_maps_in(from, [batch, height, width, inputs], seed);
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
         // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16.
-        let weight: Vec<f32> = values(shape.iter().product(), seed + 1).iter().map(|w| (w * 64.0).round() / 64.0).collect();
+        let weight = values(shape.iter().product(), seed + 1);
+        let weight: Vec<f32> = weight.iter().map(|w| (w * 64.0).round() / 64.0).collect();
         let algorithm = match geometry.algorithm(winograd) {
             Algorithm::Winograd(winograd, _) if before_use => Algorithm::Winograd(winograd, Transform::BeforeUse),
             algorithm => algorithm,

@@ -40,7 +40,10 @@ proptest! {
     #![proptest_config(config(40))]
 
     #[test]
-    fn nearest(rows in 1..8_u32, candidates in 1..600_u32, share in 0.0..1.0_f32, kind in 0..6_u32, seed: u32, first in 0..4_u32) {
+    fn nearest(
+        rows in 1..8_u32, candidates in 1..600_u32, share in 0.0..1.0_f32, kind in 0..6_u32, seed: u32,
+        first in 0..4_u32,
+    ) {
         let candidates = 4 * candidates;
         let nearest = 4 * ((share * candidates.min(1024) as f32 / 4.0) as u32).max(1);
         let values = hard_values(kind, (rows * candidates) as usize, seed.into());
@@ -78,7 +81,10 @@ proptest! {
 
     /// Products at each level's resolution, interpolated, against distances of the interpolated descriptors.
     #[test]
-    fn distances(grid in 2..20_u32, sides in [1..12_u32, 1..8_u32, 1..5_u32], quarter in 1..20_u32, band in 0.0..1.0_f32, seed: u32) {
+    fn distances(
+        grid in 2..20_u32, sides in [1..12_u32, 1..8_u32, 1..5_u32], quarter in 1..20_u32, band in 0.0..1.0_f32,
+        seed: u32,
+    ) {
         let seed = u64::from(seed);
         let (prototypes, channels) = (4 * quarter as usize, [8, 4, 12]);
         let levels: Vec<Maps> =

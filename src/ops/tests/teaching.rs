@@ -18,7 +18,10 @@ proptest! {
     }
 
     #[test]
-    fn describe(shape in [1..3_u32, 1..20_u32, 1..20_u32], quarter in 1..5_u32, grid in 1..30_u32, format in formats(), seed: u16) {
+    fn describe(
+        shape in [1..3_u32, 1..20_u32, 1..20_u32], quarter in 1..5_u32, grid in 1..30_u32, format in formats(),
+        seed: u16,
+    ) {
         assert_right(block_on(teaching::describe(gpu(), shape, quarter, grid, format, seed.into())));
     }
 

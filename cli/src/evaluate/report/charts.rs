@@ -75,14 +75,10 @@ pub fn histogram(good: &[f32], anomalous: &[f32], threshold: Option<f32>) -> Str
         let at = x(place(threshold));
         // The label stays inside the chart.
         let (anchor, beside) = if place(threshold) > 0.6 { ("end", at - 4.0) } else { ("start", at + 4.0) };
-        let _ = write!(
-            svg,
-            r#"<path class="limit" d="M{at:.1} {}V{}"/><text class="strong" x="{beside:.1}" y="{}" text-anchor="{anchor}">threshold {}</text>"#,
-            y(1.0),
-            y(0.0),
-            TOP + 9.0,
-            number(threshold)
-        );
+        let (below, text) = (TOP + 9.0, number(threshold));
+        let _ = write!(svg, r#"<path class="limit" d="M{at:.1} {}V{}"/>"#, y(1.0), y(0.0));
+        let _ = write!(svg, r#"<text class="strong" x="{beside:.1}" y="{below}" text-anchor="{anchor}">"#);
+        let _ = write!(svg, "threshold {text}</text>");
     }
     svg + "</svg>"
 }
@@ -125,10 +121,8 @@ fn frame<const N: usize, const M: usize>(
     let (middle, below) = (x(0.5), HEIGHT - 4.0);
     let _ = write!(svg, r#"<text x="{middle}" y="{below}" text-anchor="middle">{horizontal}</text>"#);
     let (aside, height) = (10.0, y(0.5));
-    let _ = write!(
-        svg,
-        r#"<text x="{aside}" y="{height}" text-anchor="middle" transform="rotate(-90 {aside} {height})">{vertical}</text>"#
-    );
+    let turn = format!("rotate(-90 {aside} {height})");
+    let _ = write!(svg, r#"<text x="{aside}" y="{height}" text-anchor="middle" transform="{turn}">{vertical}</text>"#);
     svg
 }
 
