@@ -18,7 +18,8 @@ fn small_parts() -> ModelConfig {
     with_head([64, 64, 64, 64], &[60, 30, 15, 8])
 }
 
-/// The same with a head of so many prototypes, nearest distances, guide channels and channels of the decoder.
+/// The first block of each layer with a head of so many prototypes, nearest distances, guide channels and channels of
+/// the decoder.
 fn with_head([prototypes, nearest, guide, width]: [u32; 4], bins: &[u32]) -> ModelConfig {
     let layer = |width, channels| LayerConfig { blocks: 1, width, channels };
     let layers = [layer(128, 256), layer(256, 512), layer(512, 1024)];

@@ -12,7 +12,7 @@ impl SplitMix {
         bits ^ (bits >> 31)
     }
 
-    /// More than 0, less than 1.
+    /// A number between 0 and 1, neither included.
     pub(crate) fn uniform(&mut self) -> f64 {
         ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }

@@ -96,7 +96,7 @@ fn plain() {
     check_exact("plain", engine());
 }
 
-/// With the kernels a GPU gets.
+/// An engine with the kernels a GPU gets.
 fn gpu_engine() -> Engine {
     let (device, queue) = block_on(pcsnet::gpu::open_device(None)).expect("an adapter");
     let mut options = EngineOptions::default();

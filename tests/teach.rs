@@ -30,7 +30,7 @@ fn part(seed: u64, degrees: f64) -> RgbImage {
     })
 }
 
-/// The same with a spot that does not belong there.
+/// A part with a spot that does not belong there.
 fn defective(seed: u64, degrees: f64) -> RgbImage {
     let mut picture = part(seed, degrees);
     for (x, y) in (95..113).flat_map(|y| (70..92).map(move |x| (x, y))) {

@@ -147,7 +147,7 @@ pub struct Inspected {
 }
 
 impl Inspected {
-    /// The same, if nothing of the photograph is missing.
+    /// The inspection of a whole photograph; where a part of it is missing, an error.
     pub fn whole(self) -> Result<Self> {
         if let Some((_, remark)) = &self.missing {
             anyhow::bail!("{remark}");

@@ -56,7 +56,7 @@ pub fn good_photographs<P: AsRef<Path>>(arguments: &[P]) -> Result<GoodPhotograp
     Ok(all)
 }
 
-/// Those of one folder; there may be none.
+/// The good photographs of one folder; there may be none.
 pub(super) fn good_in(folder: &Path) -> Result<GoodPhotographs> {
     let mut found = GoodPhotographs::default();
     let set = if visa::is_category(folder) {

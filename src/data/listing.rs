@@ -36,17 +36,17 @@ pub struct PassedOver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Why {
-    /// It is a photograph in a format that is not read.
+    /// The file is a photograph in a format that is not read.
     Unread,
-    /// Its name does not end as an image's.
+    /// The file's name does not end as an image's.
     NoImage,
-    /// It is the mask of another image.
+    /// The file is the mask of another image.
     Mask,
-    /// It lies among masks, but no image has its name.
+    /// The file lies among masks, but no image has its name.
     LoneMask,
-    /// It shows a defective part, where only good ones are wanted.
+    /// The photograph shows a defective part, where only good ones are wanted.
     Defective,
-    /// It was named twice.
+    /// The file was named twice.
     Repeated,
 }
 
@@ -105,13 +105,13 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Those directly in a folder.
+    /// The files directly in a folder.
     pub(super) fn directly_in(folder: &Path) -> Result<Self> {
         let (images, others) = entries(folder, Path::is_file)?.into_iter().partition(|path| is_image(path));
         Ok(Self { images, others: Vec::into_iter(others).map(passed_over).collect() })
     }
 
-    /// Those in a folder and all below, but for folders that are not `entered`.
+    /// The files in a folder and all below, but for folders that are not `entered`.
     pub(super) fn below(folder: &Path, entered: &impl Fn(&Path) -> bool) -> Result<Self> {
         let mut files = Self::directly_in(folder)?;
         for inner in folders(folder)?.iter().filter(|inner| entered(inner)) {

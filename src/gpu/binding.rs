@@ -16,7 +16,7 @@ pub(crate) struct Binding {
 /// What a shader does to an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing, with the dispatch's parameters.
+    /// The shader does not look at the operand, with the dispatch's parameters.
     None,
     Read,
     /// Writes what nothing reads in the same dispatch.

@@ -6,7 +6,7 @@
 pub(crate) enum Format {
     #[default]
     F32,
-    /// Of the kernels' results, those beyond its range become its largest numbers.
+    /// Half precision. Kernels store what is beyond its range as its largest numbers.
     F16,
 }
 

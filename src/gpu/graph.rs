@@ -61,7 +61,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The same graph for a network whose activations are stored so.
+    /// The graph for a network whose activations are stored in another format.
     pub(crate) fn storing(self, activations: Format) -> Self {
         Self { activations, ..self }
     }

@@ -10,7 +10,7 @@ pub enum MatmulKernel {
     Tiled,
     /// Large register tiles, no workgroup memory: adapters that run shaders on a CPU.
     Register,
-    /// The same with operands in textures, and rows shared within subgroups of exactly 8 invocations.
+    /// Large register tiles with operands in textures, and rows shared within subgroups of exactly 8 invocations.
     RegisterTexture,
 }
 

@@ -29,7 +29,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// All of it.
+    /// The sum of all kinds of memory.
     pub fn total(&self) -> u64 {
         self.weights + self.activations + self.scratch + self.io
     }

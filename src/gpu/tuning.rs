@@ -79,7 +79,7 @@ impl Layer {
 }
 
 impl Tuning {
-    /// Nothing measured yet.
+    /// A tuning of a device on which nothing was measured yet.
     pub fn new(device: &wgpu::Device) -> Self {
         Self { on: Circumstances::of(device), layers: Vec::new() }
     }

@@ -192,7 +192,7 @@ impl Calibrated {
 /// What is kept as `pcsnet.calibration`.
 #[derive(Serialize)]
 struct Record<'a> {
-    /// For good parts, [`FalseAlarms`] says it itself.
+    /// How the threshold was found, where `found` does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'static str>,
     #[serde(flatten)]

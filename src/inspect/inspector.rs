@@ -51,15 +51,15 @@ impl Inspector {
         Ok(Self { session: Arc::new(model.session(batch).await?), framing, calibration })
     }
 
-    /// The same model in another framing. A threshold and a range of colours hold in the framing in which they were
-    /// found alone; where this is another one, the new inspector's calibration has neither.
+    /// An inspector of this one's model in another framing. A threshold and a range of colours hold in the framing in
+    /// which they were found alone; where this is another one, the new inspector's calibration has neither.
     pub fn with_framing(&self, framing: Framing) -> Self {
         let uncalibrated = Calibration { tiles: framing.tiles, ..Calibration::default() };
         let calibration = if framing == self.framing { self.calibration } else { uncalibrated };
         Self { session: Arc::clone(&self.session), framing, calibration }
     }
 
-    /// The same model with what was found by a calibration in this inspector's framing.
+    /// An inspector of this one's model with what a calibration in this framing found.
     pub fn with_calibration(&self, calibration: Calibration) -> Self {
         Self { session: Arc::clone(&self.session), framing: self.framing, calibration }
     }
@@ -140,7 +140,7 @@ enum GatheredMap {
 }
 
 impl Gathered {
-    /// Nothing yet.
+    /// The gatherer of a photograph of whose inputs none was inspected yet.
     pub fn new(placement: Placement) -> Self {
         let map = match &placement {
             Placement::Whole { .. } => GatheredMap::Whole(None),

@@ -14,7 +14,7 @@ pub struct FalseAlarms {
     pub threshold: f32,
     /// The share of good parts that is expected to exceed it.
     pub rate: f64,
-    /// With [`CONFIDENCE`], the share lies between these.
+    /// The bounds between which the share lies with [`CONFIDENCE`].
     pub interval: [f64; 2],
     /// How the threshold was found.
     pub method: Method,
@@ -112,7 +112,7 @@ fn bisect(mut low: f64, mut high: f64, reached: impl Fn(f64) -> bool) -> f64 {
 struct Spread {
     mean: f64,
     deviation: f64,
-    /// As how many independent images they count.
+    /// How many independent images they count as.
     independent: usize,
 }
 
@@ -147,7 +147,7 @@ impl Spread {
 /// A bound of extreme-value samples at their mean plus so many deviations.
 struct Bound {
     deviations: f64,
-    /// Of the rate, over all samples.
+    /// The bounds between which the rate lies over all samples.
     interval: [f64; 2],
 }
 

@@ -340,7 +340,7 @@ impl Sweep {
 }
 
 impl Group {
-    /// Both together.
+    /// Two groups of pixels as one.
     fn with(self, other: Self) -> Self {
         let range = match (self.range, other.range) {
             (Some((least, most)), Some((low, high))) => Some((least.min(low), most.max(high))),

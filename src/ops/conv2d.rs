@@ -40,7 +40,7 @@ pub(crate) struct Convolution {
 enum Shift {
     None,
     Bias,
-    /// That of the BatchNorm behind it, which also scales the weights.
+    /// The shift of the BatchNorm behind the convolution, which also scales the weights.
     Norm(Norm),
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Geometry {
 /// Zeros around the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Padding {
-    /// The same number of zeros on every side.
+    /// As many zeros on every side.
     Even(u32),
     /// TensorFlow's "SAME": as many as give size / stride outputs, rounded up; the odd one goes right and below.
     Same,

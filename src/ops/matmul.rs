@@ -12,7 +12,7 @@ pub(crate) struct Matrix {
     pub format: Format,
 }
 
-/// Where they come from.
+/// Where the values of matrices are.
 enum Values {
     Constant(Constant),
     /// Made by an earlier dispatch, [`Graph::matrices`].

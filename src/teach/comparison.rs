@@ -4,7 +4,7 @@ use crate::Result;
 use crate::gpu::{Binding, Constant, Format, Gpu, Graph, Schedule, Tensor, Uploader, read_buffers};
 use crate::ops::{Product, Products, matmul, nearest_prototype, rows_as_columns, square_norm};
 
-/// So large a squared norm that nothing else is farther.
+/// The squared norm of a prototype that is to be left out: so large that nothing else is farther.
 pub(super) const LEFT_OUT: f32 = 3e38;
 
 /// The comparison of some descriptors with some prototypes, written down for their numbers.
@@ -18,7 +18,7 @@ pub(super) struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// For `queries` x `prototypes` rows of `channels`.
+    /// A comparison of `queries` with `prototypes` rows of `channels` each.
     pub(super) async fn new(gpu: &'a Gpu, [queries, prototypes, channels]: [u32; 3]) -> Result<Self> {
         let origin = Constant::buffer("teach.origin".to_owned(), [1, 1, channels], Format::F32);
         Uploader::new(gpu).fill(&origin, 0, bytemuck::cast_slice(&vec![0.0_f32; channels as usize])).await?;

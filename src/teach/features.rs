@@ -15,7 +15,7 @@ pub(super) struct FeatureRun<'a> {
     schedule: Schedule,
     pixels: Tensor,
     poses: Tensor,
-    /// Of each level of the head, in its order.
+    /// The features of each level of the head, in its order.
     levels: Vec<Tensor>,
 }
 

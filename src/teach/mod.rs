@@ -239,7 +239,7 @@ impl Teacher {
         self.add_file(name, None, photograph)
     }
 
-    /// [`Teacher::add`] of what a file shows, by whose SHA-256 (in hexadecimal digits) a later calibration knows that
+    /// Adds the photograph that a file shows, by whose SHA-256 (in hexadecimal digits) a later calibration knows that
     /// the model has seen it.
     ///
     /// # Errors

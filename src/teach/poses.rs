@@ -10,9 +10,9 @@ pub enum Poses {
     /// Decided from the photographs: whether turning one brings it nearer to the others.
     #[default]
     Auto,
-    /// As photographed.
+    /// Parts always lie as photographed.
     Fixed,
-    /// Turned by any angle.
+    /// Parts may be turned by any angle.
     Any,
 }
 

@@ -17,7 +17,7 @@ pub(super) enum Name {
     Canonical(String),
     /// A tensor that the network never reads.
     Unread,
-    /// Nothing of this model.
+    /// A tensor of something else than the model.
     Unknown,
 }
 

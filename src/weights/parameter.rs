@@ -49,12 +49,12 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// All tensors whose names begin with one of `parts`.
+    /// The schema of all tensors whose names begin with one of `parts`.
     pub(crate) fn new(parts: &[&'static str], tensors: Vec<Parameter>) -> Self {
         Self { parts: parts.to_vec(), tensors }
     }
 
-    /// These tensors and those of other parts.
+    /// The schema of these parts and others together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self { parts: [self.parts, other.parts].concat(), tensors: [self.tensors, other.tensors].concat() }
     }

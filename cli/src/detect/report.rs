@@ -96,10 +96,10 @@ fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
 /// How many images came to which end.
 #[derive(Clone, Copy, Default)]
 pub struct Tally {
-    /// Those that pass; without a threshold, all that were done.
+    /// Images that pass; without a threshold, all that were done.
     passed: usize,
     failed: usize,
-    /// Those that could not be inspected, or whose pictures could not be written.
+    /// Images that could not be inspected, or whose pictures could not be written.
     undone: usize,
 }
 

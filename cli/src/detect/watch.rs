@@ -21,9 +21,9 @@ const POLL: Duration = Duration::from_millis(200);
 /// A file that is not sound, or ends in zeros as one does whose room was taken before its content came, must rest so
 /// many times as long as others.
 const DOUBTFUL: u32 = 10;
-/// So many zeros at its end make a file doubtful.
+/// How many zeros at its end make a file doubtful.
 const ZEROS: usize = 4096;
-/// In the output folder: what was under way, to be known after a kill.
+/// The file in the output folder that says after a kill what was under way.
 const UNDER_WAY: &str = ".under-way.jsonl";
 /// An image under way in so many runs that did not come to its end is not tried again.
 const MOST_TRIES: usize = 2;
@@ -106,7 +106,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Where it is told what became of images.
+    /// The list of images under way, which is to be told what became of each.
     pub fn under_way(&self) -> Arc<UnderWay> {
         Arc::clone(&self.under_way)
     }

@@ -110,7 +110,7 @@ pub(super) struct Scaler {
 }
 
 impl Scaler {
-    /// For whole numbers: `stated` by the caller, or `declared` by the file, or of all `bits`.
+    /// A scaler of whole numbers, whose range is `stated` by the caller, or `declared` by the file, or of all `bits`.
     pub(super) fn whole(stated: Option<ValueRange>, declared: Option<ValueRange>, all: ValueRange) -> Self {
         let range = stated.or(declared).unwrap_or(all);
         let is_declared = stated.or(declared).is_some();
@@ -118,7 +118,7 @@ impl Scaler {
         Self { depth, levels: 256.0, width: range.high - range.low + 1.0, rounding: 0.0, is_below: false }
     }
 
-    /// For floating-point numbers.
+    /// A scaler of floating-point numbers.
     pub(super) fn float(stated: Option<ValueRange>) -> Self {
         let range = stated.unwrap_or(ValueRange { low: 0.0, high: 1.0 });
         let depth = Depth { range, is_declared: stated.is_some(), is_float: true, highest: 0.0 };

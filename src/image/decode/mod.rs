@@ -227,7 +227,7 @@ impl Decoder {
 
 /// What a format's decoder makes of a file.
 struct Pixels {
-    /// As it is stored.
+    /// The picture as it is stored, not yet turned upright.
     image: RgbImage,
     /// The rows that are missing from `image`.
     missing: Range<u32>,

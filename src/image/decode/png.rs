@@ -86,7 +86,7 @@ fn unusable(error: DecodingError) -> Reason {
 /// From rows of samples to rows of RGB.
 struct Rows<'a> {
     channels: usize,
-    /// For samples of 16 bits.
+    /// What brings samples of 16 bits to 8.
     scaler: Option<Scaler>,
     options: &'a Decoder,
 }

@@ -79,7 +79,7 @@ struct Page<'a> {
     extra: Option<u16>,
     bits: u32,
     is_planar: bool,
-    /// For samples of more than 8 bits, once the first was met.
+    /// What brings samples of more than 8 bits to 8, once the first was met.
     scaler: Option<Scaler>,
     /// Rows that could not be read, and why the first could not.
     missing: Range<u32>,
@@ -287,7 +287,7 @@ fn photometric(bytes: &[u8]) -> Option<Entry> {
     Some(Entry { value: number(at, 2)? as u16, at })
 }
 
-/// The same file with samples said to mean grey, which the `tiff` crate gives as they are, however many a pixel has.
+/// A file with its samples said to mean grey, which the `tiff` crate gives as they are, however many a pixel has.
 fn with_raw_samples(bytes: &[u8], at: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let grey = if bytes.starts_with(b"II") { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() };
