@@ -2,9 +2,9 @@
 
     python3 benches/growth.py --pcsnet target/release/pcsnet --out docs/growth.png
 
-Runs `pcsnet bench` on several batches of one model (`--model`), and on random models whose decoder has half, one and double
-the standard width (`--backbone`, made with the package in `python/`); prints a table and draws one plot. Needs PyTorch,
-matplotlib and, at full size, 12 GB of memory.
+Runs `pcsnet bench` on several batches of one model (`--model`), and on random models whose decoder has half, one and
+double the standard width (`--backbone`, made with the package in `python/`); prints a table and draws one plot. Needs
+PyTorch, matplotlib and, at full size, 12 GB of memory.
 """
 
 import argparse
@@ -73,7 +73,8 @@ def growth(reports: list, unit: dict) -> list:
 
 
 def print_table(series: dict) -> None:
-    print("| | G multiply-adds | median, ms | least to most, ms | images a second | time over arithmetic, relative to 1 |")
+    columns = ["", "G multiply-adds", "median, ms", "least to most, ms", "images a second"]
+    print(f"| {' | '.join(columns)} | time over arithmetic, relative to 1 |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, (steps, reports) in series.items():
         unit = reports[steps.index(1)]

@@ -1,7 +1,7 @@
 /* libjpeg-turbo's decoder, row by row, for jpeg.rs.
  *
- * In C because libjpeg leaves a failed call with longjmp, which must not cross Rust's frames. It also tells here what no
- * other interface of it does: from which row on data are lost.
+ * In C because libjpeg leaves a failed call with longjmp, which must not cross Rust's frames. It also tells here what
+ * no other interface of it does: from which row on data are lost.
  */
 #include <setjmp.h>
 #include <stdio.h>
