@@ -27,7 +27,7 @@ Examples:
 /// Measure how long a model takes, run by run and stage by stage.
 #[derive(Args)]
 #[command(after_help = NOTES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The model: a bundle, or the backbone's and the head's safetensors
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     model: Vec<PathBuf>,
@@ -85,7 +85,7 @@ struct Report {
 }
 
 /// Runs `pcsnet bench`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let weights = device::open_weights(&arguments.model)?;
     let engine = device::engine(&arguments.device)?;
     let start = Instant::now();

@@ -47,7 +47,7 @@ Examples:
 /// Give a model a threshold: from good parts for a false-alarm rate, or the F1-best of a labelled set.
 #[derive(Args)]
 #[command(after_help = NOTES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The model: a bundle, or the backbone's and the head's safetensors. May be repeated, and any .safetensors file
     /// among the images belongs to the model too
     #[arg(long, value_name = "FILE", required = true)]
@@ -80,13 +80,13 @@ pub struct Arguments {
     device: DeviceArguments,
 }
 
-pub fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 0.5);
     rate.ok_or_else(|| "a share above 0, at most 0.5, is expected, such as 0.01".to_owned())
 }
 
 /// Runs `pcsnet calibrate`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let weights = device::open_weights(&model_files)?;
     let head = head_file(&model_files)?;

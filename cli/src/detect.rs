@@ -63,7 +63,7 @@ const JSON_LINES: &str = "scores.jsonl";
 /// Find defects in photographs: a score, an anomaly map and an overlay for each.
 #[derive(Args)]
 #[command(after_help = NOTES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The model: a bundle, or the backbone's and the head's safetensors. May be repeated, and any .safetensors file
     /// among the images belongs to the model too
     #[arg(long, value_name = "FILE", required = true)]
@@ -126,7 +126,7 @@ fn scale(text: &str) -> Result<Scale, String> {
 }
 
 /// Runs `pcsnet detect` and gives the exit code.
-pub fn run(arguments: &Arguments) -> Result<u8> {
+pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     // What can fail at once does so before minutes of work.
     let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let is_stream = arguments.watch.is_some() || arguments.stdin.is_some();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Where and how the network runs.
 #[derive(Args)]
-pub struct DeviceArguments {
+pub(crate) struct DeviceArguments {
     /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also
     /// less for activations; both give slightly other scores
     #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true)]
@@ -46,7 +46,7 @@ pub struct DeviceArguments {
 
 impl DeviceArguments {
     /// How models are kept on the device.
-    pub fn load_options(&self) -> LoadOptions {
+    pub(crate) fn load_options(&self) -> LoadOptions {
         let mut options = LoadOptions::from(self.precision);
         options.winograd = self.winograd;
         options.winograd_bytes = self.winograd_memory.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
@@ -75,7 +75,7 @@ fn precision() -> impl TypedValueParser<Value = Precision> {
 }
 
 /// Opens a model's files and checks all names and shapes, before any device is needed.
-pub fn open_weights(files: &[PathBuf]) -> Result<Weights> {
+pub(crate) fn open_weights(files: &[PathBuf]) -> Result<Weights> {
     let weights = Weights::open(files)?;
     weights.check(&schema::model(&weights.config()?))?;
     Ok(weights)
@@ -83,12 +83,12 @@ pub fn open_weights(files: &[PathBuf]) -> Result<Weights> {
 
 /// Loads a model for runs of `batch` images, with the kernels that are the fastest on the device: measured, where they
 /// were not before.
-pub fn load(engine: &Engine, weights: &Weights, arguments: &DeviceArguments, batch: u32) -> Result<Model> {
+pub(crate) fn load(engine: &Engine, weights: &Weights, arguments: &DeviceArguments, batch: u32) -> Result<Model> {
     tuned(block_on(engine.load(weights, arguments.load_options()))?, engine, weights, arguments, batch)
 }
 
 /// A model just loaded, with the kernels that are the fastest.
-pub fn tuned(
+pub(crate) fn tuned(
     model: Model,
     engine: &Engine,
     weights: &Weights,
@@ -104,7 +104,7 @@ pub fn tuned(
 }
 
 /// Opens the adapter the arguments name.
-pub fn engine(arguments: &DeviceArguments) -> Result<Engine> {
+pub(crate) fn engine(arguments: &DeviceArguments) -> Result<Engine> {
     let backends = arguments.backend.unwrap_or(wgpu::Backends::all());
     let adapter = block_on(find_adapter(backends, arguments.adapter.as_deref()))?;
     engine_on(&adapter, |device| {
@@ -115,12 +115,12 @@ pub fn engine(arguments: &DeviceArguments) -> Result<Engine> {
 }
 
 /// Opens an adapter.
-pub fn open(adapter: &wgpu::Adapter) -> Result<Engine> {
+pub(crate) fn open(adapter: &wgpu::Adapter) -> Result<Engine> {
     engine_on(adapter, |_| EngineOptions::default())
 }
 
 /// All adapters; where there are none, the library's error, which says what to install.
-pub fn all_adapters() -> Result<Vec<wgpu::Adapter>> {
+pub(crate) fn all_adapters() -> Result<Vec<wgpu::Adapter>> {
     let adapters = block_on(adapters());
     if adapters.is_empty() {
         block_on(open_device(None))?;

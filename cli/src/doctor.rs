@@ -21,7 +21,7 @@ Examples:
 /// Check this machine: its adapters, every kernel's answers, and the time of a run.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The model that is timed, a bundle, or the backbone's and the head's safetensors; else the default model
     #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Arguments {
 }
 
 /// Runs `pcsnet doctor`. Sound is a machine with at least one usable adapter and no wrong kernel.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let weights = match arguments.model.as_slice() {
         [] => Weights::built_in()?,
         files => device::open_weights(files)?,

@@ -48,7 +48,7 @@ Examples:
 /// Measure how well models find defects: AUROC, average precision, F1 and AUPRO.
 #[derive(Args)]
 #[command(after_help = NOTES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The test set, or with --category the folder of test sets
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
@@ -82,7 +82,7 @@ pub struct Arguments {
 }
 
 /// Runs `pcsnet evaluate` and gives the exit code.
-pub fn run(arguments: &Arguments) -> Result<u8> {
+pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     // What can fail at once does so before minutes of work.
     let categories = plan::categories(&arguments.folder, arguments.category.as_deref(), &arguments.model)?;
     for ModelFiles { path, .. } in categories.iter().flat_map(|category| &category.models) {

@@ -25,7 +25,7 @@ Environment:
 /// Download ImageNet weights to train with.
 #[derive(Args)]
 #[command(after_help = ABOUT)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to download
     #[arg(value_enum)]
     backbone: Backbone,
@@ -67,7 +67,7 @@ struct Remote {
 }
 
 /// Runs `pcsnet fetch`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let repository = arguments.backbone.repository();
     let hub = std::env::var("HF_ENDPOINT").unwrap_or_else(|_| HUB.into());
     let url = format!("{}/{repository}/resolve/main/{FILE}", hub.trim_end_matches('/'));

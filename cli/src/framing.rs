@@ -13,7 +13,7 @@ use std::thread;
 
 /// What the commands that inspect photographs have in common.
 #[derive(Args)]
-pub struct FramingArguments {
+pub(crate) struct FramingArguments {
     /// How a photograph becomes square: `crop` its middle or `stretch` it whole. By default as the model was trained
     #[arg(long, value_name = "crop|stretch", hide_possible_values = true, value_parser = fit())]
     fit: Option<Fit>,
@@ -48,19 +48,19 @@ fn fit() -> impl TypedValueParser<Value = Fit> {
 
 impl FramingArguments {
     /// Threads on each side of the GPU.
-    pub fn jobs(&self) -> usize {
+    pub(crate) fn jobs(&self) -> usize {
         let default = || thread::available_parallelism().map_or(1, usize::from).min(4);
         self.jobs.map_or_else(default, usize::from)
     }
 
     /// How image files are read, as the arguments and the model's metadata say.
-    pub fn decoder(&self, metadata: &BTreeMap<&str, &str>) -> Result<Decoder> {
+    pub(crate) fn decoder(&self, metadata: &BTreeMap<&str, &str>) -> Result<Decoder> {
         let own = ValueRange::from_metadata(metadata)?;
         Ok(Decoder::default().with_range(self.range.or(own)).with_max_pixels(self.max_pixels))
     }
 
     /// A model that is ready to inspect photographs as the arguments say.
-    pub fn inspector(&self, model: &Model, calibration: Calibration) -> Result<Inspector> {
+    pub(crate) fn inspector(&self, model: &Model, calibration: Calibration) -> Result<Inspector> {
         let inspector =
             block_on(Inspector::new(model, calibration, self.batch)).context("cannot prepare the network")?;
         let framed = inspector.with_framing(self.framing(inspector.framing()));

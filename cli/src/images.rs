@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 
 /// What tells cheaply that a file was written anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     pub bytes: u64,
     /// Nanoseconds since 1970 of the last change.
     pub modified: u64,
@@ -19,7 +19,7 @@ pub struct Stamp {
 
 /// A version of a file in a watched folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
+pub(crate) struct Version {
     #[serde(flatten)]
     pub stamp: Stamp,
     /// The SHA-256 of its content, in hexadecimal digits.
@@ -31,7 +31,7 @@ pub struct Version {
 
 impl Stamp {
     /// A file's present version.
-    pub fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         let modified = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Some(Self { bytes: metadata.len(), modified: modified.as_nanos() as u64 })
@@ -40,7 +40,7 @@ impl Stamp {
 
 /// An image to inspect.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub(crate) struct Image {
     /// Where it is, as the user would say it.
     pub path: PathBuf,
     /// The image's place below the folder common to all arguments, so that no two images have the same.
@@ -51,14 +51,14 @@ pub struct Image {
 
 /// Models and images: `--model A B IMAGES` reads naturally, but only A is the option's value. No image is a
 /// .safetensors file.
-pub fn split_models(models: &[PathBuf], inputs: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+pub(crate) fn split_models(models: &[PathBuf], inputs: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let is_model = |path: &Path| path.extension().is_some_and(|extension| extension == "safetensors");
     let (more, inputs): (Vec<_>, Vec<_>) = inputs.iter().cloned().partition(|path| is_model(path));
     ([models.to_owned(), more].concat(), inputs)
 }
 
 /// The images among and inside the arguments, each once, sorted. The output folder is not searched.
-pub fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
+pub(crate) fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
     // Canonical, so that a folder is recognised whichever way it is written; a folder yet to be made is no folder's
     // part.
     let out = out.canonicalize().ok();

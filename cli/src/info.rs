@@ -25,7 +25,7 @@ counts twice.";
 /// Describe this machine's graphics adapters, and a model.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Also describe this model (a bundle, or the backbone's and the head's safetensors), and load it onto every
     /// adapter to see what memory it takes
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -38,7 +38,7 @@ pub struct Arguments {
 }
 
 /// Runs `pcsnet info`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let weights = match arguments.model.as_slice() {
         [] => None,
         files => Some(device::open_weights(files)?),
@@ -127,7 +127,7 @@ fn parameters(config: &ModelConfig) -> String {
 }
 
 /// What an adapter is and offers, and whether the network can run on it.
-pub fn describe_adapter(report: &mut String, adapter: &wgpu::Adapter) -> Result<()> {
+pub(crate) fn describe_adapter(report: &mut String, adapter: &wgpu::Adapter) -> Result<()> {
     let info = adapter.get_info();
     let (features, limits) = (adapter.features(), adapter.limits());
     let has = |feature| if features.contains(feature) { "yes" } else { "no" };
@@ -202,13 +202,13 @@ fn memory(adapter: &wgpu::Adapter, weights: &Weights, precision: Precision, batc
 }
 
 /// The parts of a network's memory.
-pub fn describe_memory(memory: &Memory) -> String {
+pub(crate) fn describe_memory(memory: &Memory) -> String {
     let [weights, activations, scratch, io] = [memory.weights, memory.activations, memory.scratch, memory.io].map(size);
     format!("{weights} weights, {activations} activations, {scratch} scratch, {io} inputs and outputs")
 }
 
 /// One line of a report.
-pub fn line(report: &mut String, name: &str, value: impl AsRef<str>) -> Result<()> {
+pub(crate) fn line(report: &mut String, name: &str, value: impl AsRef<str>) -> Result<()> {
     Ok(writeln!(report, "  {name:<11} {}", value.as_ref())?)
 }
 

@@ -1,5 +1,7 @@
 //! The `pcsnet` command. This file holds the command line; each subcommand has a file of its own.
 
+#![warn(unreachable_pub)]
+
 mod bench;
 mod calibrate;
 mod detect;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// Makes a folder, with those above it, and makes sure that files can be written there.
-pub fn ensure_writable(folder: &Path) -> Result<()> {
+pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
     let cannot = || format!("cannot write into the output folder {}", folder.display());
     fs::create_dir_all(folder).with_context(cannot)?;
     temporary_in(folder).with_context(cannot)?;
@@ -22,7 +22,7 @@ pub fn ensure_writable(folder: &Path) -> Result<()> {
 }
 
 /// Writes a file through `fill`, replacing one of that name. The folder is made where it is missing.
-pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     write_then_rename(path, fill).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -38,7 +38,7 @@ fn write_then_rename(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()
 }
 
 /// Writes a picture as PNG.
-pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+pub(crate) fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
     // In memory first: through the encoder a full disk would come back as words alone.
     let mut bytes = Vec::new();
     picture.write_with_encoder(PngEncoder::new(&mut bytes))?;
@@ -46,7 +46,7 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
 }
 
 /// Writes a map of `[height, width]`, row-major, as NumPy's `.npy` (version 1.0, float32).
-pub fn write_npy(path: &Path, map: &[f32], shape: [u32; 2]) -> Result<()> {
+pub(crate) fn write_npy(path: &Path, map: &[f32], shape: [u32; 2]) -> Result<()> {
     write(path, |file| {
         file.write_all(&npy_header(shape))?;
         map.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
@@ -55,13 +55,13 @@ pub fn write_npy(path: &Path, map: &[f32], shape: [u32; 2]) -> Result<()> {
 }
 
 /// A progress bar on stderr; indicatif hides it where that is no terminal.
-pub fn progress_bar(template: &str, length: usize, message: String) -> ProgressBar {
+pub(crate) fn progress_bar(template: &str, length: usize, message: String) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(length as u64).with_style(style).with_message(message)
 }
 
 /// Prints a text to stdout; a reader that has seen enough, as `head`, is no error.
-pub fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     match io::stdout().lock().write_all(printable(text).as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
@@ -69,7 +69,7 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Prints a line to stderr.
-pub fn complain(line: &str) {
+pub(crate) fn complain(line: &str) {
     eprintln!("{}", printable(line));
 }
 
@@ -92,7 +92,7 @@ fn printable(text: &str) -> Cow<'_, str> {
 
 /// A text for a cell of a CSV file. Spreadsheets would compute one that begins like a formula; an apostrophe in front
 /// tells them that it is text.
-pub fn cell(text: &str) -> Cow<'_, str> {
+pub(crate) fn cell(text: &str) -> Cow<'_, str> {
     match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         true => Cow::Owned(format!("'{text}")),
         false => Cow::Borrowed(text),
@@ -100,19 +100,19 @@ pub fn cell(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether nothing more can be written because the disk, or the user's part of it, is full.
-pub fn is_disk_full(error: &anyhow::Error) -> bool {
+pub(crate) fn is_disk_full(error: &anyhow::Error) -> bool {
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| full.contains(&cause.kind()))
 }
 
 /// Reads an argument that is a time in seconds.
-pub fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.ok_or_else(|| "a number of seconds is expected, such as 0.5".to_owned())
 }
 
 /// The folder a file lies in.
-pub fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -138,7 +138,7 @@ fn npy_header([height, width]: [u32; 2]) -> Vec<u8> {
 }
 
 /// The SHA-256 of a file's bytes, as hexadecimal digits.
-pub fn sha256_of(path: &Path) -> Result<String> {
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
     let cannot_read = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(cannot_read)?;
     let mut hasher = Sha256::new();
@@ -147,7 +147,7 @@ pub fn sha256_of(path: &Path) -> Result<String> {
 }
 
 /// The SHA-256 of bytes, as hexadecimal digits.
-pub fn sha256_of_bytes(bytes: &[u8]) -> String {
+pub(crate) fn sha256_of_bytes(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// An image on its way in.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub(crate) enum Source {
     /// A file.
     File(PathBuf),
     /// A file's bytes, and what to call them.
@@ -123,7 +123,7 @@ impl Drop for Room<'_> {
 }
 
 /// What all images go through.
-pub struct Pipeline<'a> {
+pub(crate) struct Pipeline<'a> {
     pub inspector: &'a Inspector,
     /// How files are read.
     pub decoder: Decoder,
@@ -136,7 +136,7 @@ pub struct Pipeline<'a> {
 }
 
 /// A photograph that went through the network.
-pub struct Inspected {
+pub(crate) struct Inspected {
     pub photograph: RgbImage,
     /// What the network found; its time there is the sum of its shares of the batches it was in.
     pub inspection: Inspection,
@@ -148,7 +148,7 @@ pub struct Inspected {
 
 impl Inspected {
     /// The inspection of a whole photograph; where a part of it is missing, an error.
-    pub fn whole(self) -> Result<Self> {
+    pub(crate) fn whole(self) -> Result<Self> {
         if let Some((_, remark)) = &self.missing {
             anyhow::bail!("{remark}");
         }
@@ -189,7 +189,7 @@ type Detected<'a, I> = (Prepared<'a, I>, pcsnet::Result<Inspection>);
 type Finished<I, T> = (usize, I, Result<T>);
 
 impl<'a> Pipeline<'a> {
-    pub fn new(inspector: &'a Inspector, decoder: Decoder, jobs: usize, stop: &'a AtomicBool) -> Self {
+    pub(crate) fn new(inspector: &'a Inspector, decoder: Decoder, jobs: usize, stop: &'a AtomicBool) -> Self {
         Self { inspector, decoder, jobs, stop, said: Mutex::default() }
     }
 
@@ -199,7 +199,7 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// What ended the run before the last item: an error of the GPU, of `done`, or of `items` itself. Items that were
     /// under way are then not reported.
-    pub fn run<I: Send, T: Send>(
+    pub(crate) fn run<I: Send, T: Send>(
         &self,
         items: impl Iterator<Item = Result<(I, Source)>> + Send,
         work: impl Fn(&I, Inspected) -> Result<T> + Sync,

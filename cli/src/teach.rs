@@ -31,7 +31,7 @@ Examples:
 /// Make a model from a handful of photographs of good parts.
 #[derive(Args)]
 #[command(after_help = NOTES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Photographs of good parts, folders of them, or a test set
     #[arg(value_name = "GOOD", required = true)]
     inputs: Vec<PathBuf>,
@@ -94,7 +94,7 @@ impl Arguments {
 }
 
 /// Runs `pcsnet teach`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let photographs = photographs(arguments)?;
     let backbone = match &arguments.backbone {

@@ -22,7 +22,7 @@ Examples:
 /// Write every stage of the network for one input tensor, to compare with PyTorch.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The model: a bundle, or the backbone's and the head's safetensors
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     model: Vec<PathBuf>,
@@ -40,7 +40,7 @@ pub struct Arguments {
 }
 
 /// Runs `pcsnet trace`.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(!arguments.out.is_dir(), "cannot write {}: it is a folder", arguments.out.display());
     output::ensure_writable(output::folder_of(&arguments.out))?;
     let weights = device::open_weights(&arguments.model)?;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// What was measured on a device before, if anything was.
-pub fn stored(device: &wgpu::Device) -> Option<Tuning> {
+pub(crate) fn stored(device: &wgpu::Device) -> Option<Tuning> {
     let text = fs::read_to_string(file(&Tuning::new(device))?).ok()?;
     // A file that does not hold it, for whatever reason, is replaced at the next measurement.
     Tuning::from_json(&text).ok()
@@ -18,7 +18,7 @@ pub fn stored(device: &wgpu::Device) -> Option<Tuning> {
 /// Measures what was not measured before of a model at a batch. `true` when the model is to be loaded again.
 ///
 /// Whatever prevents it costs time but no results, so it is told and passed over.
-pub fn measure(engine: &Engine, model: &Model, batch: u32) -> bool {
+pub(crate) fn measure(engine: &Engine, model: &Model, batch: u32) -> bool {
     let before = engine.tuning().layers();
     let template = "{msg} {bar:40} {pos}/{len} layers, {eta} left";
     let progress = output::progress_bar(template, 0, "finding the fastest kernels on this device".to_owned());

@@ -1,5 +1,7 @@
 //! Project tasks: `cargo xtask TASK`. Each sets up what it needs and says what it does.
 
+#![warn(unreachable_pub)]
+
 mod arrows;
 mod demo;
 mod machine;

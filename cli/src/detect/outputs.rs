@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Where and how photographs' outputs are written.
-pub struct Outputs<'a> {
+pub(crate) struct Outputs<'a> {
     pub out: &'a Path,
     pub calibration: &'a Calibration,
     pub pictures: bool,
@@ -18,7 +18,7 @@ pub struct Outputs<'a> {
 }
 
 /// What became of a photograph that was inspected.
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub score: f32,
     /// Least value of the map.
     pub lowest: f32,
@@ -39,7 +39,7 @@ pub struct Outcome {
 
 /// How long an image took.
 #[derive(Clone, Copy)]
-pub struct Times {
+pub(crate) struct Times {
     pub decode: Duration,
     pub preprocess: Duration,
     /// The image's share of its batches' time, transfers included.
@@ -49,7 +49,7 @@ pub struct Times {
 
 /// What was written for a photograph, relative to the output folder.
 #[derive(Default)]
-pub struct Files {
+pub(crate) struct Files {
     pub heatmap: Option<PathBuf>,
     pub overlay: Option<PathBuf>,
     pub map: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub struct Files {
 impl Outputs<'_> {
     /// Writes what belongs to a photograph; `name` is its place below the output folder. What cannot be written is told
     /// in the outcome: the verdict stands.
-    pub fn write(&self, name: &Path, inspected: &Inspected) -> Result<Outcome> {
+    pub(crate) fn write(&self, name: &Path, inspected: &Inspected) -> Result<Outcome> {
         let start = Instant::now();
         let findings = inspected.inspection.findings(self.calibration)?;
         let (files, unwritten) = match self.write_files(name, &findings, &inspected.photograph) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A line of `scores.jsonl`, of which `scores.csv` holds the simple part.
 #[derive(Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     path: String,
     score: Option<f32>,
     /// Pass or fail, where the model holds a threshold.
@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn of(image: &Image, result: &Result<Outcome>) -> Self {
+    pub(crate) fn of(image: &Image, result: &Result<Outcome>) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let done = result.as_ref().ok();
         let file = |path: Option<&std::path::PathBuf>| path.map(|path| text(path));
@@ -64,18 +64,18 @@ impl Row {
     }
 
     /// The row as a line of JSON.
-    pub fn line(&self) -> Result<String> {
+    pub(crate) fn line(&self) -> Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
     }
 }
 
 /// What went wrong with an image: it could not be inspected, or what was found not be written.
-pub fn trouble(result: &Result<Outcome>) -> Option<&anyhow::Error> {
+pub(crate) fn trouble(result: &Result<Outcome>) -> Option<&anyhow::Error> {
     result.as_ref().map_or_else(Some, |done| done.unwritten.as_ref())
 }
 
 /// Writes `scores.csv` and `scores.jsonl`, a row for every image.
-pub fn write_tables(out: &Path, images: &[Image], results: &[Result<Outcome>]) -> Result<()> {
+pub(crate) fn write_tables(out: &Path, images: &[Image], results: &[Result<Outcome>]) -> Result<()> {
     let rows: Vec<Row> = images.iter().zip(results).map(|(image, result)| Row::of(image, result)).collect();
     output::write(&out.join("scores.csv"), |file| write_csv(file, &rows))?;
     output::write(&out.join("scores.jsonl"), |file| {
@@ -95,7 +95,7 @@ fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
 
 /// How many images came to which end.
 #[derive(Clone, Copy, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Images that pass; without a threshold, all that were done.
     passed: usize,
     failed: usize,
@@ -104,7 +104,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn count(&mut self, result: &Result<Outcome>) {
+    pub(crate) fn count(&mut self, result: &Result<Outcome>) {
         self.undone += usize::from(trouble(result).is_some());
         match result.as_ref().map(|done| done.verdict) {
             Err(_) => {}
@@ -114,7 +114,7 @@ impl Tally {
     }
 
     /// The exit code that tells it.
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self { undone: 1.., .. } => crate::SOME_UNDONE,
             Self { failed: 1.., .. } => crate::SOME_FAIL,
@@ -124,7 +124,7 @@ impl Tally {
 }
 
 /// What is printed at the end.
-pub struct Summary<'a> {
+pub(crate) struct Summary<'a> {
     pub results: &'a [Result<Outcome>],
     /// The time from the first image's reading to the last one's writing.
     pub wall: Duration,

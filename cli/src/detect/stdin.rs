@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// What the standard input holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Input {
+pub(crate) enum Input {
     /// A path on each line.
     Paths,
     /// Image files' bytes, each file after its length as 4 bytes, the lowest first.
@@ -17,7 +17,10 @@ pub enum Input {
 }
 
 /// The images that come in, until the input ends.
-pub fn images(input: Input, mut reader: impl BufRead + Send) -> impl Iterator<Item = Result<(Image, Source)>> + Send {
+pub(crate) fn images(
+    input: Input,
+    mut reader: impl BufRead + Send,
+) -> impl Iterator<Item = Result<(Image, Source)>> + Send {
     let mut count = 0;
     std::iter::from_fn(move || match input {
         Input::Paths => next_path(&mut reader).transpose(),

@@ -30,7 +30,7 @@ const MOST_TRIES: usize = 2;
 
 /// How long a watched folder is waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// How long a file must stay as it is.
     pub settle: Duration,
     /// How long to wait for something new, if not for ever.
@@ -39,7 +39,7 @@ pub struct Patience {
 
 /// A file's content under a name: what gets one answer. Names as in the record, where they are text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Content {
+pub(crate) struct Content {
     name: String,
     sha256: String,
 }
@@ -53,7 +53,7 @@ impl Content {
 /// Images of a folder and those below, each once it is whole.
 ///
 /// The folder is looked at again and again, which works on network drives too, where no system tells of changes.
-pub struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     folder: PathBuf,
     /// The output folder, which is not searched.
     out: PathBuf,
@@ -83,7 +83,7 @@ struct Resting {
 
 impl<'a> Watch<'a> {
     /// Watches `folder`, but not `out`; `done` is what earlier runs did.
-    pub fn new(
+    pub(crate) fn new(
         folder: &Path,
         out: &Path,
         done: HashSet<Content>,
@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The list of images under way, which is to be told what became of each.
-    pub fn under_way(&self) -> Arc<UnderWay> {
+    pub(crate) fn under_way(&self) -> Arc<UnderWay> {
         Arc::clone(&self.under_way)
     }
 
@@ -272,7 +272,7 @@ impl Iterator for Watch<'_> {
 }
 
 /// The images that were handed out and have no answer yet, and those that were so when an earlier run was killed.
-pub struct UnderWay {
+pub(crate) struct UnderWay {
     state: Mutex<State>,
     /// How often each was under way when a run ended without its answer.
     tries: HashMap<Content, usize>,
@@ -332,7 +332,7 @@ impl UnderWay {
     }
 
     /// Takes note that an image has come to an end; it comes again where that was not final.
-    pub fn finish(&self, image: &Image, is_final: bool) {
+    pub(crate) fn finish(&self, image: &Image, is_final: bool) {
         let Some(version) = &image.version else { return };
         let content = Content::new(&image.name, &version.sha256);
         let mut state = self.state();
@@ -358,7 +358,7 @@ impl UnderWay {
 
 /// The JSON lines of a watched folder: one for each image that was done, appended whole. After a kill the next run goes
 /// on behind the last one.
-pub struct Record {
+pub(crate) struct Record {
     file: File,
     path: PathBuf,
 }
@@ -372,7 +372,7 @@ struct Line {
 
 impl Record {
     /// Opens the record, and tells which images it holds. A line that a kill cut short is taken out.
-    pub fn open(path: &Path) -> Result<(Self, HashSet<Content>)> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, HashSet<Content>)> {
         let cannot = || format!("cannot read {}", path.display());
         let text = match fs::read(path) {
             Ok(text) => text,
@@ -391,13 +391,13 @@ impl Record {
     }
 
     /// Begins a new record, in the place of one that is there.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
     /// Appends a line, which must end as one.
-    pub fn append(&mut self, line: &str) -> Result<()> {
+    pub(crate) fn append(&mut self, line: &str) -> Result<()> {
         self.file.write_all(line.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
     }
 }

@@ -20,7 +20,7 @@ const MAP: u32 = 64;
 const QUALITY: u8 = 78;
 
 /// One image's small pictures.
-pub struct Thumbnails {
+pub(crate) struct Thumbnails {
     /// Width and height of the photograph itself.
     pub dimensions: (u32, u32),
     photograph: Vec<u8>,
@@ -40,7 +40,7 @@ struct SmallMap {
 
 impl Thumbnails {
     /// Makes the small pictures; `threshold` is the model's.
-    pub fn of(item: &Item, inspected: &Inspected, threshold: Option<f32>) -> Result<Self> {
+    pub(crate) fn of(item: &Item, inspected: &Inspected, threshold: Option<f32>) -> Result<Self> {
         let Inspected { photograph, inspection, .. } = inspected;
         let map = inspection.placement.to_photograph(&inspection.map)?;
         let dimensions = photograph.dimensions();
@@ -126,7 +126,7 @@ impl SmallMap {
 }
 
 /// The small pictures of all images, in the order in which they were added. Some hundred bytes an image stay in memory.
-pub struct Gallery {
+pub(crate) struct Gallery {
     file: File,
     end: u64,
     entries: Vec<Entry>,
@@ -143,7 +143,7 @@ struct Entry {
 }
 
 /// An image's pictures as they go into the page.
-pub struct Shown {
+pub(crate) struct Shown {
     pub photograph: Vec<u8>,
     pub truth: Option<Vec<u8>>,
     pub map: Vec<u8>,
@@ -153,13 +153,13 @@ pub struct Shown {
 
 impl Gallery {
     /// A gallery without any image yet.
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let file = tempfile::tempfile().context("cannot make a temporary file for the report's pictures")?;
         Ok(Self { file, end: 0, entries: Vec::new() })
     }
 
     /// Adds an image.
-    pub fn add(&mut self, thumbnails: Thumbnails) -> Result<()> {
+    pub(crate) fn add(&mut self, thumbnails: Thumbnails) -> Result<()> {
         let Thumbnails { dimensions, photograph, truth, map, regions } = thumbnails;
         let truth = truth.unwrap_or_default();
         let values: Vec<u8> = map.values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -173,7 +173,7 @@ impl Gallery {
     }
 
     /// An image by its number. Without a threshold of the model's own, `threshold` marks the regions.
-    pub fn show(&mut self, index: usize, scale: Scale, threshold: Option<f32>) -> Result<Shown> {
+    pub(crate) fn show(&mut self, index: usize, scale: Scale, threshold: Option<f32>) -> Result<Shown> {
         let Entry { start, lengths, dimensions, map: (width, height), ref regions } = self.entries[index];
         let mut bytes = vec![0; lengths.iter().sum()];
         self.file

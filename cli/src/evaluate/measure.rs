@@ -11,7 +11,7 @@ use pcsnet::metrics::{CurvePoint, Metric, PixelMetrics, PixelScores, Ranking, ra
 use std::collections::BTreeMap;
 
 /// The metrics' names, in the order of [`Row::metrics`].
-pub const METRICS: [&str; 8] = [
+pub(crate) const METRICS: [&str; 8] = [
     "image_auroc",
     "image_average_precision",
     "image_best_f1",
@@ -23,7 +23,7 @@ pub const METRICS: [&str; 8] = [
 ];
 
 /// Headings of [`METRICS`].
-pub const HEADINGS: [&str; METRICS.len()] =
+pub(crate) const HEADINGS: [&str; METRICS.len()] =
     ["image AUROC", "image AP", "image F1", "pixel AUROC", "pixel AP", "pixel F1", "AUPRO", "AUPRO, 200 steps"];
 
 /// How many of [`METRICS`] are of images.
@@ -33,16 +33,16 @@ const OF_IMAGES: usize = 3;
 const ALL: &str = "all";
 
 /// A metric, or why it has no value.
-pub type Value = Result<f64, String>;
+pub(crate) type Value = Result<f64, String>;
 
 /// An image that is in no figure, because it or its mask cannot be used.
-pub struct Failed {
+pub(crate) struct Failed {
     pub item: Item,
     pub reason: String,
 }
 
 /// What was measured.
-pub struct Measured {
+pub(crate) struct Measured {
     /// Images that are missing from all that follows.
     pub failed: Vec<Failed>,
     /// All together, then each kind of defect against the good images.
@@ -58,7 +58,7 @@ pub struct Measured {
 }
 
 /// The metrics of one kind of defect, or of all.
-pub struct Row {
+pub(crate) struct Row {
     pub kind: String,
     /// Good images.
     pub normal: u64,
@@ -85,7 +85,7 @@ struct Contribution {
 /// Takes a test set through the network, and its pictures into the gallery, with regions where the model has a
 /// threshold. An image that cannot be read is told of, because without it the figures are others; the rest is still
 /// measured.
-pub fn measure(
+pub(crate) fn measure(
     pipeline: &Pipeline<'_>,
     set: &Dataset,
     mut gallery: Option<&mut Gallery>,
@@ -197,7 +197,7 @@ impl Row {
     }
 
     /// The metrics that have no value, and why.
-    pub fn undefined(&self) -> BTreeMap<&'static str, &str> {
+    pub(crate) fn undefined(&self) -> BTreeMap<&'static str, &str> {
         let named = METRICS.into_iter().zip(&self.metrics);
         named.filter_map(|(name, value)| Some((name, value.as_ref().err()?.as_str()))).collect()
     }

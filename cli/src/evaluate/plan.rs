@@ -10,21 +10,21 @@ const CATEGORY: &str = "{category}";
 
 /// A category with its models.
 #[derive(Debug)]
-pub struct Category {
+pub(crate) struct Category {
     pub set: Dataset,
     pub models: Vec<ModelFiles>,
 }
 
 /// A model's file.
 #[derive(Debug, PartialEq)]
-pub struct ModelFiles {
+pub(crate) struct ModelFiles {
     /// What it is called in tables: the file's name without ending, with its folder where two are called the same.
     pub name: String,
     pub path: PathBuf,
 }
 
 /// The categories to be measured: the folder itself, the one in it that is named, or all that have models.
-pub fn categories(folder: &Path, category: Option<&str>, models: &[String]) -> Result<Vec<Category>> {
+pub(crate) fn categories(folder: &Path, category: Option<&str>, models: &[String]) -> Result<Vec<Category>> {
     let folders = match category {
         None => vec![folder.to_owned()],
         Some("all") => data::categories(folder)?,

@@ -18,7 +18,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// What the page is about.
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     pub category: &'a str,
     pub model: &'a str,
     pub calibration: Calibration,
@@ -100,7 +100,7 @@ fn middle(scores: &[f32]) -> f32 {
 }
 
 /// Writes the page. Pictures are read back one at a time.
-pub fn write(path: &Path, subject: &Subject<'_>, measured: &Measured, gallery: &mut Gallery) -> Result<()> {
+pub(crate) fn write(path: &Path, subject: &Subject<'_>, measured: &Measured, gallery: &mut Gallery) -> Result<()> {
     let mut templates = Environment::new();
     for (name, text) in [
         ("page.html", include_str!("report/page.html")),

@@ -11,14 +11,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// One model on one category.
-pub struct Evaluated {
+pub(crate) struct Evaluated {
     pub category: String,
     pub model: String,
     pub measured: Measured,
 }
 
 /// Writes `metrics.md`, `metrics.csv`, `metrics.json` and `images.csv`.
-pub fn write(out: &Path, evaluated: &[Evaluated]) -> Result<()> {
+pub(crate) fn write(out: &Path, evaluated: &[Evaluated]) -> Result<()> {
     output::write(&out.join("metrics.md"), |file| Ok(file.write_all(markdown(evaluated).as_bytes())?))?;
     output::write(&out.join("metrics.csv"), |file| write_metrics_csv(file, evaluated))?;
     output::write(&out.join("images.csv"), |file| write_images_csv(file, evaluated))?;
@@ -26,7 +26,7 @@ pub fn write(out: &Path, evaluated: &[Evaluated]) -> Result<()> {
 }
 
 /// The tables to read: each category's kinds, then all categories.
-pub fn markdown(evaluated: &[Evaluated]) -> String {
+pub(crate) fn markdown(evaluated: &[Evaluated]) -> String {
     let categories = by_category(evaluated);
     let mut text = String::new();
     for (category, models) in &categories {

@@ -23,7 +23,7 @@ fn y(share: f64) -> f64 {
 }
 
 /// True-positive against false-positive rate, of images and of pixels.
-pub fn roc(images: &[CurvePoint], pixels: &[CurvePoint]) -> String {
+pub(crate) fn roc(images: &[CurvePoint], pixels: &[CurvePoint]) -> String {
     let place = |point: &CurvePoint| (point.false_positive_rate, point.true_positive_rate);
     let mut svg = rates_frame("false-positive rate", "true-positive rate");
     let _ = write!(svg, r#"<path class="chance" d="M{} {}L{} {}"/>"#, x(0.0), y(0.0), x(1.0), y(1.0));
@@ -32,7 +32,7 @@ pub fn roc(images: &[CurvePoint], pixels: &[CurvePoint]) -> String {
 }
 
 /// Precision against recall, of images and of pixels.
-pub fn precision_recall(images: &[CurvePoint], pixels: &[CurvePoint]) -> String {
+pub(crate) fn precision_recall(images: &[CurvePoint], pixels: &[CurvePoint]) -> String {
     let place = |point: &CurvePoint| (point.true_positive_rate, point.precision);
     let mut svg = rates_frame("recall", "precision");
     write_curves(&mut svg, images, pixels, place);
@@ -40,7 +40,7 @@ pub fn precision_recall(images: &[CurvePoint], pixels: &[CurvePoint]) -> String 
 }
 
 /// How often each score occurs among good and among anomalous images, with the threshold.
-pub fn histogram(good: &[f32], anomalous: &[f32], threshold: Option<f32>) -> String {
+pub(crate) fn histogram(good: &[f32], anomalous: &[f32], threshold: Option<f32>) -> String {
     let all = || good.iter().chain(anomalous).chain(&threshold).map(|&score| f64::from(score));
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
     let span = if high > low { high - low } else { 1.0 };
@@ -84,7 +84,7 @@ pub fn histogram(good: &[f32], anomalous: &[f32], threshold: Option<f32>) -> Str
 }
 
 /// A number with as many digits as a reader needs.
-pub fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),
