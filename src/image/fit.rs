@@ -162,17 +162,29 @@ impl Frame {
     /// # Errors
     /// [`Error::Input`] if `map` has not size x size values.
     pub fn to_original(&self, map: &[f32]) -> Result<Vec<f32>> {
+        let (width, height) = self.original();
+        let mut values = Vec::with_capacity(width as usize * height as usize);
+        self.original_rows(map)?.for_each(|row| values.extend(row));
+        Ok(values)
+    }
+
+    /// As [`Frame::to_original`], row by row from the top, for originals whose map would take much memory.
+    ///
+    /// # Errors
+    /// As [`Frame::to_original`].
+    pub fn original_rows<'a>(&self, map: &'a [f32]) -> Result<impl Iterator<Item = Vec<f32>> + use<'a>> {
         let sampler = Sampler::new(self, map)?;
         let (width, height) = self.original();
-        let mut values = vec![f32::NAN; width as usize * height as usize];
         let Rect { x, y, width: columns, height: rows } = self.inspected();
-        for row in y..y + rows {
-            let line = &mut values[row as usize * width as usize..][..width as usize];
-            for column in x..x + columns {
-                line[column as usize] = sampler.at(column, row);
+        Ok((0..height).map(move |row| {
+            let mut values = vec![f32::NAN; width as usize];
+            if (y..y + rows).contains(&row) {
+                for column in x..x + columns {
+                    values[column as usize] = sampler.at(column, row);
+                }
             }
-        }
-        Ok(values)
+            values
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Alteration, Calibration, Findings, Fingerprint, Framing, GoodPart, MapSummary, Placement, Region, regions,
+    regions_in_rows,
 };
 use crate::image::{JoinedMap, Rect, RgbImage};
 use crate::{Detection, Error, Model, Result, Session};
@@ -251,7 +252,10 @@ impl Inspection {
         if self.score <= threshold {
             return Ok(Vec::new());
         }
-        regions(&self.placement.to_photograph(&self.map)?, self.placement.dimensions().0 as usize, threshold)
+        match &self.placement {
+            Placement::Whole { frame, .. } => Ok(regions_in_rows(frame.original_rows(&self.map)?, threshold)),
+            Placement::Tiled(tiles) => regions(&self.map, tiles.dimensions().0 as usize, threshold),
+        }
     }
 
     /// The few figures that a calibration is made from.

@@ -45,6 +45,6 @@ pub use fingerprint::Fingerprint;
 pub use framing::{Framing, Placement};
 pub use inspector::{Gathered, Inspection, InspectionTimes, Inspector};
 pub use outline::draw_outlines;
-pub use regions::{Region, regions};
+pub use regions::{Region, regions, regions_in_rows};
 pub use threshold::{CONFIDENCE, FalseAlarms, Method, threshold_for};
 pub use training::TrainingImages;

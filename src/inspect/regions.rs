@@ -1,8 +1,9 @@
 //! Where a map is above the threshold.
 
 use crate::Result;
-use crate::image::{Rect, components, ensure_rows};
+use crate::image::{Rect, ensure_rows};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// A connected part of an image whose map is above the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,17 +29,94 @@ pub struct Region {
 /// [`Error::Input`](crate::Error::Input) if `map` is not whole rows of `width`.
 pub fn regions(map: &[f32], width: usize, threshold: f32) -> Result<Vec<Region>> {
     ensure_rows("map", map.len(), width)?;
-    let above: Vec<bool> = map.iter().map(|&value| value > threshold).collect();
-    let found = components(&above, width)?;
-    let mut regions = vec![Growing::default(); found.count as usize];
-    for (pixel, (&label, &value)) in found.labels.iter().zip(map).enumerate() {
-        if let Some(region) = (label as usize).checked_sub(1).and_then(|index| regions.get_mut(index)) {
-            region.add((pixel % width) as u32, (pixel / width) as u32, value);
+    Ok(regions_in_rows(map.chunks_exact(width), threshold))
+}
+
+/// As [`regions`], of a map that comes row by row from the top, such as
+/// [`Frame::original_rows`](crate::image::Frame::original_rows): memory grows with the regions, not with the map.
+pub fn regions_in_rows<Row: AsRef<[f32]>>(rows: impl IntoIterator<Item = Row>, threshold: f32) -> Vec<Region> {
+    let mut found = Found::default();
+    let mut former: Vec<Run> = Vec::new();
+    for (y, row) in (0..).zip(rows) {
+        let row = row.as_ref();
+        let mut above = former.iter().peekable();
+        let mut runs: Vec<Run> = Vec::new();
+        for columns in runs_above(row, threshold) {
+            while above.next_if(|run| run.columns.end < columns.start).is_some() {}
+            // Those that touch by a side or a corner; the last of them may touch the next run, too.
+            let touching = above.clone().take_while(|run| run.columns.start <= columns.end);
+            let part = found.joined(touching.map(|run| run.part));
+            found.parts[part].add(y, columns.start, &row[columns.clone()]);
+            runs.push(Run { columns, part });
         }
+        former = runs;
     }
-    let mut regions: Vec<Region> = regions.iter().map(Growing::finish).collect();
-    regions.sort_by(|a, b| b.peak.total_cmp(&a.peak));
-    Ok(regions)
+    found.finish()
+}
+
+/// Neighbouring columns of a row that are above the threshold, and the part they belong to.
+struct Run {
+    columns: Range<usize>,
+    part: usize,
+}
+
+/// The longest runs of values above the threshold.
+fn runs_above(row: &[f32], threshold: f32) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let start = end + row[end..].iter().position(|&value| value > threshold)?;
+        end = start + row[start..].iter().take_while(|&&value| value > threshold).count();
+        Some(start..end)
+    })
+}
+
+/// Parts of regions, numbered as rows from the top meet them, and for each the earlier one it turned out to belong to, or
+/// itself.
+#[derive(Default)]
+struct Found {
+    parts: Vec<Growing>,
+    parents: Vec<usize>,
+}
+
+impl Found {
+    /// The part that all of these are from now on: the earliest, or a new one where there are none.
+    fn joined(&mut self, parts: impl Iterator<Item = usize>) -> usize {
+        let mut roots: Vec<usize> = parts.map(|part| self.root(part)).collect();
+        roots.sort_unstable();
+        let Some(&first) = roots.first() else {
+            self.parents.push(self.parts.len());
+            self.parts.push(Growing::default());
+            return self.parts.len() - 1;
+        };
+        for root in roots {
+            self.parents[root] = first;
+        }
+        first
+    }
+
+    fn root(&mut self, mut part: usize) -> usize {
+        while self.parents[part] != part {
+            // Halves the way for the next who asks.
+            self.parents[part] = self.parents[self.parents[part]];
+            part = self.parents[part];
+        }
+        part
+    }
+
+    fn finish(mut self) -> Vec<Region> {
+        for part in 0..self.parts.len() {
+            let root = self.root(part);
+            if root != part {
+                let joining = self.parts[part].clone();
+                self.parts[root].join(&joining);
+            }
+        }
+        let roots = self.parts.iter().zip(&self.parents).enumerate();
+        let mut regions: Vec<Region> =
+            roots.filter(|(part, (_, parent))| part == *parent).map(|(_, (region, _))| region.finish()).collect();
+        regions.sort_by(|a, b| b.peak.total_cmp(&a.peak));
+        regions
+    }
 }
 
 /// A region while its pixels are gathered.
@@ -60,14 +138,29 @@ impl Default for Growing {
 }
 
 impl Growing {
-    fn add(&mut self, x: u32, y: u32, value: f32) {
-        self.left = self.left.min(x);
-        self.right = self.right.max(x);
-        self.top = self.top.min(y);
-        self.bottom = self.bottom.max(y);
-        self.area += 1;
-        self.peak = self.peak.max(value);
-        self.sum += f64::from(value);
+    /// Adds the values of a row from column `x` on.
+    fn add(&mut self, y: u32, x: usize, values: &[f32]) {
+        let x = x as u32;
+        let run = Self {
+            left: x,
+            right: x + values.len() as u32 - 1,
+            top: y,
+            bottom: y,
+            area: values.len() as u32,
+            peak: values.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            sum: values.iter().copied().map(f64::from).sum(),
+        };
+        self.join(&run);
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.left = self.left.min(other.left);
+        self.right = self.right.max(other.right);
+        self.top = self.top.min(other.top);
+        self.bottom = self.bottom.max(other.bottom);
+        self.area += other.area;
+        self.peak = self.peak.max(other.peak);
+        self.sum += other.sum;
     }
 
     fn finish(&self) -> Region {
@@ -80,6 +173,8 @@ impl Growing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::components;
+    use proptest::prelude::*;
 
     #[test]
     fn boxes_areas_and_values() {
@@ -93,5 +188,29 @@ mod tests {
         assert_eq!(regions(map.as_flattened(), 5, 0.5).expect("whole rows"), expected);
         assert_eq!(regions(map.as_flattened(), 5, 2.0).expect("whole rows"), [], "the threshold itself passes");
         assert!(regions(map.as_flattened(), 4, 0.5).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn regions_are_the_components_of_what_is_above(
+            width in 1..12_usize,
+            map in prop::collection::vec(prop::sample::select(vec![0.0_f32, 0.25, 0.75, 1.0]), 0..150),
+        ) {
+            let map = &map[..map.len() / width * width];
+            let mask: Vec<bool> = map.iter().map(|&value| value > 0.5).collect();
+            let components = components(&mask, width).expect("whole rows");
+            let mut expected: Vec<(u32, f32, u32, u32)> = (1..=components.count)
+                .map(|label| {
+                    let pixels: Vec<usize> = (0..map.len()).filter(|&pixel| components.labels[pixel] == label).collect();
+                    let peak = pixels.iter().map(|&pixel| map[pixel]).fold(0.0, f32::max);
+                    let left = pixels.iter().map(|pixel| pixel % width).min().expect("has pixels");
+                    (pixels.len() as u32, peak, left as u32, (pixels[0] / width) as u32)
+                })
+                .collect();
+            expected.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let found = regions(map, width, 0.5).expect("whole rows");
+            let found: Vec<_> = found.iter().map(|region| (region.area, region.peak, region.bounds.x, region.bounds.y)).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }
