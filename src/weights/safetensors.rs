@@ -11,8 +11,8 @@ use crate::{Error, Result};
 use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -144,8 +144,8 @@ impl TensorFile {
     pub(super) fn write_with(&self, metadata: &BTreeMap<String, String>, to: &mut dyn io::Write) -> io::Result<()> {
         let data = self.tensors.first().map_or(0, |tensor| tensor.bytes.start);
         let entries = self.tensors.iter().map(|StoredTensor { name, shape, element, bytes, other }| {
-            let mut entry =
-                json!({ "dtype": element, "shape": shape, "data_offsets": [bytes.start - data, bytes.end - data] });
+            let offsets = [bytes.start - data, bytes.end - data];
+            let mut entry = serde_json::json!({ "dtype": element, "shape": shape, "data_offsets": offsets });
             entry.as_object_mut().into_iter().for_each(|entry| entry.extend(other.clone()));
             (name.as_str(), entry)
         });

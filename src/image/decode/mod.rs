@@ -117,6 +117,7 @@ impl Decoder {
 
     /// For masks, where only black is background: small samples of any depth keep their values, and what is fully
     /// transparent is black.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn for_masks(self) -> Self {
         Self { range: Some(ValueRange::of_bits(8)), clear_is_black: true, ..self }
     }
