@@ -1,32 +1,56 @@
-/// <reference types="@webgpu/types" />
+/** What the global class of this name makes, where the types of the page or worker know it. */
+type Known<Name extends string> = typeof globalThis extends Record<Name, { prototype: infer Instance }> ? Instance : never;
+
+export interface InitOptions {
+  /**
+   * Where the wasm is, or the wasm itself: a URL of the file that `pcsnet/pcsnet.wasm` names, its bytes, or a module. By default it
+   * is a part of the program, which works with every bundler; a file of its own is compiled while it loads, and kept compiled. With
+   * that import `pcsnet/core` (in workers `pcsnet/core/worker`), which is the same without the wasm in it.
+   */
+  wasm?: string | URL | Response | BufferSource | WebAssembly.Module;
+  /**
+   * A `GPUDevice` of one's own, which needs no feature and WebGPU's default limits: the network runs there, and
+   * {@link Detector.detect} reads its textures.
+   */
+  device?: Known<'GPUDevice'>;
+}
+
+export interface Opened {
+  adapter: {
+    /** As far as the browser tells. */
+    name: string;
+    /** Whether a processor stands in for the graphics card, so that everything takes long. */
+    software: boolean;
+  };
+  /** Resolves to the reason when the device is lost; then load the model again. */
+  lost: Promise<string>;
+}
 
 /**
- * Opens the GPU; everything else does it by itself where it was not done before.
- *
- * With a `device` of one's own, which needs no feature and WebGPU's default limits, the network runs there and
- * {@link Detector.detect} reads its textures. Rejects where there is no WebGPU, and says why.
- *
- * `lost` resolves to the reason when the device is lost; then load the model again.
+ * Opens the GPU; everything else does it by itself where it was not done before. Rejects with an error of the name
+ * `NotSupportedError` where there is none, and says why.
  */
-export function init(device?: GPUDevice): Promise<{ lost: Promise<string> }>;
+export function init(options?: InitOptions): Promise<Opened>;
 
-/** What a picture can come from. A `Blob` is an image file: PNG, JPEG, BMP, TIFF, WebP, GIF or PNM. */
+/**
+ * What a picture can come from. A `Blob` is an image file: PNG, JPEG, BMP, TIFF, WebP, GIF or PNM. A `GPUTexture` is 8-bit RGBA or
+ * BGRA with `TEXTURE_BINDING` usage, on the device given to {@link init}; it never leaves the GPU.
+ */
 export type PictureSource =
   | Photograph
   | Blob
-  | ImageBitmap
-  | VideoFrame
   | ImageData
-  | HTMLImageElement
-  | HTMLVideoElement
-  | HTMLCanvasElement
+  | ImageBitmap
   | OffscreenCanvas
-  /** 8-bit RGBA or BGRA with `TEXTURE_BINDING` usage, on the device given to {@link init}; it never leaves the GPU. */
-  | GPUTexture;
+  | Known<'VideoFrame'>
+  | Known<'HTMLImageElement'>
+  | Known<'HTMLVideoElement'>
+  | Known<'HTMLCanvasElement'>
+  | Known<'GPUTexture'>;
 
 /** A decoded picture. Files are decoded as in training, not by the browser. */
 export class Photograph {
-  static from(source: Exclude<PictureSource, GPUTexture>): Promise<Photograph>;
+  static from(source: Exclude<PictureSource, Known<'GPUTexture'>>): Promise<Photograph>;
   readonly width: number;
   readonly height: number;
   /** For display: the pixels that the network is given, shrunk to `longestSide` where they are more. */
@@ -35,14 +59,19 @@ export class Photograph {
   free(): void;
 }
 
-/** `download` counts bytes from the network, where `total` may be unknown, `upload` bytes on their way to the GPU. */
+/**
+ * `download` counts bytes from the network, where `total` may be unknown, `upload` bytes on their way to the GPU, `kernels` the
+ * kernels that the GPU's driver has compiled.
+ */
 export interface Progress {
-  stage: 'download' | 'upload';
+  stage: 'download' | 'upload' | 'kernels';
   done: number;
   total?: number;
 }
 
 export interface LoadOptions {
+  /** Gives loading up; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal;
   progress?: (progress: Progress) => void;
   /** Name of the cache (`window.caches`) that keeps files from URLs, by default `pcsnet-models`; `null` keeps none. */
   cache?: string | null;
@@ -79,6 +108,39 @@ export interface Region {
   mean: number;
 }
 
+export interface DetectOptions {
+  /** Gives the detection up; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Adds {@link Detection.preview} for sources that are decoded or read back, of at most so many pixels a side. */
+  preview?: number;
+  /**
+   * The side of overlapping tiles in which the picture is inspected, in its own pixels; 0 for the whole picture. By default as the
+   * model was calibrated; for another framing than that it has no threshold. A `GPUTexture` is always inspected whole.
+   */
+  tiles?: number;
+}
+
+export interface CalibrateOptions {
+  /** The share of good parts that may fail, above 0 and below 1/2. */
+  rate: number;
+  /** Whether parts may lie mirrored, too. */
+  flips?: boolean;
+  /** As in {@link DetectOptions.tiles}. */
+  tiles?: number;
+  signal?: AbortSignal;
+  /** How many of the pictures are inspected. */
+  progress?: (progress: { done: number; total: number }) => void;
+}
+
+/** What a calibration found; the detector goes by it from then on. */
+export interface Calibration {
+  threshold: number | null;
+  /** The map's values of the first and the last colour. */
+  scale: [number, number] | null;
+  /** Changes to the metadata of the model's file that store it; `null` takes a key out. */
+  changes: Record<string, string | null>;
+}
+
 export interface Detection {
   /** The largest value of the map; the larger, the more anomalous. */
   score: number;
@@ -86,12 +148,20 @@ export interface Detection {
   verdict: 'pass' | 'fail' | null;
   /** Where the map is above the model's threshold, in the picture's pixels; the highest peak comes first. */
   regions: Region[];
-  /** The anomaly map, `side` x `side`, row by row; it covers `inspected`. */
+  /** The anomaly map, `mapWidth` x `mapHeight`, row by row; it covers `inspected`. Of whole pictures both are `side`. */
   map: Float32Array;
   side: number;
+  mapWidth: number;
+  mapHeight: number;
+  /** How the picture, or each tile of it, became a square. */
+  fit: 'crop' | 'stretch';
+  /** The side of the tiles in which the picture was inspected, if it was. */
+  tiles?: number | null;
   /** The picture's size. */
   width: number;
   height: number;
+  /** The pixels that the network was given, shrunk; see {@link DetectOptions.preview}. */
+  preview?: ImageBitmap;
   /** The part of the picture that the network saw. */
   inspected: Rect;
   /** Milliseconds. Pictures that are or become textures are resized on the GPU. */
@@ -104,6 +174,8 @@ export interface Card {
   threshold: number | null;
   /** The map's values of the first and the last colour. */
   scale: [number, number] | null;
+  /** The side of the tiles in which the threshold was found; `null` for whole pictures. */
+  tiles: number | null;
   /** Side of the network's input, pixels. */
   input: number;
   /** The GPU, as far as the browser tells. */
@@ -124,14 +196,25 @@ export class Detector {
   static load(source: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: LoadOptions): Promise<Detector>;
   readonly card: Card;
   /** Finds anomalies. Calls wait for one another. */
-  detect(source: PictureSource): Promise<Detection>;
+  detect(source: PictureSource, options?: DetectOptions): Promise<Detection>;
+  /**
+   * Finds the threshold that a share of good parts is expected to exceed, from pictures of at least two, not those of the training. Of
+   * few pictures each is inspected altered too, 10 times or with `flips` 32.
+   */
+  calibrate(sources: Exclude<PictureSource, Known<'GPUTexture'>>[], options: CalibrateOptions): Promise<Calibration>;
   /** The regions of a detection above another threshold. */
-  regions(detection: Pick<Detection, 'map' | 'width' | 'height'>, threshold: number): Region[];
+  regions(detection: MapOfPicture, threshold: number): Region[];
   /** Runs the network once more on the last picture; milliseconds of each part, or `null` without GPU timestamps. */
   profile(): Promise<Record<string, number> | null>;
-  /** Frees its memory. */
+  /** Frees its memory, after the detections that are under way. */
   free(): void;
 }
+
+/** What is needed of a {@link Detection} to find its regions. */
+export type MapOfPicture = Pick<Detection, 'map' | 'tiles' | 'side' | 'fit' | 'width' | 'height'>;
+
+/** As {@link Detector.regions}, without a model or a GPU. */
+export function regions(detection: MapOfPicture, threshold: number): Promise<Region[]>;
 
 /** The 256 colours of heatmaps (Turbo), from normal to anomalous: RGB, a byte each. */
 export function heatColours(): Promise<Uint8Array>;

@@ -12,7 +12,8 @@ mod texture;
 pub use model::Model;
 pub use photograph::Photograph;
 
-use pcsnet::{EngineOptions, LoadOptions, Precision, gpu, image, wgpu};
+use pcsnet::image::{self, Fit, Frame};
+use pcsnet::{EngineOptions, LoadOptions, Precision, gpu, inspect, wgpu};
 use source::Source;
 use std::future::Future;
 use texture::Texture;
@@ -74,7 +75,8 @@ impl Engine {
     }
 
     /// Loads a model's file tensor by tensor; `precision` is one of [`Precision`]'s names, `small_tiles` computes 3 x 3
-    /// convolutions as Winograd's F(2x2, 3x3), whose weights take less memory.
+    /// convolutions as Winograd's F(2x2, 3x3), whose weights take less memory. `on_kernel` is called with how many kernels
+    /// are compiled, and how many there will be.
     ///
     /// # Errors
     /// What is wrong with the file, an unknown precision, or more than the device can hold.
@@ -84,14 +86,39 @@ impl Engine {
         source: Source,
         precision: String,
         small_tiles: bool,
+        on_kernel: js_sys::Function,
     ) -> Result<Model, JsError> {
         let weights = source::weights(&name, source)?;
         weights.check(&pcsnet::schema::model(&weights.config()?))?;
         let mut options = LoadOptions::from(Precision::by_name(&precision)?);
         options.winograd = small_tiles.then_some(gpu::Winograd::F2x2);
         let backbone = self.0.load_backbone(&weights, options).await?;
-        Model::load(self.0.clone(), backbone, &weights, options).await
+        Model::load(self.0.clone(), backbone, &weights, options, &on_kernel).await
     }
+}
+
+/// Where the map of a detection is above a threshold, in the pixels of its picture of `width` x `height`, the highest peak
+/// first: of a whole picture `side` x `side` values, fitted as `fit` says, of a `tiled` one a value for each pixel.
+///
+/// # Errors
+/// An unknown fit, a size that no picture has, or a map of another size.
+#[wasm_bindgen]
+pub fn regions(
+    map: &[f32],
+    tiled: bool,
+    side: u32,
+    fit: &str,
+    width: u32,
+    height: u32,
+    threshold: f32,
+) -> Result<JsValue, JsError> {
+    let found = if tiled {
+        inspect::regions(map, width as usize, threshold)?
+    } else {
+        let frame = Frame::new(Fit::by_name(fit)?, (width, height), side)?;
+        inspect::regions_in_rows(frame.original_rows(map)?, threshold)
+    };
+    model::to_object(&found)
 }
 
 /// The 256 colours of heatmaps, from normal to anomalous: RGB, a byte each.

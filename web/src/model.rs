@@ -1,13 +1,13 @@
 //! A model on the GPU, and what it finds.
 
 use crate::{Photograph, Source, Texture, now, source};
-use pcsnet::image::Rect;
+use pcsnet::image::{Fit, Rect};
 use pcsnet::inspect::{
     Calibration, Framing, Gathered, GoodPart, Inspection, InspectionTimes, Inspector, Origin, Placement, Region,
     Setting, Verdict, alterations, calibrate,
 };
 use pcsnet::weights::Weights;
-use pcsnet::{Encoding, Engine, LoadOptions, PhotographInput, SharedBackbone, TextureSource, wgpu};
+use pcsnet::{Encoding, Engine, LoadOptions, PhotographInput, PipelineProgress, SharedBackbone, TextureSource, wgpu};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -44,6 +44,8 @@ struct Detection {
     height: u32,
     /// The part of the picture that the network saw.
     inspected: Rect,
+    /// How a whole picture became a square.
+    fit: Fit,
     /// Columns of the map.
     side: u32,
     /// The map's size: square, or of a picture inspected in tiles the picture's own.
@@ -104,11 +106,18 @@ impl Model {
         backbone: SharedBackbone,
         weights: &Weights,
         options: LoadOptions,
+        on_kernel: &js_sys::Function,
     ) -> Result<Self, JsError> {
         let metadata = weights.metadata();
         let calibration = Calibration::from_metadata(&metadata)?;
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let model = engine.load_head(&backbone, weights, options).await?;
+        let note = |progress: PipelineProgress<'_>| {
+            let [done, total] = [progress.done, progress.total].map(|count| JsValue::from(count as u32));
+            // What the callback throws has nowhere to go.
+            let _ = on_kernel.call2(&JsValue::NULL, &done, &total);
+        };
+        engine.prepare(&weights.config()?, options, 1, note).await?;
         let inspector = RefCell::new(Inspector::new(&model, calibration, 1).await?);
         let texture_input = RefCell::default();
         Ok(Self { engine, backbone, options, model, inspector, metadata: RefCell::new(metadata), texture_input })
@@ -140,6 +149,7 @@ impl Model {
             width,
             height,
             inspected: placement.inspected(),
+            fit: inspector.framing().fit,
             side: map_width,
             map_width,
             map_height,
@@ -186,9 +196,9 @@ impl Model {
     /// # Errors
     /// What is wrong with the file, or that it was made for another backbone.
     #[wasm_bindgen(js_name = withHead)]
-    pub async fn with_head(&self, name: String, source: Source) -> Result<Self, JsError> {
+    pub async fn with_head(&self, name: String, source: Source, on_kernel: js_sys::Function) -> Result<Self, JsError> {
         let weights = source::weights(&name, source)?;
-        Self::load(self.engine.clone(), self.backbone.clone(), &weights, self.options).await
+        Self::load(self.engine.clone(), self.backbone.clone(), &weights, self.options, &on_kernel).await
     }
 
     /// The model's threshold, colours, sizes and metadata.
@@ -241,26 +251,6 @@ impl Model {
         gathered.add(found)?;
         self.texture_input.replace(Some((texture, input)));
         self.detection(&inspector, &gathered.finish()?, times)
-    }
-
-    /// Where a detection's map is above a threshold, in the pixels of a picture of this size; `tiles` as in the
-    /// detection.
-    ///
-    /// # Errors
-    /// A map of another size than this model's.
-    pub fn regions(
-        &self,
-        map: Vec<f32>,
-        width: u32,
-        height: u32,
-        threshold: f32,
-        tiles: Option<u32>,
-    ) -> Result<JsValue, JsError> {
-        let framing = self.inspector(tiles).framing();
-        let score = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let inspection =
-            Inspection { placement: framing.place((width, height))?, score, map, times: InspectionTimes::default() };
-        to_object(&inspection.regions(threshold)?)
     }
 
     /// Inspects a picture of a good part for [`Model::calibrate`]: as it is and, where there are few `photographs` of
@@ -326,7 +316,7 @@ impl Model {
     }
 }
 
-fn to_object(value: &impl Serialize) -> Result<JsValue, JsError> {
+pub(crate) fn to_object(value: &impl Serialize) -> Result<JsValue, JsError> {
     // Plain objects, which travel between threads, where serde-wasm-bindgen would make maps of maps.
     Ok(value.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
 }

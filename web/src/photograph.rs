@@ -1,7 +1,8 @@
 //! Pictures as pixels.
 
 use crate::now;
-use pcsnet::image::{self, RgbImage};
+use image::imageops::thumbnail;
+use pcsnet::image::RgbImage;
 use wasm_bindgen::Clamped;
 use wasm_bindgen::prelude::*;
 
@@ -21,7 +22,7 @@ impl Photograph {
     /// The reason where it is no image that is read.
     pub fn decode(bytes: Vec<u8>, name: &str) -> Result<Self, JsError> {
         let start = now();
-        let image = image::decode(&bytes, name)?;
+        let image = pcsnet::image::decode(&bytes, name)?;
         Ok(Self { image, decode_ms: now() - start })
     }
 
@@ -32,7 +33,8 @@ impl Photograph {
     #[wasm_bindgen(js_name = fromRgba)]
     pub fn from_rgba(rgba: Clamped<Vec<u8>>, width: u32, height: u32) -> Result<Self, JsError> {
         let start = now();
-        let rgb = rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+        let mut rgb = Vec::with_capacity(rgba.len() / 4 * 3);
+        rgba.chunks_exact(4).for_each(|pixel| rgb.extend_from_slice(&pixel[..3]));
         let image = RgbImage::from_raw(width, height, rgb).filter(|image| 4 * image.pixels().len() == rgba.len());
         let image = image.ok_or_else(|| {
             JsError::new(&format!("{width} x {height} pixels of RGBA were announced, {} bytes came", rgba.len()))
@@ -52,8 +54,18 @@ impl Photograph {
         self.image.height()
     }
 
-    /// The pixels as 8-bit RGBA, for an `ImageData`.
-    pub fn rgba(&self) -> Clamped<Vec<u8>> {
-        Clamped(self.image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect())
+    /// The picture shrunk to `width` x `height` pixels of 8-bit RGBA, for an `ImageData`. A large picture is never held
+    /// a second time at its own size.
+    pub fn rgba(&self, width: u32, height: u32) -> Clamped<Vec<u8>> {
+        if (width, height) == self.image.dimensions() {
+            return rgba(&self.image);
+        }
+        rgba(&thumbnail(&self.image, width, height))
     }
+}
+
+fn rgba(image: &RgbImage) -> Clamped<Vec<u8>> {
+    let mut rgba = Vec::with_capacity(4 * image.pixels().len());
+    image.pixels().for_each(|pixel| rgba.extend([pixel[0], pixel[1], pixel[2], 255]));
+    Clamped(rgba)
 }

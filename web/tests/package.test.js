@@ -8,7 +8,7 @@ import { PATIENCE, expectedScores, launch, newPage, serve } from './harness.js';
 const { rows, spread } = expectedScores();
 const sample = rows.find(({ name }) => name === 'fibre 1');
 // In the page's own words: what a test below needs to begin with.
-const URLS = { model: 'model/default.safetensors', picture: 'samples/fibre/000.png' };
+const URLS = { model: 'pcsnet/default.safetensors', picture: 'samples/fibre/000.png' };
 
 let server;
 let browser;
@@ -44,7 +44,7 @@ test('every kind of picture, on a device of the page', async () => {
     const { Detector, init } = await import('./index.js');
     const adapter = await navigator.gpu.requestAdapter();
     const device = await adapter.requestDevice();
-    await init(device);
+    await init({ device });
     const detector = await Detector.load(new URL(`../${urls.model}`, location.href), { cache: null });
     const file = await (await fetch(`../${urls.picture}`)).blob();
     const bitmap = await createImageBitmap(file);
@@ -109,9 +109,19 @@ test('a detection is complete', async () => {
   assert.deepEqual(found.inspected, { x: 0, y: 0, width: found.width, height: found.height });
   assert.ok(found.regions.length >= 1 && found.regions[0].area > 0);
   assert.ok(found.above.length >= 1 && found.above[0].area < found.regions[0].area);
-  assert.deepEqual(found.stages, ['upload']);
+  assert.deepEqual(found.stages, ['upload', 'kernels']);
   assert.equal(found.card.metadata['pcsnet.category'], 'flange');
   assert.ok(found.card.threshold > 0 && found.times.network > 0);
+});
+
+test("the page's colours are the package's", async () => {
+  const differing = await page.evaluate(async () => {
+    const { heatColours } = await import('./index.js');
+    const { default: turbo } = await import('../turbo.js');
+    const colours = await heatColours();
+    return colours.length === 768 ? colours.filter((value, at) => value !== turbo[at]).length : 'not 256 colours';
+  });
+  assert.equal(differing, 0);
 });
 
 test('misuse is refused in words', async () => {
@@ -120,7 +130,7 @@ test('misuse is refused in words', async () => {
     const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => error.message);
     const model = await (await fetch(`../${urls.model}`)).arrayBuffer();
     const [own, foreign] = [await (await navigator.gpu.requestAdapter()).requestDevice(), await (await navigator.gpu.requestAdapter()).requestDevice()];
-    await init(own);
+    await init({ device: own });
     const detector = await Detector.load(model);
     const texture = (device, format, usage, size = [40, 40]) => detector.detect(device.createTexture({ format, usage, size }));
     const { TEXTURE_BINDING, COPY_SRC, COPY_DST } = GPUTextureUsage;
@@ -147,6 +157,90 @@ test('misuse is refused in words', async () => {
   assert.match(reasons.pixels, /leaves it on the GPU/);
 });
 
+test('a photograph of 50 megapixels is inspected in bounded memory', async (t) => {
+  const own = await newPage(browser);
+  await own.goto(`${server.url}pcsnet/package.json`);
+  const { bytes, regions } = await own.evaluate(async () => {
+    const { Detector } = await import('./index.js');
+    const { default: start } = await import('./pcsnet_web.js');
+    const canvas = new OffscreenCanvas(8192, 6144);
+    const context = canvas.getContext('2d');
+    context.fillStyle = 'white';
+    context.fillRect(1000, 1000, 5000, 3000);
+    const file = await canvas.convertToBlob({ type: 'image/jpeg' });
+    const detector = await Detector.load('default.safetensors');
+    const detection = await detector.detect(file, { preview: 1600 });
+    // Memory of wasm only grows, so what it has is what it had at most.
+    return { regions: detector.regions(detection, 0).length, bytes: (await start()).memory.buffer.byteLength };
+  });
+  await own.context().close();
+  t.diagnostic(`${(bytes / 1e6).toFixed(0)} MB of wasm memory at most`);
+  assert.ok(regions > 0);
+  // Its pixels take 151 MB.
+  assert.ok(bytes < 300e6, `${bytes} bytes`);
+});
+
+test('a threshold is calibrated on good parts, and goes for verdicts from then on', async () => {
+  const found = await page.evaluate(async (urls) => {
+    const { Detector } = await import('./index.js');
+    const detector = await Detector.load(new URL(`../${urls.model}`, location.href));
+    const fetched = async (path) => (await fetch(`../samples/${path}.png`)).blob();
+    const good = await Promise.all(['good/000', 'good/001'].map(fetched));
+    const told = [];
+    const calibration = await detector.calibrate(good, { rate: 0.1, progress: ({ done, total }) => told.push([done, total]) });
+    const { verdict } = await detector.detect(await fetched('fibre/000'));
+    return { calibration, told, verdict, threshold: detector.card.threshold, metadata: detector.card.metadata };
+  }, URLS);
+  const { calibration: { threshold, changes }, metadata } = found;
+  const goods = rows.filter(({ name }) => name.startsWith('good')).map(({ score }) => score);
+  assert.ok(threshold > Math.min(...goods) && threshold < 2 * Math.max(...goods), `${threshold}`);
+  assert.equal(found.threshold, threshold);
+  assert.ok(Math.abs(Number(changes['pcsnet.threshold']) - threshold) < 1e-6 && metadata['pcsnet.threshold'] === changes['pcsnet.threshold']);
+  assert.deepEqual(found.told, [[0, 2], [1, 2]]);
+  assert.equal(found.verdict, 'fail');
+});
+
+test('loading and detections are given up', async () => {
+  const names = await page.evaluate(async () => {
+    const { Detector } = await import('./index.js');
+    const name = (promise) => promise.then(() => 'nothing', (error) => error.name);
+    const load = (signal) => Detector.load('default.safetensors', { cache: null, signal });
+    const late = new AbortController();
+    const loading = load(late.signal);
+    setTimeout(() => late.abort(), 20);
+    const detector = await load();
+    const picture = await (await fetch('../samples/fibre/000.png')).blob();
+    const [one, two] = [new AbortController(), new AbortController()];
+    const [first, second, third] = [one.signal, two.signal, undefined].map((signal) => detector.detect(picture, { signal }));
+    one.abort();
+    two.abort(new RangeError('enough'));
+    const outcomes = [await name(load(AbortSignal.abort())), await name(loading), await name(first), await name(second)];
+    return [...outcomes, (await third).verdict];
+  });
+  assert.deepEqual(names, ['AbortError', 'AbortError', 'AbortError', 'RangeError', 'fail']);
+});
+
+test('the wasm comes from where init is told, and what is no wasm is told so', async () => {
+  const own = await newPage(browser);
+  await own.goto(`${server.url}pcsnet/package.json`);
+  const told = await own.evaluate(async () => {
+    const { Photograph, init, regions } = await import('./core.js');
+    const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => error.message);
+    const map = { map: new Float32Array(4).fill(1), side: 2, fit: 'stretch', width: 2, height: 2 };
+    const without = await reason(regions(map, 0.5));
+    const page = await reason(init({ wasm: '../index.html' }));
+    const missing = await reason(init({ wasm: 'nowhere.wasm' }));
+    const { adapter } = await init({ wasm: await (await fetch('pcsnet.wasm')).arrayBuffer() });
+    return { without, page, missing, adapter, found: (await regions(map, 0.5)).length, photograph: typeof Photograph };
+  });
+  await own.context().close();
+  assert.match(told.without, /pcsnet\/core has no wasm in it: call init\(\{ wasm \}\) first/);
+  assert.match(told.page, /index\.html is no wasm: the server answered with text\/html/);
+  assert.match(told.missing, /nowhere\.wasm could not be loaded: the server answered 404/);
+  assert.equal(told.adapter.software, true);
+  assert.equal(told.found, 1);
+});
+
 // A file of `python -m pcsnet random --config wide_resnet50_2/plain --half`; too large to be made for every run.
 const full = process.env.PCSNET_FULL_SIZE_MODEL;
 test('the full-size model loads in little memory', { skip: !full && 'PCSNET_FULL_SIZE_MODEL names no file' }, async () => {
@@ -155,7 +249,7 @@ test('the full-size model loads in little memory', { skip: !full && 'PCSNET_FULL
   try {
     const page = await newPage(own);
     await page.goto(server.url);
-    await page.locator('#threshold:enabled').waitFor();
+    await page.locator('#activity').waitFor({ state: 'hidden' });
     await page.locator('#open-model').setInputFiles(full);
     await page.locator('#card', { hasText: full.split('/').pop() }).waitFor({ timeout: 2 * PATIENCE });
     // Memory of wasm only grows, so what it has is what it had at most.

@@ -1,25 +1,47 @@
 // Compiled, never run: what the package's types must allow, and what not.
 
-import { Detector, Photograph, init, type Detection } from 'pcsnet';
+import { Detector, Photograph, init, regions, type Detection, type InitOptions } from 'pcsnet';
+import defaultModel from 'pcsnet/default-model';
+import { connect, type RemoteDetector } from 'pcsnet/remote';
 
-export async function uses(device: GPUDevice, file: File, frame: VideoFrame, texture: GPUTexture): Promise<number> {
-  const { lost } = await init(device);
-  lost.then((reason: string) => console.warn(reason));
-  const detector = await Detector.load('model.safetensors', {
+export async function uses(device: GPUDevice, file: File, frame: VideoFrame, texture: GPUTexture, video: HTMLVideoElement): Promise<number> {
+  const { adapter, lost } = await init({ device, wasm: new URL('pcsnet.wasm', 'https://example.org/') });
+  lost.then((reason: string) => console.warn(reason, adapter.name, adapter.software));
+  const { signal } = new AbortController();
+  const detector = await Detector.load(defaultModel, {
     progress: ({ stage, done, total }) => console.log(stage, done / (total ?? done)),
     precision: 'f16',
     convolutions: 'small',
+    signal,
   });
   const head = await Detector.load(new Uint8Array(8), { backbone: detector });
-  const detection: Detection = await head.detect(file);
+  const detection: Detection = await head.detect(file, { signal, preview: 100 });
   await head.detect(frame);
   await head.detect(texture);
+  await head.detect(video);
   const photograph = await Photograph.from(file);
   await detector.detect(photograph);
   const [first] = detector.regions(detection, 0.5);
+  const [same] = await regions(detection, 0.5);
   // @ts-expect-error: a texture stays on the GPU.
   await Photograph.from(texture);
   // @ts-expect-error: a path is no picture.
   await detector.detect('part.png');
-  return (detection.map[0] ?? 0) + (first?.bounds.width ?? 0);
+  // @ts-expect-error: a device stands among the options.
+  await init(device);
+  return (detection.map[0] ?? 0) + (first?.bounds.width ?? 0) + (same?.area ?? 0) + (detection.preview?.width ?? 0);
+}
+
+export const wasms: InitOptions[] = [{ wasm: 'pcsnet.wasm' }, { wasm: new Uint8Array(8) }, { wasm: new WebAssembly.Module(new Uint8Array(8)) }];
+
+export async function remotely(worker: Worker, bitmap: ImageBitmap, video: HTMLVideoElement): Promise<number> {
+  const pcsnet = connect(worker);
+  await pcsnet.init({ wasm: 'pcsnet.wasm' });
+  const detector: RemoteDetector = await pcsnet.load(new URL('model.safetensors', 'https://example.org/'));
+  const head = await pcsnet.load('head.safetensors', { backbone: detector });
+  const { score } = await head.detect(bitmap, { signal: AbortSignal.timeout(1000) });
+  // @ts-expect-error: an element cannot travel.
+  await head.detect(video);
+  pcsnet.close();
+  return score;
 }

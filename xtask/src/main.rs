@@ -4,7 +4,11 @@
 
 mod arrows;
 mod demo;
+mod files;
 mod machine;
+mod notices;
+mod package;
+mod precompute;
 mod run;
 mod sheet;
 mod wasm;
@@ -22,6 +26,8 @@ cargo xtask TASK
   test    set up, then run every test
   web     build the browser page and its package into target/web
   test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
+  test-bundlers  the same with programs that Vite, webpack, esbuild and Rollup make of the package
+  precompute  renew the page's results of its samples, after another default model
 ";
 
 fn main() -> Result<()> {
@@ -33,6 +39,8 @@ fn main() -> Result<()> {
         Some("test") => test(),
         Some("web") => web::build(),
         Some("test-web") => web::test(),
+        Some("test-bundlers") => web::test_bundlers(),
+        Some("precompute") => precompute::run(),
         Some("help") | None => {
             print!("{HELP}");
             Ok(())

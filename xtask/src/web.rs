@@ -1,35 +1,28 @@
-//! The browser page and the package it is made of, built into `target/web`: files for any static server.
+//! The browser page, built into `target/web`: files for any static server. It runs on the npm package in
+//! `target/web/pcsnet`.
 
-use crate::run::{cargo, command, project_root};
-use crate::wasm;
+use crate::files::{copy_folder, read, write};
+use crate::package;
+use crate::run::{command, project_root};
 use anyhow::{Context, Result, ensure};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The most bytes of compressed wasm that visitors should have to wait for.
 const LARGEST_WASM: usize = 1_500_000;
 
-/// Builds `target/web`.
+/// Builds the page and the package.
 pub(crate) fn build() -> Result<()> {
-    let out = folder();
-    wasm::cargo_build(&["--package", "pcsnet-web", "--profile", "web"])?.run()?;
-    let module = wasm::target_folder().join(wasm::TARGET).join("web/pcsnet_web.wasm").display().to_string();
-    let package = out.join("pcsnet");
-    let bindgen = ["run", "--package", "pcsnet-web-bindgen", "--profile", "tool", "--"];
-    cargo(&[&bindgen[..], &[&module, &package.display().to_string()]].concat()).run()?;
-
-    let root = project_root();
-    copy_folder(&root.join("web/package"), &package)?;
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        copy(&root.join(licence), &package.join(licence))?;
+    let (root, out) = (project_root(), folder());
+    if out.exists() {
+        std::fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
     }
     copy_folder(&root.join("web/page"), &out)?;
     copy_folder(&root.join("samples/test"), &out.join("samples"))?;
-    copy(&root.join("weights/default.safetensors"), &out.join("model/default.safetensors"))?;
+    package::build(&out.join("pcsnet"))?;
+    write(&out.join("files.js"), &format!("self.FILES = {};\n", serde_json::to_string_pretty(&offline_files(&out)?)?))?;
 
-    let (plain, compressed) = sizes(&package.join("pcsnet_web_bg.wasm"))?;
+    let wasm = read(&out.join("pcsnet").join(package::WASM))?;
+    let (plain, compressed) = (wasm.len(), package::gzip(&wasm)?.len());
     ensure!(compressed <= LARGEST_WASM, "the wasm takes {compressed} bytes compressed, more than {LARGEST_WASM}");
     println!("The page is in {}; its wasm takes {compressed} bytes compressed ({plain} plain).", out.display());
     println!("Try it with any static server: python3 -m http.server --directory {}", out.display());
@@ -39,39 +32,43 @@ pub(crate) fn build() -> Result<()> {
 /// Builds the page and drives it in Chromium.
 pub(crate) fn test() -> Result<()> {
     build()?;
-    let tests = project_root().join("web/tests");
-    command("npm", &["ci", "--no-audit", "--no-fund"])
-        .folder(&tests)
+    npm("web/tests", &["ci"])?;
+    npm("web/tests", &["test"])
+}
+
+/// Builds programs on the package with every bundler, and runs them in Chromium.
+pub(crate) fn test_bundlers() -> Result<()> {
+    build()?;
+    npm("web/tests", &["ci"])?;
+    npm("web/bundlers", &["ci"])?;
+    npm("web/bundlers", &["test"])
+}
+
+fn npm(folder: &str, arguments: &[&str]) -> Result<()> {
+    let quiet = ["--no-audit", "--no-fund"];
+    command("npm", &[arguments, &quiet].concat())
+        .folder(&project_root().join(folder))
         .run()
-        .context("the browser tests need Node.js 20 or later with npm")?;
-    command("npm", &["test"]).folder(&tests).run()
+        .context("this needs Node.js 20.19 or later with npm")
 }
 
 fn folder() -> PathBuf {
     project_root().join("target/web")
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
-        let from = entry?.path();
-        let to = to.join(from.file_name().unwrap_or_default());
-        if from.is_dir() { copy_folder(&from, &to)? } else { copy(&from, &to)? }
+/// The files without which the page does not open, for the service worker to keep. Pictures and models are kept as they
+/// are used.
+fn offline_files(out: &Path) -> Result<Vec<String>> {
+    const OF_PACKAGE: [&str; 5] = ["core.js", "remote.js", "answer.js", package::BINDINGS, package::WASM];
+    let mut files: Vec<String> = OF_PACKAGE.map(|name| format!("pcsnet/{name}")).into();
+    for folder in ["", "view", "samples"] {
+        for entry in std::fs::read_dir(out.join(folder))? {
+            let path = entry?.path();
+            if path.is_file() && path.file_name().is_none_or(|name| name != "service-worker.js") {
+                files.push(path.strip_prefix(out)?.to_string_lossy().replace('\\', "/"));
+            }
+        }
     }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    std::fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-    Ok(())
-}
-
-/// Bytes of a file, as it is and as servers send it.
-fn sizes(path: &Path) -> Result<(usize, usize)> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&bytes)?;
-    Ok((bytes.len(), encoder.finish()?.len()))
+    files.sort();
+    Ok(files)
 }

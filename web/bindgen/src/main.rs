@@ -13,8 +13,9 @@ fn main() -> Result<()> {
     bindgen
         .input_path(module)
         .web(true)?
-        .omit_default_module_path(false)
-        .typescript(true)
+        // The package says itself where its wasm is, and its types are written by hand.
+        .omit_default_module_path(true)
+        .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true);
     bindgen.generate(folder).with_context(|| format!("cannot make JavaScript bindings for {module}"))
