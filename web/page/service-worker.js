@@ -1,15 +1,14 @@
 // Keeps the page's files, so that it opens without a network. The newest come first: what the server has, else what was
 // kept. Models are kept by pcsnet/index.js.
 
+// Names them, as `self.FILES`; written when the page is built.
+importScripts('files.js');
+
 const CACHE = 'pcsnet-page';
-const FILES = [
-  './', 'index.html', 'style.css', 'app.js', 'worker.js', 'samples.js',
-  'pcsnet/index.js', 'pcsnet/pcsnet_web.js', 'pcsnet/pcsnet_web_bg.wasm',
-];
 
 self.addEventListener('install', (event) => {
   self.skipWaiting();
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(['./', ...self.FILES])));
 });
 
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { extname, join, normalize } from 'node:path';
+import { basename, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crc32, deflateSync } from 'node:zlib';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const site = join(root, 'target/web');
@@ -20,14 +21,17 @@ const TYPES = {
   '.json': 'application/json',
 };
 
-/** Serves a folder; `refuse` may name paths that get an error 503. */
+/** Serves a folder; `refuse` may match paths that get an error 503, `instead` has other contents for some. */
 export async function serve(folder = site) {
-  const state = { refuse: undefined };
+  const state = { refuse: undefined, instead: new Map() };
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url, 'http://localhost').pathname);
     let file = join(folder, path);
     if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html');
     if (state.refuse?.test(path)) return response.writeHead(503).end();
+    if (state.instead.has(path)) {
+      return response.writeHead(200, { 'content-type': TYPES[extname(path)] }).end(state.instead.get(path));
+    }
     if (!existsSync(file)) return response.writeHead(404).end();
     const { size, mtime } = statSync(file);
     response.writeHead(200, {
@@ -77,6 +81,47 @@ export async function newPage(browser, options = {}) {
   return page;
 }
 
+/** The page, on its way to being loaded. */
+export async function openPage(browser, server, options = {}) {
+  const page = await newPage(browser, { permissions: ['camera'], ...options });
+  await page.goto(server.url);
+  return page;
+}
+
+/** Hands files (paths, or { name, buffer }) to the page as an event of the given kind does. */
+export async function hand(page, kind, ...files) {
+  const contents = files.map((file) => {
+    const { name, buffer } = typeof file === 'string' ? { name: basename(file), buffer: readFileSync(file) } : file;
+    return { name, base64: buffer.toString('base64') };
+  });
+  await page.evaluate(([kind, contents]) => {
+    const transfer = new DataTransfer();
+    for (const { name, base64 } of contents) {
+      transfer.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
+    }
+    const event = kind === 'drop'
+      ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
+      : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
+    document.getElementById('stage').dispatchEvent(event);
+  }, [kind, contents]);
+}
+
+/** A PNG of one grey, 16 x 16. */
+export function greyPng(grey) {
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const [length, check] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    check.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, check]);
+  };
+  const header = Buffer.from([0, 0, 0, 16, 0, 0, 0, 16, 8, 0, 0, 0, 0]);
+  const rows = Buffer.alloc(16 * 17, grey);
+  for (let row = 0; row < 16; row++) rows[17 * row] = 0;
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+}
+
 /** The repository's samples: the page's names for them, the scores of the PyTorch reference, and the scores' spread. */
 export function expectedScores() {
   const lines = readFileSync(join(root, 'samples/expected_scores.csv'), 'utf8').trim().split('\n').slice(1);
@@ -84,7 +129,7 @@ export function expectedScores() {
     const [path, score] = line.split(',');
     const [, kind, number] = path.match(/(\w+)\/(\d+)\.png$/);
     const name = `${kind.replace('_', ' ')} ${Number(number) + 1}`;
-    return { name, path: join(root, 'samples', path), score: Number(score) };
+    return { id: `${kind}/${number}`, name, path: join(root, 'samples', path), score: Number(score) };
   });
   const mean = rows.reduce((sum, { score }) => sum + score, 0) / rows.length;
   const spread = Math.sqrt(rows.reduce((sum, { score }) => sum + (score - mean) ** 2, 0) / rows.length);

@@ -1,0 +1,44 @@
+// The camera, on and off as the state says; its live picture goes to a video element.
+
+/** Follows the store; gives `takeFrame`, the picture of the moment as an ImageBitmap. */
+export function startCamera({ store, video }) {
+  const { dispatch, follow } = store;
+  let stream;
+  let opening = false;
+
+  const isWanted = () => ['starting', 'live'].includes(store.state.camera.phase);
+
+  async function open() {
+    opening = true;
+    try {
+      if (!navigator.mediaDevices) throw new Error('this browser gives pages no camera, or only over https');
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+      stream.getVideoTracks()[0].onended = () => dispatch({ type: 'camera stopped' });
+      video.srcObject = stream;
+      await video.play();
+      if (isWanted()) dispatch({ type: 'camera live' });
+    } catch (error) {
+      const reason = { NotAllowedError: 'the browser was told not to allow it', NotFoundError: 'there is none' }[error.name];
+      if (isWanted()) dispatch({ type: 'camera refused', reason: reason ?? error.message });
+    } finally {
+      opening = false;
+      if (!isWanted()) close();
+    }
+  }
+
+  function close() {
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    stream = video.srcObject = null;
+  }
+
+  follow(({ camera }) => {
+    if (opening) return;
+    if (camera.phase === 'starting' && !stream) open();
+    else if (stream && !isWanted()) close();
+  });
+
+  return async function takeFrame() {
+    while (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+    return createImageBitmap(video);
+  };
+}

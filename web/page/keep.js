@@ -1,0 +1,37 @@
+// What survives a reload, on this device alone: the user's model and the threshold, in IndexedDB.
+
+const STORE = 'kept';
+
+function open() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('pcsnet-page', 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+async function within(mode, act) {
+  const database = await open();
+  try {
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode);
+      const request = act(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+/** What was kept under a name, or nothing: also in private windows that keep nothing. */
+export function recall(name) {
+  return within('readonly', (store) => store.get(name)).catch(() => undefined);
+}
+
+/** Keeps a value that can be cloned, files included; false where the browser has no room or gives none. */
+export function keep(name, value) {
+  const act = (store) => (value === undefined ? store.delete(name) : store.put(value, name));
+  return within('readwrite', act).then(() => true, () => false);
+}

@@ -1,0 +1,165 @@
+// Keeps the network's thread busy with what the state wants next, and tells the state what came of it.
+
+import { DEFAULT_MODEL, isRunningWanted, nextPicture, resultOf, shown, wantsFrame } from './state.js';
+import { keep, recall } from './keep.js';
+import { connect } from './pcsnet/remote.js';
+
+const at = (path) => new URL(path, import.meta.url).href;
+const WASM = at('pcsnet/pcsnet.wasm');
+const MODEL = at('pcsnet/default.safetensors');
+
+/** Files above this are loaded so that they take little memory, for the sake of phones. */
+const LARGE = 100 << 20;
+/** Longest side of the pictures in the strip, pixels. */
+const THUMBNAIL = 160;
+
+/** Connects a store to the network; `takeFrame` gives the camera's picture as an ImageBitmap. */
+export function startNetwork({ store, takeFrame }) {
+  const { dispatch, follow } = store;
+  let remote;
+  /** The default model, whose backbone the user's heads share, and the one in use. */
+  let byDefault;
+  let inUse;
+  /** Gives up what is running. */
+  let running;
+
+  // ---------------------------------------------------------------- the device and its models
+
+  function newThread() {
+    remote?.close();
+    remote = connect(new Worker(at('worker.js'), { type: 'module' }));
+  }
+
+  /** What opens devices and models goes on one after another. */
+  let opening = Promise.resolve();
+  const inTurn = (task) => (opening = opening.then(task));
+
+  /** Opens the device, the default model, and the user's where one was kept. */
+  async function start() {
+    dispatch({ type: 'device opening' });
+    // A lost device can leave much behind in a thread.
+    newThread();
+    const mine = remote;
+    try {
+      const { adapter, lost } = await mine.init({ wasm: WASM });
+      dispatch({ type: 'device open', software: adapter.software, adapter: adapter.name });
+      lost.then((reason) => mine === remote && dispatch({ type: 'device lost', reason }));
+    } catch (error) {
+      dispatch({ type: 'device absent', reason: error.message });
+      return;
+    }
+    byDefault = inUse = undefined;
+    if (!(await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL, retry: true }))) return;
+    const file = store.state.model?.file ?? (await recall('model'));
+    if (file) await openModel(file);
+  }
+
+  async function load({ id, name, source, file, retry }) {
+    dispatch({ type: 'model asked', name });
+    const progress = (progress) => dispatch({ type: 'model progress', ...progress });
+    const frugal = source.size > LARGE && { precision: 'f16', convolutions: 'small' };
+    try {
+      const detector = await remote.load(source, { progress, backbone: byDefault, ...frugal });
+      if (inUse && inUse !== byDefault) inUse.free();
+      inUse = detector;
+      if (id === DEFAULT_MODEL) byDefault = detector;
+      const kept = await recall('threshold');
+      const threshold = kept?.model === id ? kept.threshold : undefined;
+      dispatch({ type: 'model loaded', model: { id, name, file, card: detector.card }, threshold });
+      return true;
+    } catch (error) {
+      if (store.state.device.phase !== 'lost') dispatch({ type: 'model refused', name, reason: error.message, retry });
+      return false;
+    }
+  }
+
+  /** Takes the user's model into use, and keeps it for the next visit. */
+  async function openModel(file) {
+    const id = `${file.name}, ${file.size} bytes, ${file.lastModified}`;
+    if (await load({ id, name: file.name, source: file, file })) await keep('model', file);
+  }
+
+  async function useDefault() {
+    await keep('model', undefined);
+    await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL });
+  }
+
+  // ---------------------------------------------------------------- pictures
+
+  async function fileOf({ name, source }) {
+    if (typeof source !== 'string') return source;
+    const answer = await fetch(source);
+    if (!answer.ok) throw new Error(`${name} could not be loaded: the server answered ${answer.status}`);
+    return new File([await answer.blob()], name);
+  }
+
+  /** What the model in use finds: { result, preview }. */
+  async function detect(source, options) {
+    const { id, card } = store.state.model;
+    const { regions, preview, ...detection } = await inUse.detect(source, options);
+    return { preview, result: { ...detection, model: id, computed: 'here', regions: { threshold: card.threshold, found: regions } } };
+  }
+
+  async function lookAt(picture, signal) {
+    const { id } = picture;
+    try {
+      const { result, preview } = await detect(await fileOf(picture), { signal, preview: THUMBNAIL });
+      dispatch({ type: 'picture done', id, result, thumbnail: preview });
+    } catch (error) {
+      if (signal.aborted || store.state.device.phase !== 'open') dispatch({ type: 'picture given up' });
+      else dispatch({ type: 'picture refused', id, reason: error.message });
+    }
+  }
+
+  async function lookAtFrame(signal) {
+    try {
+      const source = await takeFrame();
+      const name = `camera, ${new Date().toLocaleTimeString()}`;
+      const { result } = await detect(source, { signal });
+      const former = store.state.camera.frame;
+      dispatch({ type: 'frame done', frame: { id: `frame ${performance.now()}`, kind: 'frame', name, source, result } });
+      former?.source.close();
+    } catch (error) {
+      dispatch({ type: 'picture given up' });
+      if (!signal.aborted && store.state.device.phase === 'open') dispatch({ type: 'camera refused', reason: error.message });
+    }
+  }
+
+  function run(id, look) {
+    running = new AbortController();
+    dispatch({ type: 'picture running', id });
+    look(running.signal);
+  }
+
+  follow((state) => {
+    if (state.running !== undefined && !isRunningWanted(state)) running.abort();
+    const next = nextPicture(state);
+    if (next) run(next.id, (signal) => lookAt(next, signal));
+    else if (wantsFrame(state)) run('frame', lookAtFrame);
+  });
+
+  // ---------------------------------------------------------------- regions at the slider's threshold
+
+  // At most one question is on its way; what came meanwhile is answered by the last.
+  let asking = false;
+  follow(async (state) => {
+    const picture = shown(state);
+    const result = resultOf(state, picture);
+    if (asking || !result || result.regions.threshold === state.threshold) return;
+    asking = true;
+    const { threshold } = state;
+    // Without an answer they are not known.
+    const found = await remote.regions(result, threshold).catch(() => undefined);
+    asking = false;
+    dispatch({ type: 'regions found', id: picture.id, model: result.model, regions: { threshold, found } });
+  });
+
+  return {
+    start: () => inTurn(start),
+    openModel: (file) => inTurn(() => openModel(file)),
+    useDefault: () => inTurn(useDefault),
+    /** A picture as the network is given it, for display. */
+    preview: async (picture, longestSide) => remote.preview(await fileOf(picture), longestSide),
+    profile: async () => inUse?.profile(),
+  };
+}

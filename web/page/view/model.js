@@ -1,0 +1,31 @@
+// What the model in use says of itself.
+
+import { megabytes } from '../state.js';
+import { $, element, number } from './dom.js';
+
+export function showModel({ store }) {
+  let told = {};
+  store.follow(({ model, device }) => {
+    if (told.model === model && told.device === device) return;
+    told = { model, device };
+    $('use-default').hidden = !model?.file;
+    $('card').replaceChildren(...(model ? entriesOf(model, device) : []).filter(([, text]) => text).flatMap(
+      ([term, text]) => [element('dt', { textContent: term }), element('dd', { textContent: text })],
+    ));
+  });
+}
+
+function entriesOf({ name, card }, { adapter }) {
+  const { metadata, threshold, input, gpuBytes } = card;
+  const about = (key) => metadata[`pcsnet.${key}`];
+  const rule = about('threshold_rule');
+  return [
+    ['file', name],
+    ['category', about('category')],
+    ['trained on', about('shots') && `${about('shots')} good pictures`],
+    ['sees', `${input} x ${input} pixels (${about('fit') ?? 'crop'})`],
+    ['threshold', threshold === null ? 'none in the file' : `${number(threshold)}${rule ? ` (${rule})` : ''}`],
+    ['memory', gpuBytes && `${megabytes(gpuBytes)} of the device's`],
+    ['device', adapter],
+  ];
+}

@@ -1,0 +1,81 @@
+// Stands in for the page's worker.js where the page's conduct is tested, not the network: a picture's score is the grey of its
+// first pixel, and answers come when the test says so or after a random while. See `withStandIn` in states.test.js.
+
+const channel = new BroadcastChannel('stand-in');
+/** Calls that wait until the test releases them. */
+const held = new Set();
+const releases = [];
+const detectors = new Map();
+
+channel.onmessage = ({ data }) => {
+  if (data.lose) postMessage({ device: 1, lost: data.lose });
+  if (data.hold) held.add(data.hold);
+  if (data.release) {
+    held.delete(data.release);
+    for (const release of releases.splice(0)) release();
+  }
+};
+
+async function released(call) {
+  while (held.has(call)) await new Promise((resolve) => releases.push(resolve));
+}
+
+const pause = (most) => new Promise((resolve) => setTimeout(resolve, Math.random() * most));
+
+async function greyOf(source) {
+  const bitmap = source instanceof ImageBitmap ? source : await createImageBitmap(source);
+  const context = new OffscreenCanvas(1, 1).getContext('2d');
+  context.drawImage(bitmap, 0, 0);
+  return { grey: context.getImageData(0, 0, 1, 1).data[0], width: bitmap.width, height: bitmap.height };
+}
+
+// One after another, as in the package.
+let last = Promise.resolve();
+
+const calls = {
+  async init() {
+    return { adapter: { name: 'stand-in', software: STAND_IN.software }, device: 1 };
+  },
+  async load({ source }, progress) {
+    if (source.name && (await source.text()) === 'bad') throw new Error(`${source.name}: not a usable safetensors file`);
+    progress({ stage: 'upload', done: 50, total: 100 });
+    progress({ stage: 'kernels', done: 1, total: 4 });
+    const name = source.name ?? 'default';
+    const id = detectors.size + 1;
+    // Every model has scores of its own, in steps that no two greys of the tests share.
+    detectors.set(id, name === 'default' ? 0 : 0.001);
+    return { detector: id, card: { threshold: 0.5, scale: [0, 1], input: 224, adapter: '', gpuBytes: 1, metadata: {} } };
+  },
+  detect({ detector, source, options }) {
+    const look = async () => {
+      await pause(STAND_IN.pause);
+      const { grey, width, height } = await greyOf(source);
+      const score = grey / 255 + detectors.get(detector);
+      const preview = options.preview ? await createImageBitmap(source) : undefined;
+      const inspected = { x: 0, y: 0, width, height };
+      const regions = score > 0.5 ? [{ bounds: inspected, area: width * height, peak: score, mean: score }] : [];
+      const times = { decode: 1, preprocess: 1, network: 1, regions: 1 };
+      return { score, verdict: null, regions, map: new Float32Array(64).fill(score), side: 8, mapWidth: 8, mapHeight: 8, fit: 'stretch', width, height, inspected, times, preview };
+    };
+    const result = last.then(look);
+    last = result.catch(() => {});
+    return result;
+  },
+  preview: ({ source }) => createImageBitmap(source),
+  regions: ({ detection: { map }, threshold }) => (map[0] > threshold ? [{ bounds: { x: 0, y: 0, width: 1, height: 1 }, area: 1, peak: map[0], mean: map[0] }] : []),
+  profile: () => null,
+  free: () => {},
+};
+
+for (const call of STAND_IN.held) held.add(call);
+
+onmessage = async ({ data: { id, call, input, abort } }) => {
+  if (abort) return;
+  try {
+    await released(call);
+    const output = await calls[call](input, (progress) => postMessage({ id, progress }));
+    postMessage({ id, output });
+  } catch (error) {
+    postMessage({ id, error: { name: error.name, message: error.message } });
+  }
+};

@@ -1,0 +1,315 @@
+// What the page shows when, whatever the network takes: against a stand-in for its thread, so that a hundred races take
+// seconds.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { greyPng, hand, launch, openPage, root, serve } from './harness.js';
+
+const standIn = readFileSync(new URL('stand-in.js', import.meta.url), 'utf8');
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve();
+  browser = await launch({ webgpu: false });
+});
+
+afterEach(async () => {
+  server.state.instead.clear();
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** The page on the stand-in: `held` calls wait until they are released, and detections pause at random. */
+async function withStandIn({ held = [], pause = 0, software = false, results = true, ...options } = {}) {
+  server.state.instead.set('/worker.js', `const STAND_IN = ${JSON.stringify({ held, pause, software })};\n${standIn}`);
+  if (!results) server.state.instead.set('/samples/results.json', '{ "card": { "threshold": 0.5, "scale": [0, 1], "metadata": {} }, "results": {} }');
+  return openPage(browser, server, { serviceWorkers: 'block', ...options });
+}
+
+const tell = (page, message) => page.evaluate((message) => new BroadcastChannel('stand-in').postMessage(message), message);
+const grey = (value, name = `grey ${value}.png`) => ({ name, buffer: greyPng(value) });
+const ready = (page) => page.locator('#activity').waitFor({ state: 'hidden' });
+const sample = (page, name) => page.getByRole('button', { name, exact: true });
+const verdict = (page) => page.locator('#verdict');
+
+async function scoreOf(page) {
+  return Number(await verdict(page).getAttribute('data-score'));
+}
+
+async function waitForScore(page, value) {
+  await page.waitForFunction((value) => Math.abs(document.getElementById('verdict').dataset.score - value) < 1e-4, value);
+}
+
+/** Watches every frame: with a score on the page, the painted picture must be its own. */
+async function watch(page) {
+  await page.evaluate(() => {
+    const watched = (globalThis.watched = { frames: 0, verdicts: 0, mismatches: [] });
+    const look = () => {
+      const [frame, picture] = ['frame', 'picture'].map((id) => document.getElementById(id));
+      const { score } = document.getElementById('verdict').dataset;
+      watched.frames += 1;
+      if (score !== undefined) {
+        watched.verdicts += 1;
+        const [grey] = picture.getContext('2d').getImageData(0, 0, 1, 1).data;
+        // A model adds less than half a grey to the score.
+        if (frame.hidden || Math.abs(score - grey / 255) > 0.0019) watched.mismatches.push(`score ${255 * score} beside grey ${grey}`);
+      }
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    const everyFrame = () => {
+      look();
+      requestAnimationFrame(everyFrame);
+    };
+    everyFrame();
+  });
+}
+
+const watched = (page) => page.evaluate(() => globalThis.watched);
+
+test('ten quick choices, a hundred times, never show a verdict with another picture', async (t) => {
+  const names = ['scratch', 'good', 'blocked_hole', 'chip', 'corrosion', 'dent', 'fibre'];
+  const greys = new Map();
+  for (const [index, name] of names.entries()) {
+    for (const number of ['000', '001']) {
+      const value = 10 + 12 * greys.size;
+      greys.set(`${name.replace('_', ' ')} ${Number(number) + 1}`, value);
+      server.state.instead.set(`/samples/${name}/${number}.png`, greyPng(value));
+    }
+  }
+  const page = await withStandIn({ pause: 12, results: false });
+  await ready(page);
+  await watch(page);
+  await page.evaluate(async () => {
+    const pause = (most) => new Promise((resolve) => setTimeout(resolve, Math.random() * most));
+    globalThis.settled = [];
+    for (let race = 0; race < 100; race++) {
+      const buttons = [...document.querySelectorAll('#samples button')];
+      let last;
+      for (let choice = 0; choice < 10; choice++) {
+        last = buttons[Math.floor(Math.random() * buttons.length)];
+        last.click();
+        await pause(8);
+      }
+      // Each race ends with the last choice on the stage, with its verdict, and nothing under way.
+      const isSettled = () => document.getElementById('activity').hidden && document.getElementById('verdict').dataset.score;
+      while (!isSettled()) await pause(4);
+      globalThis.settled.push([last.textContent, Number(document.getElementById('verdict').dataset.score), last.ariaCurrent]);
+      // Two models in turn, so that no result of the one before is left.
+      if (race % 10 === 9) {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([`good ${race}`], `model ${race}.safetensors`));
+        document.getElementById('stage').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        await pause(4);
+      }
+    }
+  });
+  const { frames, verdicts, mismatches } = await watched(page);
+  assert.deepEqual(mismatches, []);
+  const settled = await page.evaluate(() => globalThis.settled);
+  assert.equal(settled.length, 100);
+  for (const [name, score, current] of settled) {
+    assert.ok(Math.abs(score - greys.get(name) / 255) < 0.0019, `${name}: ${score}`);
+    assert.equal(current, 'true');
+  }
+  t.diagnostic(`${frames} looks at the page, ${verdicts} of them with a verdict`);
+});
+
+test('a result is there before anything is loaded, on one screen of a phone, with the samples in view', async () => {
+  const page = await withStandIn({ held: ['init', 'load', 'detect'], viewport: { width: 390, height: 844 }, isMobile: true });
+  await verdict(page).filter({ hasText: 'Fail' }).waitFor();
+  await page.locator('#frame').waitFor();
+  assert.equal(await verdict(page).getAttribute('data-computed'), 'before');
+  assert.match(await page.locator('#caption').textContent(), /computed beforehand/);
+  for (const id of ['stage', 'threshold', 'open', 'samples']) {
+    const { y, height } = await page.locator(`#${id}`).boundingBox();
+    assert.ok(y >= 0 && y + Math.min(height, 60) <= 844, `#${id} lies at ${y}`);
+  }
+  // The tick of the threshold stands where the legend has its colour.
+  const [tick, mark] = await page.evaluate(() => {
+    const slider = document.getElementById('threshold');
+    const place = (slider.value - slider.min) / (slider.max - slider.min);
+    return [place, Number(document.getElementById('model-mark').style.getPropertyValue('--at'))];
+  });
+  assert.ok(Math.abs(tick - mark) < 0.005, `${tick}, ${mark}`);
+});
+
+test('good parts are not hazed over, defects are covered', async () => {
+  const page = await withStandIn({ held: ['init'] });
+  const covered = async (name) => {
+    await sample(page, name).click();
+    await page.getByRole('img', { name: new RegExp(`^${name} with heat`) }).waitFor();
+    return page.locator('#heat').evaluate((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const alphas = data.filter((_, at) => at % 4 === 3);
+      return { mean: alphas.reduce((sum, alpha) => sum + alpha, 0) / alphas.length / 255, most: Math.max(...alphas) / 255 };
+    });
+  };
+  for (const name of ['good 1', 'good 2']) {
+    const { mean, most } = await covered(name);
+    assert.ok(mean < 0.01 && most < 0.5, `${name}: ${mean}, at most ${most}`);
+  }
+  const { mean, most } = await covered('corrosion 2');
+  assert.ok(mean > 0.001 && most === 1, `corrosion 2: ${mean}, at most ${most}`);
+});
+
+test('what is done while loading is queued, the last of it first, and the page says so', async () => {
+  const page = await withStandIn({ held: ['load'], results: false });
+  const activity = page.locator('#activity-text');
+  await sample(page, 'chip 1').click();
+  await activity.filter({ hasText: 'then chip 1' }).waitFor();
+  await sample(page, 'dent 2').click();
+  await activity.filter({ hasText: 'then dent 2' }).waitFor();
+  await hand(page, 'drop', grey(200));
+  await activity.filter({ hasText: 'then grey 200.png' }).waitFor();
+  await tell(page, { release: 'load' });
+  await waitForScore(page, 200 / 255);
+  await ready(page);
+  assert.equal(await page.locator('#strip li').count(), 1);
+});
+
+test('the camera that is switched on while loading stays on, with a live viewfinder at once', async () => {
+  const page = await withStandIn({ held: ['load'] });
+  await page.getByRole('button', { name: 'Camera' }).click();
+  const viewfinder = page.locator('#viewfinder');
+  await page.waitForFunction(() => document.getElementById('viewfinder').videoWidth > 0);
+  assert.ok((await viewfinder.boundingBox()).width > 200);
+  assert.equal(await verdict(page).getAttribute('data-verdict'), 'none');
+  await tell(page, { release: 'load' });
+  await page.locator('#viewfinder.inset').waitFor();
+  await page.locator('#verdict[data-score]').waitFor();
+  await page.getByRole('button', { name: 'Stop the camera' }).click();
+  await viewfinder.waitFor({ state: 'hidden' });
+  // The last frame stays with its own verdict, as a picture among the user's.
+  assert.equal(await page.locator('#strip li').count(), 1);
+  assert.notEqual(await verdict(page).getAttribute('data-verdict'), 'none');
+});
+
+test('a refused model leaves no message beside a good one, and no verdict of another model stays', async () => {
+  const page = await withStandIn({ results: false });
+  await hand(page, 'drop', grey(100));
+  await waitForScore(page, 100 / 255);
+  await hand(page, 'drop', { name: 'bad.safetensors', buffer: Buffer.from('bad') });
+  const message = page.getByRole('alert').locator('.message');
+  await message.filter({ hasText: /bad\.safetensors: not a usable[^]*The default model is still in use/ }).waitFor();
+  await waitForScore(page, 100 / 255);
+  // Capitals are a file name, too.
+  await tell(page, { hold: 'detect' });
+  await hand(page, 'drop', { name: 'MY.SAFETENSORS', buffer: Buffer.from('good') });
+  await page.locator('#card', { hasText: 'MY.SAFETENSORS' }).waitFor();
+  assert.equal(await message.count(), 0);
+  assert.equal(await verdict(page).getAttribute('data-verdict'), 'none');
+  await tell(page, { release: 'detect' });
+  await waitForScore(page, 100 / 255 + 0.001);
+  assert.equal(await message.count(), 0);
+});
+
+test('a picture that cannot be read has its message in its own place, and no verdict', async () => {
+  const page = await withStandIn({ held: ['detect'] });
+  await hand(page, 'drop', { name: 'notes.txt', buffer: Buffer.from('hello') });
+  await page.locator('#problem').waitFor();
+  assert.equal(await verdict(page).getAttribute('data-verdict'), 'none');
+  assert.ok(await page.locator('#frame').isHidden());
+  await sample(page, 'good 1').click();
+  await page.locator('#verdict[data-verdict=pass]').waitFor();
+  assert.ok(await page.locator('#problem').isHidden());
+  await page.locator('#strip button').click();
+  await page.locator('#problem').waitFor();
+});
+
+test('several files are all looked at, and told apart by name and verdict', async () => {
+  const page = await withStandIn({ pause: 5 });
+  await hand(page, 'drop', ...[20, 220, 90, 160].map((value) => grey(value)), { name: 'notes.txt', buffer: Buffer.from('hello') });
+  await page.locator('#own-count', { hasText: '5: 2 fail, 2 pass' }).waitFor();
+  await ready(page);
+  const outcomes = await page.locator('#strip button').evaluateAll((buttons) => buttons.map(({ innerText }) => innerText.trim().split(/\s*\n\s*/)));
+  assert.deepEqual(outcomes, [
+    ['grey 20.png', 'Pass 0.0784'], ['grey 220.png', 'Fail 0.863'], ['grey 90.png', 'Pass 0.353'], ['grey 160.png', 'Fail 0.627'],
+    ['notes.txt', 'not readable'],
+  ]);
+  await page.getByRole('button', { name: /grey 160/ }).click();
+  await waitForScore(page, 160 / 255);
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await page.locator('#own').waitFor({ state: 'hidden' });
+});
+
+test("reloading keeps the user's model and threshold, until the default is wanted again", async () => {
+  const page = await withStandIn();
+  await hand(page, 'drop', { name: 'own.safetensors', buffer: Buffer.from('good') });
+  const card = page.locator('#card');
+  await card.filter({ hasText: 'own.safetensors' }).waitFor();
+  await page.locator('#threshold').fill('0.25');
+  await page.locator('#threshold').dispatchEvent('change');
+  const kept = await page.locator('#threshold-value').textContent();
+  await page.waitForTimeout(200);
+  await page.reload();
+  await card.filter({ hasText: 'own.safetensors' }).waitFor();
+  assert.equal(await page.locator('#threshold-value').textContent(), kept);
+  await page.getByRole('button', { name: 'Back to the default model' }).click();
+  await card.filter({ hasText: 'the default model' }).waitFor();
+  await page.reload();
+  await ready(page);
+  assert.match(await card.textContent(), /the default model/);
+});
+
+test('a lost device is told, and after another try picture, heat and legend are there', async () => {
+  const page = await withStandIn({ results: false });
+  await hand(page, 'drop', grey(180));
+  await waitForScore(page, 180 / 255);
+  await tell(page, { lose: 'the driver was restarted' });
+  const message = page.getByRole('alert').locator('.message', { hasText: 'graphics device was lost' });
+  await message.waitFor();
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await message.waitFor({ state: 'detached' });
+  await ready(page);
+  await hand(page, 'drop', grey(120));
+  await waitForScore(page, 120 / 255);
+});
+
+test('loading has real progress, and a software adapter is told of before it computes', async () => {
+  const page = await withStandIn({ held: ['load'], software: true });
+  await page.getByText('computes without a graphics card').waitFor();
+  await page.evaluate(() => {
+    globalThis.values = [];
+    const progress = document.getElementById('progress');
+    new MutationObserver(() => globalThis.values.push(progress.getAttribute('value'))).observe(progress, { attributes: true });
+  });
+  await tell(page, { release: 'load' });
+  await ready(page);
+  const values = await page.evaluate(() => globalThis.values);
+  assert.ok(values.includes('0.25') || values.includes('0.5'), values.join(' '));
+});
+
+test('without WebGPU there are plain words, and the samples have their results', async () => {
+  // The page's own thread, in a browser without any adapter.
+  const page = await openPage(browser, server, { serviceWorkers: 'block' });
+  const message = page.getByRole('alert').locator('.message');
+  await message.waitFor();
+  const text = await message.textContent();
+  assert.match(text, /^This browser has (no WebGPU|WebGPU, but offers no graphics device for it)\./);
+  assert.match(text, /Pictures of your own cannot be inspected here; the samples show what it does[^]*hardware acceleration/);
+  assert.doesNotMatch(text, /noop|support not compiled/);
+  await sample(page, 'good 1').click();
+  await page.locator('#verdict[data-verdict=pass]').waitFor();
+  await sample(page, 'fibre 1').click();
+  await page.locator('#verdict[data-verdict=fail]').waitFor();
+  // The threshold works on them, regions included.
+  const rows = page.locator('#regions tbody tr');
+  await rows.first().waitFor();
+  await page.getByRole('slider', { name: 'Threshold' }).press('End');
+  await page.locator('#verdict[data-verdict=pass]').waitFor();
+  await rows.first().waitFor({ state: 'detached' });
+  await page.locator('#reset').click();
+  await rows.first().waitFor();
+  // A picture of one's own is shown, and no verdict with it.
+  await hand(page, 'drop', join(root, 'samples/test/dent/000.png'));
+  await page.getByRole('img', { name: '000.png, without a result' }).waitFor();
+  assert.equal(await verdict(page).getAttribute('data-verdict'), 'none');
+});
