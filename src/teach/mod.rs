@@ -71,6 +71,27 @@ pub enum Effort {
 }
 
 impl Effort {
+    /// The choices there are.
+    pub const ALL: [Self; 3] = [Self::Small, Self::Standard, Self::Accurate];
+
+    /// Its name in files and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Standard => "standard",
+            Self::Accurate => "accurate",
+        }
+    }
+
+    /// The choice of this name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the known names.
+    pub fn by_name(name: &str) -> Result<Self> {
+        let unknown = || Error::Config(format!("unknown effort `{name}`; known are small, standard and accurate"));
+        Self::ALL.into_iter().find(|effort| effort.name() == name).ok_or_else(unknown)
+    }
+
     /// Side of the input in pixels, side of the grid, prototypes of a level.
     fn sizes(self) -> [u32; 3] {
         match self {

@@ -2,7 +2,7 @@
 
 use super::bank::Bank;
 use super::poses::PoseDecision;
-use super::{Effort, Photograph, Teacher, Tensor};
+use super::{Photograph, Teacher, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::inspect::{Calibrated, MapSummary, Origin};
 use crate::weights::{NamedTensor, Weights, serialize};
@@ -133,11 +133,7 @@ fn metadata(
         "images": names,
         "sha256": hashes.collect::<Option<Vec<_>>>().unwrap_or_default(),
         "poses": decision,
-        "effort": match teacher.options.effort {
-            Effort::Small => "small",
-            Effort::Standard => "standard",
-            Effort::Accurate => "accurate",
-        },
+        "effort": teacher.options.effort.name(),
         "poses_asked": teacher.options.poses.name(),
         "seed": teacher.options.seed,
     });

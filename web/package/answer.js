@@ -2,7 +2,7 @@
 // { id, output } or { id, error }, with { id, progress } before them; { id, abort: true } gives a call up, and
 // { device, lost } comes when a GPU is gone.
 
-import { Detector, Photograph, heatColours, init, regions } from './core.js';
+import { Detector, Photograph, heatColours, init, regions, teach } from './core.js';
 
 const detectors = new Map();
 let lastDetector = 0;
@@ -40,6 +40,8 @@ const calls = {
     const calibration = await own.calibrate(sources, { ...options, progress, signal });
     return { calibration, card: own.card };
   },
+
+  teach: ({ photographs, options }, { progress, signal }) => teach(photographs, { ...options, progress, signal }),
 
   async preview({ source, longestSide }) {
     const photograph = await Photograph.from(source);

@@ -275,6 +275,62 @@ export class Detector {
   }
 }
 
+/** What wasm's `Teacher` can be told. */
+const TEACHING = ['poses', 'effort', 'falseAlarmRate', 'seed'];
+
+export async function teach(photographs, { backbone, cache, signal, progress, ...options } = {}) {
+  const unknown = Object.keys(options).find((name) => !TEACHING.includes(name));
+  if (unknown) throw new TypeError(`teaching knows no option \`${unknown}\`; known are ${TEACHING.join(', ')}`);
+  if (backbone === undefined) throw new TypeError("teaching needs a backbone: a model's file, such as that of pcsnet/default-model");
+  const teaching = async () => {
+    const [{ name, file }] = await Promise.all([fileOf(backbone, { cache, signal, progress }), init()]);
+    const { engine } = await opening;
+    const teacher = await engine.teacher(name, await readerOf(file, progress, signal), options);
+    try {
+      const taken = await take(teacher, photographs, signal, progress);
+      const onProgress = (stage, done, total) => progress?.({ stage, done, total });
+      const found = await teacher.teach(onProgress, aborted(signal));
+      signal?.throwIfAborted();
+      const { file: bytes, heldOut, ...account } = found;
+      const parts = taken.map(({ name, isNew }) => ({ name, copy: !isNew, ...(isNew && heldOut.shift()) }));
+      return { file: new Blob([bytes]), photographs: parts, ...account };
+    } finally {
+      teacher.free();
+    }
+  };
+  signal?.throwIfAborted();
+  return abortable(teaching(), signal);
+}
+
+/** Gives a teacher its photographs: their names, and whether each is another than those before. */
+async function take(teacher, sources, signal, progress) {
+  const taken = [];
+  for (const source of sources) {
+    progress?.({ stage: 'photographs', done: taken.length, total: sources.length });
+    const name = source.name || `photograph ${taken.length + 1}`;
+    const photograph = await Photograph.from(source);
+    try {
+      taken.push({ name, isNew: teacher.add(name, await sha256(source), photograph.pixels) });
+    } finally {
+      if (photograph !== source) photograph.free();
+    }
+    signal?.throwIfAborted();
+  }
+  return taken;
+}
+
+/** Of a file, in hexadecimal digits; there is none of other pictures, nor in insecure contexts. */
+async function sha256(source) {
+  if (!(source instanceof Blob) || !self.crypto?.subtle) return undefined;
+  const digest = await crypto.subtle.digest('SHA-256', await source.arrayBuffer());
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Resolves when a signal is aborted. */
+function aborted(signal) {
+  return new Promise((resolve) => signal?.addEventListener('abort', resolve, { once: true }));
+}
+
 /** The promise, or the signal's reason as soon as it is aborted. */
 function abortable(promise, signal) {
   if (!signal) return promise;

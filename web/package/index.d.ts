@@ -210,6 +210,72 @@ export class Detector {
   free(): void;
 }
 
+export interface TeachOptions {
+  /** A model's file, of which the backbone is used: `pcsnet/default-model`, or torchvision's or timm's weights as safetensors. */
+  backbone: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+  /** How good parts may lie: always as photographed, at any angle, or (`auto`, the default) as the photographs tell. */
+  poses?: 'auto' | 'fixed' | 'any';
+  /** What the model may cost; `accurate` sees smaller defects and takes about four times as long as `standard`, the default. */
+  effort?: 'small' | 'standard' | 'accurate';
+  /** The share of good parts that may fail, above 0 and at most 1/2; by default 0.05. */
+  falseAlarmRate?: number;
+  /** Of what is drawn at random; by default 0. */
+  seed?: number;
+  /** As in {@link LoadOptions.cache}. */
+  cache?: string | null;
+  /** Gives teaching up; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal;
+  progress?: (progress: TeachProgress) => void;
+}
+
+/** The stages come in this order; `download` and `upload` are the backbone's. */
+export interface TeachProgress {
+  stage: 'download' | 'upload' | 'photographs' | 'poses' | 'describing' | 'choosing' | 'holding-out';
+  done: number;
+  total?: number;
+}
+
+/** A photograph that was taught from. */
+export type TaughtPhotograph =
+  | {
+      name: string;
+      copy: false;
+      /** Its score when it is compared with the others alone. */
+      score: number;
+      /** Whether it is far from all others: perhaps no good part. */
+      disagrees: boolean;
+    }
+  | {
+      name: string;
+      /** It shows what an earlier one shows, and was left out. */
+      copy: true;
+    };
+
+export interface Taught {
+  /** The model as a safetensors file, for {@link Detector.load} here or anywhere. */
+  file: Blob;
+  /** In the order they were given. */
+  photographs: TaughtPhotograph[];
+  /** Whether parts lie at any angle. */
+  anyPose: boolean;
+  /** The share of pairs of photographs that a quarter turn of one brought nearer, where `poses` was `auto`. */
+  nearerWhenTurned: number | null;
+  /** Prototypes of each level of the backbone. */
+  prototypes: number[];
+  /** The largest score that passes. */
+  threshold: number | null;
+  /** The share of good parts that is expected to fail, and bounds of it that hold with the given confidence. */
+  falseAlarms: { expected: number; low: number; high: number; confidence: number } | null;
+  /** What to know before relying on the model, in sentences. */
+  warnings: string[];
+}
+
+/**
+ * Makes a model of photographs of good parts, 1 to some hundred, better 8: no defects and no gradients are needed, and nothing leaves the
+ * device. Names of files are kept in the model. Rejects with what is wrong with a photograph, which it names.
+ */
+export function teach(photographs: Exclude<PictureSource, Known<'GPUTexture'>>[], options: TeachOptions): Promise<Taught>;
+
 /** What is needed of a {@link Detection} to find its regions. */
 export type MapOfPicture = Pick<Detection, 'map' | 'tiles' | 'side' | 'fit' | 'width' | 'height'>;
 

@@ -4,6 +4,6 @@
 import { provideWasm } from './core.js';
 import wasm from './wasm.js';
 
-export { Detector, Photograph, heatColours, init, regions } from './core.js';
+export { Detector, Photograph, heatColours, init, regions, teach } from './core.js';
 
 provideWasm(wasm);

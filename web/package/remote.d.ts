@@ -1,4 +1,4 @@
-import type { CalibrateOptions, Calibration, Card, Detection, DetectOptions, InitOptions, LoadOptions, MapOfPicture, Opened, Region } from './index.js';
+import type { CalibrateOptions, Calibration, Card, Detection, DetectOptions, InitOptions, LoadOptions, MapOfPicture, Opened, Region, Taught, TeachOptions } from './index.js';
 
 /**
  * The package in a worker of one's own, so that nothing holds the page up and models are read tensor by tensor. The worker's module
@@ -17,6 +17,7 @@ export type RemoteSource = Blob | ImageBitmap | ImageData;
 export interface Remote {
   init(options?: Omit<InitOptions, 'device'>): Promise<Opened>;
   load(source: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: Omit<LoadOptions, 'backbone'> & { backbone?: RemoteDetector }): Promise<RemoteDetector>;
+  teach(photographs: RemoteSource[], options: TeachOptions): Promise<Taught>;
   /** A picture of a file, as the network is given it, of at most `longestSide` pixels a side. */
   preview(source: Blob, longestSide: number): Promise<ImageBitmap>;
   regions(detection: MapOfPicture, threshold: number): Promise<Region[]>;

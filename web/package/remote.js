@@ -110,6 +110,11 @@ class Remote {
     return new RemoteDetector(this.#line, detector, card);
   }
 
+  teach(photographs, { progress, signal, ...options } = {}) {
+    const input = { photographs: [...photographs], options: { ...options, backbone: absolute(options.backbone) } };
+    return this.#line.ask('teach', input, { progress, signal });
+  }
+
   preview(source, longestSide) {
     return this.#line.ask('preview', { source, longestSide });
   }

@@ -7,10 +7,12 @@ mod handles;
 mod model;
 mod photograph;
 mod source;
+mod teacher;
 mod texture;
 
 pub use model::Model;
 pub use photograph::Photograph;
+pub use teacher::Teacher;
 
 use pcsnet::image::{self, Fit, Frame};
 use pcsnet::{EngineOptions, LoadOptions, Precision, gpu, inspect, wgpu};

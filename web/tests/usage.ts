@@ -1,6 +1,6 @@
 // Compiled, never run: what the package's types must allow, and what not.
 
-import { Detector, Photograph, init, regions, type Detection, type InitOptions } from 'pcsnet';
+import { Detector, Photograph, init, regions, teach, type Detection, type InitOptions, type Taught } from 'pcsnet';
 import defaultModel from 'pcsnet/default-model';
 import { connect, type RemoteDetector } from 'pcsnet/remote';
 
@@ -33,6 +33,17 @@ export async function uses(device: GPUDevice, file: File, frame: VideoFrame, tex
 }
 
 export const wasms: InitOptions[] = [{ wasm: 'pcsnet.wasm' }, { wasm: new Uint8Array(8) }, { wasm: new WebAssembly.Module(new Uint8Array(8)) }];
+
+export async function teaches(files: File[], worker: Worker): Promise<number> {
+  const progress = ({ stage, done, total }: { stage: string; done: number; total?: number }) => console.log(stage, done, total);
+  const taught: Taught = await teach(files, { backbone: defaultModel, poses: 'any', effort: 'small', falseAlarmRate: 0.1, progress });
+  const remotely = await connect(worker).teach(files, { backbone: new URL(defaultModel), signal: AbortSignal.timeout(1000) });
+  const detector = await Detector.load(taught.file);
+  const scores = remotely.photographs.map((photograph) => (photograph.copy ? 0 : photograph.score));
+  // @ts-expect-error: it needs a backbone.
+  await teach(files, {});
+  return Math.max(...scores) + (taught.falseAlarms?.high ?? 0) + (detector.card.threshold ?? 0);
+}
 
 export async function remotely(worker: Worker, bitmap: ImageBitmap, video: HTMLVideoElement): Promise<number> {
   const pcsnet = connect(worker);
