@@ -1,7 +1,7 @@
-// The camera, on and off as the state says; its live picture goes to a video element.
+// The camera, on and off as the state says; its live picture goes to video elements.
 
 /** Follows the store; gives `takeFrame`, the picture of the moment as an ImageBitmap. */
-export function startCamera({ store, video }) {
+export function startCamera({ store, videos }) {
   const { dispatch, follow } = store;
   let stream;
   let opening = false;
@@ -14,8 +14,8 @@ export function startCamera({ store, video }) {
       if (!navigator.mediaDevices) throw new Error('this browser gives pages no camera, or only over https');
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
       stream.getVideoTracks()[0].onended = () => dispatch({ type: 'camera stopped' });
-      video.srcObject = stream;
-      await video.play();
+      for (const video of videos) video.srcObject = stream;
+      await Promise.all(videos.map((video) => video.play()));
       if (isWanted()) dispatch({ type: 'camera live' });
     } catch (error) {
       const reason = { NotAllowedError: 'the browser was told not to allow it', NotFoundError: 'there is none' }[error.name];
@@ -28,7 +28,8 @@ export function startCamera({ store, video }) {
 
   function close() {
     for (const track of stream?.getTracks() ?? []) track.stop();
-    stream = video.srcObject = null;
+    stream = undefined;
+    for (const video of videos) video.srcObject = null;
   }
 
   follow(({ camera }) => {
@@ -39,6 +40,7 @@ export function startCamera({ store, video }) {
 
   return async function takeFrame() {
     while (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
-    return createImageBitmap(video);
+    // Browsers may let those rest that nobody sees.
+    return createImageBitmap(videos.find((video) => video.offsetParent) ?? videos[0]);
   };
 }

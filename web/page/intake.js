@@ -4,30 +4,34 @@ const isModel = ({ name }) => name.toLowerCase().endsWith('.safetensors');
 
 let opened = 0;
 
-/** Hands models to `openModel`, everything else to the store as pictures. */
-export function takeFiles(files, { store, openModel }) {
+/** Hands models to `openModel`, everything else to what the visitor does: pictures to inspect, or `teachFrom` good ones. */
+export function takeFiles(files, { store, openModel, teachFrom }) {
   const all = [...files];
   const model = all.findLast(isModel);
-  const pictures = all.filter((file) => !isModel(file)).map((file) => {
-    return { id: `file ${++opened}`, kind: 'file', name: file.name, source: file };
-  });
-  if (pictures.length) store.dispatch({ type: 'pictures opened', pictures });
+  const others = all.filter((file) => !isModel(file));
+  if (others.length && store.state.screen === 'teach') teachFrom(others);
+  else if (others.length) store.dispatch({ type: 'pictures opened', pictures: others.map(pictureOf) });
   if (model) openModel(model);
 }
 
-/** Takes what is dropped anywhere on the page, or pasted; `target` shows where it goes. */
-export function listenForFiles(target, take) {
+function pictureOf(file) {
+  return { id: `file ${++opened}`, kind: 'file', name: file.name, source: file };
+}
+
+/** Takes what is dropped anywhere on the page, or pasted; the `targets` in sight show where it goes. */
+export function listenForFiles(targets, take) {
+  const show = (isOver) => targets.forEach((target) => target.classList.toggle('target', isOver));
   addEventListener('paste', (event) => take(event.clipboardData.files));
   for (const type of ['dragenter', 'dragover']) {
     addEventListener(type, (event) => {
       event.preventDefault();
-      target.classList.add('target');
+      show(true);
     });
   }
-  addEventListener('dragleave', (event) => event.relatedTarget ?? target.classList.remove('target'));
+  addEventListener('dragleave', (event) => event.relatedTarget ?? show(false));
   addEventListener('drop', (event) => {
     event.preventDefault();
-    target.classList.remove('target');
+    show(false);
     take(event.dataTransfer.files);
   });
 }

@@ -1,4 +1,5 @@
-// What survives a reload, on this device alone: the user's model and the threshold, in IndexedDB.
+// What survives a reload, on this device alone: the user's model and threshold, photographs of good parts and what was taught
+// from them, in IndexedDB.
 
 const STORE = 'kept';
 
@@ -30,8 +31,18 @@ export function recall(name) {
   return within('readonly', (store) => store.get(name)).catch(() => undefined);
 }
 
+/** All that was kept under names with this beginning, in the order of the names. */
+export function recallAll(beginning) {
+  const range = () => IDBKeyRange.bound(beginning, `${beginning}\uffff`);
+  return within('readonly', (store) => store.getAll(range())).catch(() => []);
+}
+
 /** Keeps a value that can be cloned, files included; false where the browser has no room or gives none. */
 export function keep(name, value) {
-  const act = (store) => (value === undefined ? store.delete(name) : store.put(value, name));
-  return within('readwrite', act).then(() => true, () => false);
+  return within('readwrite', (store) => store.put(value, name)).then(() => true, () => false);
+}
+
+/** Keeps what has this name no longer. */
+export function forget(name) {
+  return within('readwrite', (store) => store.delete(name)).catch(() => {});
 }

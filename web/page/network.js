@@ -1,7 +1,8 @@
 // Keeps the network's thread busy with what the state wants next, and tells the state what came of it.
 
 import { DEFAULT_MODEL, isRunningWanted, nextPicture, resultOf, shown, wantsFrame } from './state.js';
-import { keep, recall } from './keep.js';
+import { isTeaching, usable, wantsTeaching } from './teaching.js';
+import { forget, keep, recall } from './keep.js';
 import { connect } from './pcsnet/remote.js';
 
 const at = (path) => new URL(path, import.meta.url).href;
@@ -12,6 +13,8 @@ const MODEL = at('pcsnet/default.safetensors');
 const LARGE = 100 << 20;
 /** Longest side of the pictures in the strip, pixels. */
 const THUMBNAIL = 160;
+
+const idOf = (file) => `${file.name}, ${file.size} bytes, ${file.lastModified}`;
 
 /** Connects a store to the network; `takeFrame` gives the camera's picture as an ImageBitmap. */
 export function startNetwork({ store, takeFrame }) {
@@ -32,7 +35,11 @@ export function startNetwork({ store, takeFrame }) {
 
   /** What opens devices and models goes on one after another. */
   let opening = Promise.resolve();
-  const inTurn = (task) => (opening = opening.then(task));
+  function inTurn(task) {
+    const done = opening.then(task);
+    opening = done.catch(() => {});
+    return done;
+  }
 
   /** Opens the device, the default model, and the user's where one was kept. */
   async function start() {
@@ -52,6 +59,8 @@ export function startNetwork({ store, takeFrame }) {
     if (!(await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL, retry: true }))) return;
     const file = store.state.model?.file ?? (await recall('model'));
     if (file) await openModel(file);
+    const outcome = await recall('taught');
+    if (outcome) dispatch({ type: 'outcome known', outcome });
   }
 
   async function load({ id, name, source, file, retry }) {
@@ -75,14 +84,56 @@ export function startNetwork({ store, takeFrame }) {
 
   /** Takes the user's model into use, and keeps it for the next visit. */
   async function openModel(file) {
-    const id = `${file.name}, ${file.size} bytes, ${file.lastModified}`;
-    if (await load({ id, name: file.name, source: file, file })) await keep('model', file);
+    const isLoaded = await load({ id: idOf(file), name: file.name, source: file, file });
+    if (isLoaded) await keep('model', file);
+    return isLoaded;
   }
 
   async function useDefault() {
-    await keep('model', undefined);
+    await forget('model');
     await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL });
   }
+
+  // ---------------------------------------------------------------- teaching
+
+  /** Gives up teaching. */
+  let teaching;
+
+  async function teach() {
+    const { signal } = (teaching = new AbortController());
+    const start = performance.now();
+    const photographs = usable(store.state);
+    const { wishes } = store.state.teaching;
+    dispatch({ type: 'teaching begun' });
+    const progress = (progress) => dispatch({ type: 'teaching progress', ...progress });
+    try {
+      const sources = photographs.map(({ file }) => file);
+      const taught = await remote.teach(sources, { ...wishes, backbone: MODEL, progress, signal });
+      const { file: model, photographs: found, ...account } = taught;
+      // Swedes write dates so that files sort by them.
+      const file = new File([model], `taught ${new Date().toLocaleString('sv').replaceAll(':', '.')}.safetensors`);
+      const seconds = (performance.now() - start) / 1000;
+      const named = found.map((part, index) => ({ ...part, id: photographs[index].id }));
+      const outcome = { ...account, model: idOf(file), photographs: named, seconds };
+      signal.throwIfAborted();
+      await inTurn(() => takeIntoUse(file, outcome));
+    } catch (error) {
+      // What stopped it is known.
+      if (!signal.aborted) dispatch({ type: 'teaching refused', reason: error.message });
+    }
+  }
+
+  async function takeIntoUse(file, outcome) {
+    if (!(await openModel(file))) throw new Error('it could not be loaded, see above.');
+    dispatch({ type: 'taught', outcome });
+    await keep('taught', outcome);
+  }
+
+  follow((state) => {
+    if (teaching && !isTeaching(state)) teaching.abort();
+    if (!isTeaching(state)) teaching = undefined;
+    if (wantsTeaching(state)) teach();
+  });
 
   // ---------------------------------------------------------------- pictures
 

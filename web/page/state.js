@@ -5,9 +5,18 @@
 // the network is given, `problem` why it could not be looked at. Results are detections with the `model` they come from,
 // whether they were `computed` 'here' or 'before', and `regions`: { threshold, found }.
 
+import {
+  heldOutScores, initialTeaching, interrupted, isOutdated, isTeaching, outcomeOf, teachingActivity, teachingEvents,
+} from './teaching.js';
+
 export const DEFAULT_MODEL = 'default';
 
 export const initial = {
+  /** What the visitor does: 'inspect' or 'teach'. */
+  screen: 'inspect',
+  /** See teaching.js. */
+  teaching: initialTeaching,
+
   /** 'opening', 'open', 'absent' (no WebGPU) or 'lost'; `software` where a processor stands in for the graphics card. */
   device: { phase: 'opening', software: false, problem: undefined },
   /** The model in use: { id, name, card, file }; `file` where it is the user's. Its card stays when the device is lost. */
@@ -40,10 +49,14 @@ export const initial = {
 // ---------------------------------------------------------------- what happens
 
 const events = {
+  'screen chosen': (state, { screen }) => ({ ...state, screen }),
+
   'device opening': (state) => ({ ...state, device: initial.device, ready: false }),
   'device open': (state, { software, adapter }) => ({ ...state, device: { phase: 'open', software, adapter } }),
   'device absent': (state, { reason }) => ({ ...state, device: { phase: 'absent', problem: reason }, loading: undefined }),
-  'device lost': (state, { reason }) => ({ ...state, device: { phase: 'lost', problem: reason }, ready: false, loading: undefined }),
+  'device lost': (state, { reason }) => ({
+    ...state, device: { phase: 'lost', problem: reason }, ready: false, loading: undefined, teaching: interrupted(state.teaching),
+  }),
 
   // What was wrong with the model before is settled by asking for another.
   'model asked': (state, { name }) => ({ ...state, loading: { name }, modelProblem: undefined }),
@@ -109,7 +122,8 @@ const events = {
 };
 
 export function reduce(state, event) {
-  return events[event.type](state, event);
+  const renew = teachingEvents[event.type];
+  return renew ? { ...state, teaching: renew(state.teaching, event) } : events[event.type](state, event);
 }
 
 /** A picture that could not be looked at gets another try when it is chosen again. */
@@ -146,23 +160,41 @@ export function verdictOf(state, picture) {
   return result && (result.score > state.threshold ? 'fail' : 'pass');
 }
 
+/** Values of a map that are looked at, to tell whether most are above the threshold. */
+const LOOKS = 4096;
+
+/** Whether most of a picture is above the threshold: it shows another part or view, rather than a defect. */
+export function isUnlike(state, picture) {
+  const { map } = resultOf(state, picture) ?? {};
+  if (!map) return false;
+  const step = Math.ceil(map.length / LOOKS);
+  let above = 0;
+  for (let at = 0; at < map.length; at += step) above += map[at] > state.threshold ? 1 : -1;
+  return above > 0;
+}
+
 /** The picture to look at next: the chosen one, then the user's files in order. Samples passed over are not looked at. */
 export function nextPicture(state) {
-  if (!state.ready || state.loading || state.running !== undefined || isLive(state)) return undefined;
+  if (!isFree(state) || isLive(state)) return undefined;
   return inOrder(state).find((picture) => wants(state, picture));
 }
 
 /** Whether the running picture is still wanted; otherwise another waits for nothing. */
 export function isRunningWanted(state) {
-  if (state.loading || !state.ready) return false;
-  if (isLive(state)) return true;
+  if (state.loading || !state.ready || isTeaching(state)) return false;
+  if (isLive(state)) return state.screen === 'inspect';
   const [first] = inOrder(state).filter((picture) => wants(state, picture));
   return first?.id === state.running;
 }
 
 /** Whether the camera's next frame is to be looked at. */
 export function wantsFrame(state) {
-  return state.ready && !state.loading && state.running === undefined && state.camera.phase === 'live';
+  return isFree(state) && state.screen === 'inspect' && state.camera.phase === 'live';
+}
+
+/** Whether the network has nothing to do. */
+function isFree(state) {
+  return state.ready && !state.loading && state.running === undefined && !isTeaching(state);
 }
 
 function isLive({ camera }) {
@@ -192,7 +224,9 @@ export function thresholdOf(card) {
 export function legendOf(state) {
   const [low, high] = coloursOf(state.model?.card);
   const results = [...state.pictures, state.camera.frame].map((picture) => resultOf(state, picture)).filter(Boolean);
-  const values = [low, high, state.threshold ?? low, ...results.map(({ score }) => score)];
+  const outcome = outcomeOf(state);
+  const good = outcome ? heldOutScores(outcome) : [];
+  const values = [low, high, state.threshold ?? low, ...results.map(({ score }) => score), ...good];
   return [Math.min(...values), Math.max(...values)];
 }
 
@@ -204,6 +238,7 @@ export function activityOf(state) {
   const then = waiting && (device.phase === 'open' || device.phase === 'opening') ? `, then ${picture.name}` : '';
   if (device.phase === 'opening' && !loading) return { text: `Starting${then}` };
   if (loading) return { ...loadingText(loading, then) };
+  if (isTeaching(state)) return teachingActivity(state);
   if (camera.phase === 'starting') return { text: 'Starting the camera' };
   if (camera.phase === 'live') return camera.frame || !state.ready ? undefined : { text: 'Looking at the first frame' };
   if (running === undefined) return undefined;
@@ -222,7 +257,8 @@ function loadingText({ name, stage, done, total }, then) {
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 
 /** Messages, each with what it can be answered with: { id, tone, text, action, dismiss }, where both are names. */
-export function messagesOf({ device, modelProblem, camera, model, ready }) {
+export function messagesOf(state) {
+  const { screen, device, modelProblem, camera, model, ready } = state;
   const messages = [];
   const add = (id, tone, text, answers = {}) => messages.push({ id, tone, text, ...answers });
   if (device.phase === 'absent') {
@@ -239,6 +275,9 @@ export function messagesOf({ device, modelProblem, camera, model, ready }) {
     const { reason, retry } = modelProblem;
     const still = ready ? `\n${model.file ? model.name : 'The default model'} is still in use.` : '';
     add('model', 'fault', `${reason}${still}`, retry ? { action: 'retry' } : { dismiss: 'model problem dismissed' });
+  }
+  if (screen === 'inspect' && isOutdated(state) && !isTeaching(state)) {
+    add('outdated', 'note', 'The photographs of good parts are others than this model was taught from.', { action: 'teach' });
   }
   if (camera.phase === 'refused') {
     add('camera', 'fault', `The camera cannot be used: ${camera.problem}.`, { dismiss: 'camera problem dismissed' });

@@ -220,6 +220,33 @@ test('loading and detections are given up', async () => {
   assert.deepEqual(names, ['AbortError', 'AbortError', 'AbortError', 'RangeError', 'fail']);
 });
 
+test('teaching that cannot be is refused in words, and given up when it is wanted no more', async () => {
+  const told = await page.evaluate(async () => {
+    const { teach } = await import('./index.js');
+    const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => `${error.name}: ${error.message}`);
+    const backbone = 'default.safetensors';
+    const good = await (await fetch('../samples/good/000.png')).blob();
+    const late = new AbortController();
+    const progress = ({ stage }) => stage === 'describing' && late.abort();
+    return {
+      none: await reason(teach([], { backbone })),
+      backbone: await reason(teach([good])),
+      text: await reason(teach([good], { backbone: new TextEncoder().encode('hello, hello, hello') })),
+      picture: await reason(teach([good, new File(['hello'], 'hello.png')], { backbone })),
+      option: await reason(teach([good], { backbone, pose: 'any' })),
+      effort: await reason(teach([good], { backbone, effort: 'great' })),
+      late: await reason(teach([good], { backbone, effort: 'small', signal: late.signal, progress })),
+    };
+  });
+  assert.match(told.none, /photographs of good parts.*expected at least 1.*found none/);
+  assert.match(told.backbone, /teaching needs a backbone/);
+  assert.match(told.text, /not a usable safetensors file/);
+  assert.match(told.picture, /hello\.png: not an image of a known format/);
+  assert.match(told.option, /teaching knows no option `pose`; known are poses/);
+  assert.match(told.effort, /unknown effort `great`; known are small, standard and accurate/);
+  assert.match(told.late, /AbortError/);
+});
+
 test('the wasm comes from where init is told, and what is no wasm is told so', async () => {
   const own = await newPage(browser);
   await own.goto(`${server.url}pcsnet/package.json`);

@@ -224,6 +224,19 @@ test('a picture that cannot be read has its message in its own place, and no ver
   await page.locator('#problem').waitFor();
 });
 
+test('a picture unlike anything the model knows is told to be so, and is not hidden by heat', async () => {
+  const page = await withStandIn({ results: false });
+  const unlike = verdict(page).getByText('another part, or another view of it?');
+  await hand(page, 'drop', grey(200));
+  await waitForScore(page, 200 / 255);
+  await unlike.waitFor();
+  assert.ok((await page.locator('#frame').isVisible()) && (await page.locator('#inspected').isHidden()));
+  await hand(page, 'drop', grey(20));
+  await waitForScore(page, 20 / 255);
+  await unlike.waitFor({ state: 'hidden' });
+  await page.locator('#inspected').waitFor();
+});
+
 test('several files are all looked at, and told apart by name and verdict', async () => {
   const page = await withStandIn({ pause: 5 });
   await hand(page, 'drop', ...[20, 220, 90, 160].map((value) => grey(value)), { name: 'notes.txt', buffer: Buffer.from('hello') });
@@ -287,6 +300,172 @@ test('loading has real progress, and a software adapter is told of before it com
   assert.ok(values.includes('0.25') || values.includes('0.5'), values.join(' '));
 });
 
+/** The screen where a part is taught, with photographs of these greys on it. */
+async function toTeach(page, ...greys) {
+  await page.getByRole('button', { name: 'Teach a part' }).click();
+  if (greys.length) await hand(page, 'drop', ...greys.map((value) => grey(value)));
+}
+
+const teachNow = (page) => page.getByRole('button', { name: 'Teach', exact: true });
+const photographs = (page) => page.locator('#photographs li');
+const mark = (page, name) => photographs(page).filter({ hasText: name }).locator('.mark');
+
+test('a part is taught from files, odd ones are marked, and it is inspected with what was taught', async () => {
+  const page = await withStandIn({ held: ['teaching'], results: false });
+  await ready(page);
+  await watch(page);
+  await toTeach(page);
+  const advice = page.locator('#advice');
+  await advice.filter({ hasText: 'None yet' }).waitFor();
+  assert.ok(await teachNow(page).isDisabled());
+
+  await hand(page, 'drop', ...[100, 104, 108, 112, 200, 5].map((value) => grey(value)));
+  await page.locator('#add').setInputFiles([{ name: 'again.png', mimeType: 'image/png', buffer: greyPng(100) }]);
+  await hand(page, 'paste', { name: 'notes.txt', buffer: Buffer.from('hello') });
+  await mark(page, 'notes.txt').filter({ hasText: 'not readable' }).waitFor();
+  await mark(page, 'grey 5.png').filter({ hasText: 'very dark' }).waitFor();
+  await advice.filter({ hasText: /^Enough to begin; 8 or more are better\. Those that are not readable are left out\.$/ }).waitFor();
+
+  await teachNow(page).click();
+  await page.locator('#teaching-text', { hasText: 'Describing photographs: 2 of 4' }).waitFor();
+  assert.equal(await page.locator('#teaching-activity progress').getAttribute('value'), '0.25');
+  await tell(page, { release: 'teaching' });
+  await page.locator('#taught-account', { hasText: /^Taught from 6 photographs in \d+ seconds?\. Parts lie always as photographed/ }).waitFor();
+  assert.deepEqual(await page.locator('#taught-notes li').allTextContents(), ['more photographs make the threshold surer']);
+  const marks = await photographs(page).locator('.mark').allTextContents();
+  assert.deepEqual(marks, ['score 0.392', 'score 0.408', 'score 0.424', 'score 0.439', 'unlike the others', 'unlike the others', 'seen twice', 'not readable']);
+
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save the model' }).click()]);
+  assert.match(download.suggestedFilename(), /^taught .*\.safetensors$/);
+  assert.equal(readFileSync(await download.path(), 'utf8'), 'good');
+
+  await page.getByRole('button', { name: 'Inspect with it' }).click();
+  await page.locator('#card', { hasText: 'taught' }).waitFor();
+  await hand(page, 'drop', grey(120));
+  await waitForScore(page, 120 / 255 + 0.001);
+  const words = page.locator('#histogram-words');
+  await words.filter({ hasText: 'Of 6 good photographs (each held out, 0.0196 to 0.784) 1 would fail.' }).waitFor();
+  assert.equal(await page.locator('#histogram span[data-above=true]').count(), 1);
+  await page.getByRole('slider', { name: 'Threshold' }).press('Home');
+  await words.filter({ hasText: '6 would fail' }).waitFor();
+  assert.deepEqual((await watched(page)).mismatches, []);
+
+  // The saved file is a model like others.
+  await page.getByRole('button', { name: 'Back to the default model' }).click();
+  await words.waitFor({ state: 'hidden' });
+  await hand(page, 'drop', { name: download.suggestedFilename(), buffer: readFileSync(await download.path()) });
+  await waitForScore(page, 120 / 255 + 0.001);
+});
+
+test('the shutter takes a photograph a press, and several while it is held', async () => {
+  const page = await withStandIn();
+  await toTeach(page);
+  const shutter = page.getByRole('button', { name: 'Take a photograph' });
+  assert.ok(await shutter.isDisabled());
+  await page.getByRole('button', { name: 'Camera' }).click();
+  await page.waitForFunction(() => document.getElementById('finder').videoWidth > 0);
+  await shutter.click();
+  await photographs(page).nth(0).waitFor();
+  await shutter.focus();
+  await page.keyboard.press('Enter');
+  await photographs(page).nth(1).waitFor();
+  await shutter.hover();
+  await page.mouse.down();
+  await photographs(page).nth(4).waitFor();
+  await page.mouse.up();
+  const [width] = await page.locator('#photographs canvas').evaluateAll((canvases) => canvases.map(({ width }) => width));
+  assert.equal(width, 160);
+  // The camera inspects once a visitor does.
+  await page.getByRole('button', { name: 'Inspect', exact: true }).click();
+  await page.locator('#caption', { hasText: 'camera' }).waitFor();
+  await verdict(page).locator('strong', { hasText: /Pass|Fail/ }).waitFor();
+});
+
+test('photographs, the model and what was taught survive a reload', async () => {
+  const page = await withStandIn();
+  await toTeach(page, 100, 110, 90);
+  await teachNow(page).click();
+  await page.locator('#taught').waitFor();
+  await page.getByRole('button', { name: 'Remove grey 110.png' }).click();
+  await photographs(page).nth(2).waitFor({ state: 'detached' });
+  await page.waitForTimeout(200);
+  await page.reload();
+  await page.locator('#card', { hasText: 'taught' }).waitFor();
+  await page.locator('#histogram-words', { hasText: 'Of 3 good photographs' }).waitFor();
+  await toTeach(page);
+  await mark(page, 'grey 100.png').filter({ hasText: 'score 0.392' }).waitFor();
+  assert.deepEqual(await photographs(page).locator('.name').allTextContents(), ['grey 100.png', 'grey 90.png']);
+  await page.locator('#taught-account', { hasText: 'Taught from 3 photographs' }).waitFor();
+  await page.getByRole('button', { name: 'Remove all' }).click();
+  await page.waitForTimeout(200);
+  await page.reload();
+  await toTeach(page);
+  await page.locator('#advice', { hasText: 'None yet' }).waitFor();
+});
+
+test('a false alarm is one good photograph more', async () => {
+  const page = await withStandIn({ results: false });
+  await toTeach(page, 100, 110, 90, 95);
+  await teachNow(page).click();
+  await page.locator('#taught').waitFor();
+  await page.getByRole('button', { name: 'Inspect with it' }).click();
+  await watch(page);
+  const isGood = page.locator('#is-good');
+  await hand(page, 'drop', grey(140));
+  await waitForScore(page, 140 / 255 + 0.001);
+  await isGood.click();
+  await isGood.filter({ hasText: 'Taken as a good part' }).waitFor();
+  assert.ok(await isGood.isDisabled());
+  await hand(page, 'drop', grey(99));
+  await waitForScore(page, 99 / 255 + 0.001);
+  assert.ok(await isGood.isHidden());
+  const message = page.locator('.message', { hasText: 'are others than this model was taught from' });
+  await message.getByRole('button', { name: 'Teach again' }).click();
+  await page.locator('#histogram-words', { hasText: 'Of 5 good photographs' }).waitFor();
+  assert.equal(await message.count(), 0);
+  await waitForScore(page, 99 / 255 + 0.001);
+  assert.deepEqual((await watched(page)).mismatches, []);
+});
+
+test('teaching is stopped, refused and interrupted in words, and the photographs stay', async () => {
+  const page = await withStandIn({ held: ['teaching'] });
+  await toTeach(page, 100, 110, 90);
+  const problem = page.locator('#teaching-problem');
+  const begun = () => page.locator('#teaching-text', { hasText: 'Describing' }).waitFor();
+  await teachNow(page).click();
+  await begun();
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await page.locator('#teaching-activity').waitFor({ state: 'hidden' });
+  assert.ok(await problem.isHidden());
+
+  await teachNow(page).click();
+  await begun();
+  await tell(page, { lose: 'the driver was restarted' });
+  await problem.filter({ hasText: 'No model was made: the graphics device was lost. The photographs are still here.' }).waitFor();
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await teachNow(page).click();
+  await begun();
+  await tell(page, { release: 'teaching' });
+  await page.locator('#taught').waitFor();
+  assert.ok(await problem.isHidden());
+
+  await page.getByRole('button', { name: 'Remove grey 110.png' }).click();
+  await page.getByRole('button', { name: 'Remove grey 90.png' }).click();
+  await page.locator('#advice', { hasText: 'with 1 many defects pass' }).waitFor();
+  await teachNow(page).click();
+  await problem.filter({ hasText: 'No model was made: normal images: expected at least 2, found 1' }).waitFor();
+  assert.equal(await photographs(page).count(), 1);
+});
+
+test('Teach is pressed while the network is loading, and begins when it is ready', async () => {
+  const page = await withStandIn({ held: ['load'] });
+  await toTeach(page, 100, 110);
+  await teachNow(page).click();
+  await page.locator('#teaching-text', { hasText: 'Teaching begins when the network is ready' }).waitFor();
+  await tell(page, { release: 'load' });
+  await page.locator('#taught').waitFor();
+});
+
 test('without WebGPU there are plain words, and the samples have their results', async () => {
   // The page's own thread, in a browser without any adapter.
   const page = await openPage(browser, server, { serviceWorkers: 'block' });
@@ -312,4 +491,8 @@ test('without WebGPU there are plain words, and the samples have their results',
   await hand(page, 'drop', join(root, 'samples/test/dent/000.png'));
   await page.getByRole('img', { name: '000.png, without a result' }).waitFor();
   assert.equal(await verdict(page).getAttribute('data-verdict'), 'none');
+  // Photographs of good parts are kept, and what lacks is said.
+  await toTeach(page, 100, 110);
+  await page.locator('#advice', { hasText: 'Teaching needs WebGPU, which is missing here; the photographs stay.' }).waitFor();
+  assert.ok(await teachNow(page).isDisabled());
 });

@@ -31,6 +31,26 @@ export function renewChildren(parent, items, { key, make, renew = () => {} }) {
   for (const child of former.values()) child.remove();
 }
 
+/** Shows what goes on, { text, fraction }, or nothing, in an element with a text and its progress. */
+export function showActivity(target, activity) {
+  target.hidden = !activity;
+  if (!activity) return;
+  const [text, progress] = target.children;
+  setText(text, activity.text);
+  if (activity.fraction === undefined) progress.removeAttribute('value');
+  else progress.value = activity.fraction;
+}
+
+const offered = new WeakMap();
+
+/** Makes a link save a file under its own name. */
+export function offerFile(link, file) {
+  if (offered.get(link) === file) return;
+  offered.set(link, file);
+  if (link.href) URL.revokeObjectURL(link.href);
+  Object.assign(link, { href: URL.createObjectURL(file), download: file.name });
+}
+
 /** Replaces a table's rows by cells of text. */
 export function setRows(table, rows) {
   const line = (cells) => element('tr', {}, ...cells.map((textContent) => element('td', { textContent: String(textContent) })));

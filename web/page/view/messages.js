@@ -5,13 +5,17 @@ import { $, element, renewChildren, setText } from './dom.js';
 
 /** `retry()` starts the device and its model again. */
 export function showMessages({ store, retry }) {
+  const actions = {
+    retry: ['Try again', retry],
+    teach: ['Teach again', () => store.dispatch({ type: 'teaching asked' })],
+  };
   const make = ({ tone, action, dismiss }) => {
     const message = element('div', { className: 'message' }, element('p'));
     message.dataset.tone = tone;
     const add = (textContent, onclick, ariaLabel) => {
       message.append(element('button', { type: 'button', textContent, onclick, ariaLabel }));
     };
-    if (action === 'retry') add('Try again', retry, null);
+    if (action) add(...actions[action], null);
     if (dismiss) add('Dismiss', () => store.dispatch({ type: dismiss }), 'Dismiss this message');
     return message;
   };

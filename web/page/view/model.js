@@ -1,14 +1,15 @@
 // What the model in use says of itself.
 
 import { megabytes } from '../state.js';
-import { $, element, number } from './dom.js';
+import { $, element, number, offerFile } from './dom.js';
 
 export function showModel({ store }) {
   let told = {};
   store.follow(({ model, device }) => {
     if (told.model === model && told.device === device) return;
     told = { model, device };
-    $('use-default').hidden = !model?.file;
+    $('use-default').hidden = $('save-model').hidden = !model?.file;
+    if (model?.file) offerFile($('save-model'), model.file);
     $('card').replaceChildren(...(model ? entriesOf(model, device) : []).filter(([, text]) => text).flatMap(
       ([term, text]) => [element('dt', { textContent: term }), element('dd', { textContent: text })],
     ));
@@ -19,10 +20,13 @@ function entriesOf({ name, card }, { adapter }) {
   const { metadata, threshold, input, gpuBytes } = card;
   const about = (key) => metadata[`pcsnet.${key}`];
   const rule = about('threshold_rule');
+  const { recipe, images } = JSON.parse(about('training') ?? '{}');
+  const photographs = recipe === 'taught' && images.length;
   return [
     ['file', name],
     ['category', about('category')],
     ['trained on', about('shots') && `${about('shots')} good pictures`],
+    ['taught from', photographs && `${photographs} good pictures`],
     ['sees', `${input} x ${input} pixels (${about('fit') ?? 'crop'})`],
     ['threshold', threshold === null ? 'none in the file' : `${number(threshold)}${rule ? ` (${rule})` : ''}`],
     ['memory', gpuBytes && `${megabytes(gpuBytes)} of the device's`],

@@ -2,6 +2,7 @@
 
 import { resultOf, shown, verdictOf } from '../state.js';
 import { $, element, number, renewChildren, setText } from './dom.js';
+import { paintThumbnail } from './thumbnail.js';
 
 export function showPictures({ store }) {
   const { dispatch, follow } = store;
@@ -32,7 +33,7 @@ export function showPictures({ store }) {
   const renewFile = (state) => (item, picture) => {
     choose(state)(item, picture);
     const [thumbnail, name, outcome] = item.firstChild.children;
-    paintThumbnail(thumbnail, picture);
+    paintThumbnail(thumbnail, picture.id, picture.thumbnail ?? (picture.kind === 'frame' ? picture.source : undefined));
     setText(name, picture.name);
     setText(outcome, outcomeOf(state, picture));
     outcome.dataset.verdict = verdictOf(state, picture) ?? 'none';
@@ -61,13 +62,4 @@ function outcomeOf(state, picture) {
 function summaryOf(state, pictures) {
   const count = (wanted) => pictures.filter((picture) => verdictOf(state, picture) === wanted).length;
   return `${pictures.length}: ${count('fail')} fail, ${count('pass')} pass`;
-}
-
-function paintThumbnail(canvas, { id, thumbnail, kind, source }) {
-  const bitmap = thumbnail ?? (kind === 'frame' ? source : undefined);
-  if (!bitmap || canvas.dataset.painted === id) return;
-  const scale = 160 / Math.max(bitmap.width, bitmap.height);
-  [canvas.width, canvas.height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(scale * side)));
-  canvas.getContext('2d', { willReadFrequently: true }).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  canvas.dataset.painted = id;
 }

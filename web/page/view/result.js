@@ -1,13 +1,17 @@
 // The verdict, the threshold on its legend, the regions and the times: all of the picture on the stage.
 
-import { coloursOf, legendOf, onStage, thresholdOf, verdictOf } from '../state.js';
+import { coloursOf, isUnlike, legendOf, onStage, thresholdOf, verdictOf } from '../state.js';
+import { isTeaching, outcomeOf } from '../teaching.js';
 import { colourOf } from '../heat.js';
 import { $, milliseconds, number, setRows, setText } from './dom.js';
 
 const STEPS = 1000;
 
-/** `keepThreshold()` is called when the user has settled on one; `profile()` gives the parts' times. */
-export function showResult({ store, keepThreshold, profile }) {
+/**
+ * `keepThreshold()` is called when the user has settled on one; `profile()` gives the parts' times; `takePicture(picture)` makes a
+ * picture one of those that the part is taught from.
+ */
+export function showResult({ store, keepThreshold, profile, takePicture }) {
   const { dispatch, follow } = store;
   const slider = $('threshold');
 
@@ -25,6 +29,9 @@ export function showResult({ store, keepThreshold, profile }) {
     slider.disabled = !state.model;
     if (state.model) showThreshold(state);
   });
+
+  $('is-good').addEventListener('click', () => takePicture(onStage(store.state).picture));
+  follow(showIsGood);
 
   slider.addEventListener('input', () => dispatch({ type: 'threshold set', threshold: Number(slider.value) }));
   slider.addEventListener('change', keepThreshold);
@@ -58,7 +65,18 @@ function showVerdict(state, picture, result) {
   else delete panel.dataset.score;
   panel.dataset.computed = result?.computed ?? 'none';
   setText($('verdict-text'), WORDS[verdict] ?? 'No result yet');
+  $('unlike').hidden = !picture || !isUnlike(state, picture);
   setText($('score'), result ? `score ${number(result.score)}, threshold ${number(state.threshold)}` : '');
+}
+
+/** A false alarm is one good photograph more, where the model was taught here. */
+function showIsGood(state) {
+  const { picture } = onStage(state);
+  const isTaken = state.teaching.photographs.some((photograph) => photograph.picture === picture?.id);
+  const isAlarm = picture && verdictOf(state, picture) === 'fail';
+  $('is-good').hidden = !isAlarm || !outcomeOf(state);
+  $('is-good').disabled = isTaken || isTeaching(state);
+  setText($('is-good'), isTaken ? 'Taken as a good part' : 'This part is good');
 }
 
 function showThreshold(state) {

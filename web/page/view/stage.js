@@ -1,8 +1,8 @@
 // The stage: the chosen picture, its heat and regions, or why it cannot be seen; and the camera's viewfinder.
 
-import { activityOf, coloursOf, onStage, shown, verdictOf } from '../state.js';
+import { activityOf, coloursOf, isUnlike, onStage, shown, verdictOf } from '../state.js';
 import { paintHeat } from '../heat.js';
-import { $, element, renewChildren, setText } from './dom.js';
+import { $, element, renewChildren, setText, showActivity } from './dom.js';
 
 /** More pixels than a screen shows are not painted. */
 const LONGEST_SIDE = 1600;
@@ -79,7 +79,8 @@ export function showStage({ store, preview }) {
     const { phase, frame } = state.camera;
     const isLive = phase === 'starting' || phase === 'live';
     $('frame').hidden = !painted || next.problem !== undefined;
-    $('inspected').hidden = !result;
+    // Red all over would only hide what is there.
+    $('inspected').hidden = !result || isUnlike(state, painted);
     if (painted && result) showHeat(state, result);
     picture.setAttribute('aria-label', describe(state));
 
@@ -89,7 +90,7 @@ export function showStage({ store, preview }) {
     setText($('problem'), next?.problem ?? '');
     $('hint').hidden = next !== undefined || isLive;
     setText($('caption'), captionOf(next, result));
-    showActivity(activityOf(state));
+    showActivity($('activity'), activityOf(state));
   });
 
   $('opacity').addEventListener('input', ({ target }) => dispatch({ type: 'opacity set', opacity: Number(target.value) }));
@@ -103,6 +104,7 @@ function describe(state) {
   const { picture, result } = onStage(state);
   if (!picture) return 'No picture yet';
   if (!result) return `${picture.name}, without a result`;
+  if (isUnlike(state, picture)) return `${picture.name}, without heat: ${verdictOf(state, picture)}, nearly nothing is like the good parts`;
   const { found } = result.regions;
   const regions = found ? `, ${found.length} ${found.length === 1 ? 'region' : 'regions'} above the threshold` : '';
   return `${picture.name} with heat: ${verdictOf(state, picture)}${regions}`;
@@ -113,14 +115,6 @@ function captionOf(picture, result) {
   if (!result) return picture.name;
   const { width, height, computed } = result;
   return `${picture.name}, ${width} x ${height}, ${computed === 'before' ? 'computed beforehand' : 'computed here'}`;
-}
-
-function showActivity(activity) {
-  $('activity').hidden = !activity;
-  if (!activity) return;
-  setText($('activity-text'), activity.text);
-  if (activity.fraction === undefined) $('progress').removeAttribute('value');
-  else $('progress').value = activity.fraction;
 }
 
 /** Lays an element over a part of a larger one. */

@@ -1,0 +1,175 @@
+// What the page knows of teaching, and what follows from it: the part `teaching` of state.js's state, and as pure.
+//
+// Photographs of good parts are { id, name, file, picture, thumbnail, brightness, problem }: `picture` is the `id` of the
+// inspected picture that was found to be good, `brightness` a mean from 0 to 1, `problem` why it cannot be taught from.
+
+export const initialTeaching = {
+  photographs: [],
+  /** What the user says of the part: how it may lie, how much its model may cost, and the share of good parts that may fail. */
+  wishes: { poses: 'auto', effort: 'standard', falseAlarmRate: 0.05 },
+  /** 'asked' until the network has time, then 'begun'. */
+  phase: undefined,
+  /** How far it is: { stage, done, total }. */
+  progress: undefined,
+  /** Why the last attempt made no model. */
+  problem: undefined,
+  /** Whether a photograph found no room in the browser's storage. */
+  unkept: false,
+  /**
+   * What was last taught: the `id` of its `model`, `photographs` as { id, score, disagrees, copy }, the `seconds` it took, and the
+   * package's account (`anyPose`, `threshold`, `falseAlarms`, `warnings`).
+   */
+  outcome: undefined,
+};
+
+const idle = { phase: undefined, progress: undefined };
+
+export const teachingEvents = {
+  'photographs taken': (teaching, { photographs }) => ({
+    ...teaching, photographs: [...teaching.photographs, ...photographs], problem: undefined,
+  }),
+  'photograph seen': (teaching, { id, thumbnail, brightness }) => change(teaching, id, { thumbnail, brightness }),
+  'photograph refused': (teaching, { id, reason }) => change(teaching, id, { problem: reason }),
+  'photograph unkept': (teaching) => ({ ...teaching, unkept: true }),
+  'photograph removed': (teaching, { id }) => ({
+    ...teaching, photographs: teaching.photographs.filter((photograph) => photograph.id !== id), problem: undefined,
+  }),
+  'photographs removed': (teaching) => ({ ...teaching, photographs: [], problem: undefined, unkept: false }),
+
+  'teaching wished': (teaching, { wishes }) => ({ ...teaching, wishes: { ...teaching.wishes, ...wishes } }),
+  'teaching asked': (teaching) => ({ ...teaching, phase: 'asked', progress: undefined, problem: undefined }),
+  'teaching begun': (teaching) => ({ ...teaching, phase: 'begun' }),
+  'teaching progress': (teaching, { stage, done, total }) =>
+    teaching.phase === 'begun' ? { ...teaching, progress: { stage, done, total } } : teaching,
+  'teaching stopped': (teaching) => ({ ...teaching, ...idle }),
+  'teaching refused': (teaching, { reason }) => ({ ...teaching, ...idle, problem: reason }),
+  taught: (teaching, { outcome }) => ({ ...teaching, ...idle, outcome }),
+  // Of an earlier visit.
+  'outcome known': (teaching, { outcome }) => ({ ...teaching, outcome: teaching.outcome ?? outcome }),
+};
+
+/** What becomes of teaching when the device is lost. */
+export function interrupted(teaching) {
+  if (!teaching.phase) return teaching;
+  return { ...teaching, ...idle, problem: 'the graphics device was lost. The photographs are still here.' };
+}
+
+function change(teaching, id, changes) {
+  const renew = (photograph) => (photograph.id === id ? { ...photograph, ...changes } : photograph);
+  return { ...teaching, photographs: teaching.photographs.map(renew) };
+}
+
+// ---------------------------------------------------------------- what follows
+
+/** Those that can be taught from. */
+export function usable({ teaching }) {
+  return teaching.photographs.filter(({ problem }) => !problem);
+}
+
+export function isTeaching({ teaching }) {
+  return teaching.phase !== undefined;
+}
+
+/** Whether the network should begin to teach. */
+export function wantsTeaching({ teaching, ready, loading, running }) {
+  return teaching.phase === 'asked' && ready && !loading && running === undefined;
+}
+
+/** Whether Teach can be pressed. */
+export function canTeach(state) {
+  return !isTeaching(state) && usable(state).length > 0 && state.device.phase !== 'absent';
+}
+
+/** What the model in use was taught from, where it was taught here. */
+export function outcomeOf({ teaching: { outcome }, model }) {
+  return outcome && outcome.model === model?.id ? outcome : undefined;
+}
+
+/** Whether there are other photographs now than the model in use was taught from. */
+export function isOutdated(state) {
+  const outcome = outcomeOf(state);
+  const now = usable(state);
+  const before = new Set(outcome?.photographs.map(({ id }) => id));
+  return Boolean(outcome) && now.length > 0 && (now.length !== before.size || now.some(({ id }) => !before.has(id)));
+}
+
+/** The scores of the good photographs, each compared with the others alone. */
+export function heldOutScores(outcome) {
+  return outcome.photographs.filter(({ copy }) => !copy).map(({ score }) => score);
+}
+
+/** Below this mean brightness a photograph shows too little. */
+const DARK = 0.12;
+
+/** What is to be said of a photograph: { text, tone }, where 'fault' and 'doubt' want to be looked at. */
+export function markOf({ teaching }, { id, problem, thumbnail, brightness }) {
+  if (problem) return { tone: 'fault', text: 'not readable' };
+  if (!thumbnail) return { tone: 'none', text: 'looking' };
+  const found = teaching.outcome?.photographs.find((photograph) => photograph.id === id);
+  if (found?.copy) return { tone: 'doubt', text: 'seen twice' };
+  if (found?.disagrees) return { tone: 'doubt', text: 'unlike the others' };
+  if (brightness < DARK) return { tone: 'doubt', text: 'very dark' };
+  return { tone: 'none', text: found ? `score ${found.score.toPrecision(3)}` : '' };
+}
+
+/** Photographs that are enough. */
+const ENOUGH = 8;
+
+/** What to do next, in words. */
+export function adviceOf(state) {
+  const { device, teaching } = state;
+  const count = usable(state).length;
+  const sentences = [];
+  if (device.phase === 'absent') sentences.push('Teaching needs WebGPU, which is missing here; the photographs stay.');
+  else if (count === 0) sentences.push('None yet. Eight are enough to begin well.');
+  else if (count < 4) sentences.push(`${ENOUGH} or more show better how good parts differ; with ${count} many defects pass.`);
+  else if (count < ENOUGH) sentences.push(`Enough to begin; ${ENOUGH} or more are better.`);
+  else sentences.push('Enough. More make the threshold surer.');
+  if (teaching.photographs.some(({ problem }) => problem)) sentences.push('Those that are not readable are left out.');
+  if (teaching.unkept) sentences.push('The browser has no room to keep them: they are lost when this page is closed.');
+  return sentences.join(' ');
+}
+
+const STAGES = {
+  download: 'Loading the network',
+  upload: 'Handing the network to the device',
+  photographs: 'Reading photographs',
+  poses: 'Looking at how the parts lie',
+  describing: 'Describing photographs',
+  choosing: 'Choosing what good parts look like',
+  'holding-out': 'Comparing each photograph with the others',
+};
+/** Counted in bytes or in the thousands, which tells nobody anything. */
+const UNCOUNTED = ['download', 'upload', 'choosing'];
+
+/** How far teaching is: { text, fraction }, or nothing. */
+export function teachingActivity({ teaching: { phase, progress }, loading }) {
+  if (phase === undefined) return undefined;
+  if (loading && phase === 'begun') return { text: 'Taking the model into use' };
+  if (phase === 'asked') return { text: 'Teaching begins when the network is ready' };
+  if (!progress) return { text: 'Beginning to teach' };
+  const { stage, done, total } = progress;
+  const count = UNCOUNTED.includes(stage) || !total ? '' : `: ${Math.min(done + 1, total)} of ${total}`;
+  return { text: `${STAGES[stage]}${count}`, fraction: total ? done / total : undefined };
+}
+
+const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
+
+/** What was taught, in sentences. */
+export function accountOf({ photographs, seconds, anyPose, nearerWhenTurned, falseAlarms }) {
+  const count = photographs.filter(({ copy }) => !copy).length;
+  const lie = anyPose ? 'at any angle' : 'always as photographed';
+  const isAsked = nearerWhenTurned !== null;
+  const why = isAsked ? `: a quarter turn brought ${percent(nearerWhenTurned)} of their pairs nearer` : '';
+  const sentences = [
+    `Taught from ${plural(count, 'photograph')} in ${plural(Math.round(seconds), 'second')}.`,
+    `Parts lie ${lie}${why}.`,
+  ];
+  if (falseAlarms) {
+    const { expected, low, high } = falseAlarms;
+    sentences.push(`Of good parts ${percent(expected)} are expected to fail (${percent(low)} to ${percent(high)}).`);
+  }
+  return sentences.join(' ');
+}
+
+export const plural = (count, thing) => `${count} ${thing}${count === 1 ? '' : 's'}`;
