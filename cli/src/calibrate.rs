@@ -293,6 +293,7 @@ fn describe(Calibrated { calibration, origin, .. }: &Calibrated) -> Result<Strin
             let how = match method {
                 Method::Rank => "by rank, whatever the scores' distribution",
                 Method::ExtremeValue => "by extrapolation, as if scores were extreme values (Gumbel)",
+                Method::LogNormal => "by extrapolation, as if scores' logarithms were normally distributed",
             };
             let shown = if *copies > 1 { format!(", each shown in {copies} variations") } else { String::new() };
             writeln!(text, "From {images} photographs{shown}; {how}")?;

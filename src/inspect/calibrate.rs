@@ -1,5 +1,6 @@
 //! A calibration from what a model finds in known parts.
 
+use super::threshold::threshold_of_held_out;
 use super::{CONFIDENCE, Calibration, FalseAlarms, Fingerprint, Framing, threshold_for};
 use crate::image::Scale;
 use crate::metrics::{BestF1, ranking};
@@ -106,15 +107,24 @@ pub fn calibrate(parts: &[GoodPart], rate: f64, setting: Setting) -> Result<Cali
         }
     }
     let summaries: Vec<&[MapSummary]> = counted.iter().map(|index| parts[*index].summaries.as_slice()).collect();
-    let calibrated = calibrate_different(&summaries, rate, setting)?;
+    let calibrated = calibrate_different(&summaries, rate, setting, threshold_for)?;
     let outliers = calibrated.outliers.iter().map(|index| counted[*index]).collect();
     Ok(Calibrated { repeated, outliers, ..calibrated })
 }
 
-/// [`calibrate`] from what was found in parts that are known to be different ones.
-pub(crate) fn calibrate_different(parts: &[&[MapSummary]], rate: f64, setting: Setting) -> Result<Calibrated> {
+/// [`calibrate`] from photographs that a model is made of, each compared with the others alone and known to differ.
+pub(crate) fn calibrate_held_out(parts: &[&[MapSummary]], rate: f64, setting: Setting) -> Result<Calibrated> {
+    calibrate_different(parts, rate, setting, threshold_of_held_out)
+}
+
+fn calibrate_different(
+    parts: &[&[MapSummary]],
+    rate: f64,
+    setting: Setting,
+    threshold: impl Fn(&[Vec<f32>], f64) -> Result<FalseAlarms>,
+) -> Result<Calibrated> {
     let scores: Vec<Vec<f32>> = parts.iter().map(|part| part.iter().map(|copy| copy.score).collect()).collect();
-    let found = threshold_for(&scores, rate)?;
+    let found = threshold(&scores, rate)?;
     let copies = scores.iter().map(Vec::len).max().unwrap_or(0);
     let origin = Origin::Good { found, wanted: rate, confidence: CONFIDENCE, copies };
     let themselves: Vec<f32> = scores.iter().filter_map(|copies| copies.first().copied()).collect();

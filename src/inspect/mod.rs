@@ -35,7 +35,7 @@ mod training;
 
 pub use crate::image::{Components, components};
 pub use alterations::{Alteration, alterations};
-pub(crate) use calibrate::calibrate_different;
+pub(crate) use calibrate::calibrate_held_out;
 pub use calibrate::{
     Calibrated, GoodPart, MapSummary, Origin, Setting, calibrate, calibrate_labelled, scale_around, threshold_below,
 };

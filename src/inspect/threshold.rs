@@ -3,6 +3,7 @@
 use crate::random::SplitMix;
 use crate::{Error, Result};
 use serde::Serialize;
+use std::f64::consts::{SQRT_2, TAU};
 
 /// How sure the interval of [`FalseAlarms`] is.
 pub const CONFIDENCE: f64 = 0.9;
@@ -32,6 +33,9 @@ pub enum Method {
     /// values of many pixels tend to follow. An assumption, needed where fewer images are at hand than one false alarm
     /// takes.
     ExtremeValue,
+    /// Beyond the scores, by a normal distribution of their logarithms (Student's prediction of the next value): scores
+    /// of photographs that were compared with the others alone differ by factors. An assumption, too.
+    LogNormal,
 }
 
 /// The threshold that a share `rate` of good parts is expected to exceed.
@@ -47,34 +51,61 @@ pub enum Method {
 /// [`Error::Input`] for less than two images, scores that are not finite or all the same, or a rate that is not between
 /// 0 and 1/2.
 pub fn threshold_for(scores: &[Vec<f32>], rate: f64) -> Result<FalseAlarms> {
-    let refuse = |what: &str, expected: &str, found: String| {
-        Err(Error::Input { what: what.to_owned(), expected: expected.to_owned(), found })
-    };
-    if !(rate > 0.0 && rate <= 0.5) {
-        return refuse("false-alarm rate", "more than 0 and at most 0.5", rate.to_string());
-    }
-    let images = scores.iter().filter(|copies| !copies.is_empty()).count();
-    if images < 2 {
-        return refuse("normal images", "at least 2", images.to_string());
-    }
-    let mut all: Vec<f32> = scores.concat();
-    if let Some(score) = all.iter().find(|score| !score.is_finite()) {
-        return refuse("scores", "finite numbers", score.to_string());
-    }
+    let images = images_of(scores, rate)?;
     let rank = (rate * (images as f64 + 1.0)).floor() as usize;
+    let mut all = scores.concat();
     if all.len() == images && rank >= 1 {
         all.sort_by(|a, b| b.total_cmp(a));
         let interval = [1.0 - CONFIDENCE, 1.0 + CONFIDENCE].map(|twice| rank_quantile(images, rank, twice / 2.0));
         let rate = rank as f64 / (images as f64 + 1.0);
         return Ok(FalseAlarms { threshold: all[rank - 1], rate, interval, method: Method::Rank, images });
     }
-    let Spread { mean, deviation, independent } = Spread::of(scores);
-    if deviation <= 0.0 {
-        return refuse("scores of normal images", "scores that differ", format!("{mean} for all"));
-    }
-    let Bound { deviations, interval } = Bound::simulate(independent, rate);
-    let threshold = (mean + deviations * deviation) as f32;
+    let (threshold, interval) = beyond(Family::Gumbel, scores, rate)?;
     Ok(FalseAlarms { threshold, rate, interval, method: Method::ExtremeValue, images })
+}
+
+/// [`threshold_for`] from scores of photographs that were compared with the others alone, by [`Method::LogNormal`].
+///
+/// # Errors
+/// As [`threshold_for`], and [`Error::Input`] for scores that are not positive.
+pub(crate) fn threshold_of_held_out(scores: &[Vec<f32>], rate: f64) -> Result<FalseAlarms> {
+    let images = images_of(scores, rate)?;
+    if let Some(score) = scores.iter().flatten().find(|score| **score <= 0.0) {
+        return Err(refusal("scores", "positive numbers", score.to_string()));
+    }
+    let logarithms: Vec<Vec<f32>> =
+        scores.iter().map(|copies| copies.iter().map(|score| score.ln()).collect()).collect();
+    let (threshold, interval) = beyond(Family::Normal, &logarithms, rate)?;
+    Ok(FalseAlarms { threshold: threshold.exp(), rate, interval, method: Method::LogNormal, images })
+}
+
+fn refusal(what: &str, expected: &str, found: String) -> Error {
+    Error::Input { what: what.to_owned(), expected: expected.to_owned(), found }
+}
+
+/// How many images there are scores of, where rate and scores are sound.
+fn images_of(scores: &[Vec<f32>], rate: f64) -> Result<usize> {
+    if !(rate > 0.0 && rate <= 0.5) {
+        return Err(refusal("false-alarm rate", "more than 0 and at most 0.5", rate.to_string()));
+    }
+    let images = scores.iter().filter(|copies| !copies.is_empty()).count();
+    if images < 2 {
+        return Err(refusal("normal images", "at least 2", images.to_string()));
+    }
+    match scores.iter().flatten().find(|score| !score.is_finite()) {
+        Some(score) => Err(refusal("scores", "finite numbers", score.to_string())),
+        None => Ok(images),
+    }
+}
+
+/// The value that a share `rate` of a family's distribution is expected to exceed, and the interval of that share.
+fn beyond(family: Family, values: &[Vec<f32>], rate: f64) -> Result<(f32, [f64; 2])> {
+    let Spread { mean, deviation, independent } = Spread::of(values);
+    if deviation <= 0.0 {
+        return Err(refusal("scores of normal images", "scores that differ", format!("{mean} for all")));
+    }
+    let Bound { deviations, interval } = Bound::simulate(family, independent, rate);
+    Ok(((mean + deviations * deviation) as f32, interval))
 }
 
 /// The quantile of the share of a distribution above the `rank`th largest of `count` independent samples, which is
@@ -144,7 +175,33 @@ impl Spread {
     }
 }
 
-/// A bound of extreme-value samples at their mean plus so many deviations.
+/// What values are taken to be distributed as, but for their place and width.
+#[derive(Clone, Copy)]
+enum Family {
+    /// The largest of many values (Gumbel's distribution).
+    Gumbel,
+    Normal,
+}
+
+impl Family {
+    fn sample(self, random: &mut SplitMix) -> f64 {
+        match self {
+            Self::Gumbel => -(-random.uniform().ln()).ln(),
+            // Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
+            Self::Normal => (-2.0 * random.uniform().ln()).sqrt() * (TAU * random.uniform()).cos(),
+        }
+    }
+
+    /// The share of the distribution above a value.
+    fn above(self, value: f64) -> f64 {
+        match self {
+            Self::Gumbel => -f64::exp_m1(-f64::exp(-value)),
+            Self::Normal => 0.5 * libm::erfc(value / SQRT_2),
+        }
+    }
+}
+
+/// A bound of samples at their mean plus so many deviations.
 struct Bound {
     deviations: f64,
     /// The bounds between which the rate lies over all samples.
@@ -153,20 +210,18 @@ struct Bound {
 
 impl Bound {
     /// The bound that meets `rate` on average over samples of `count`. The simulation is always the same.
-    fn simulate(count: usize, rate: f64) -> Self {
+    fn simulate(family: Family, count: usize, rate: f64) -> Self {
         let samples = (4_000_000 / count).clamp(1000, 20_000);
         let mut random = SplitMix(1);
         let statistics: Vec<(f64, f64)> = (0..samples)
             .map(|_| {
-                let values: Vec<f64> = (0..count).map(|_| -(-random.uniform().ln()).ln()).collect();
+                let values: Vec<f64> = (0..count).map(|_| family.sample(&mut random)).collect();
                 let mean = values.iter().sum::<f64>() / count as f64;
                 let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
                 (mean, (squares / (count as f64 - 1.0)).sqrt())
             })
             .collect();
-        // Of a Gumbel distribution, 1 - exp(-exp(-x)) lies above x.
-        let above =
-            |deviations: f64, (mean, deviation): (f64, f64)| -f64::exp_m1(-f64::exp(-(mean + deviations * deviation)));
+        let above = |deviations: f64, (mean, deviation): (f64, f64)| family.above(mean + deviations * deviation);
         let average =
             |deviations: f64| statistics.iter().map(|&sample| above(deviations, sample)).sum::<f64>() / samples as f64;
         let deviations = bisect(-10.0, 1e6, |deviations| average(deviations) <= rate);
@@ -227,7 +282,7 @@ mod tests {
     #[test]
     fn extrapolation_keeps_its_promise_for_extreme_values() {
         const CALIBRATIONS: usize = 2000;
-        let Bound { deviations, interval } = Bound::simulate(20, 0.01);
+        let Bound { deviations, interval } = Bound::simulate(Family::Gumbel, 20, 0.01);
         let mut random = SplitMix(77);
         let rates: Vec<f64> = (0..CALIBRATIONS)
             .map(|_| {
@@ -241,6 +296,18 @@ mod tests {
         assert!((mean - 0.01).abs() < 0.001, "{mean}");
         let inside = rates.iter().filter(|rate| (interval[0]..=interval[1]).contains(rate)).count();
         assert!((inside as f64 / CALIBRATIONS as f64 - CONFIDENCE).abs() < 0.03, "{inside}");
+    }
+
+    /// exp(m + t s sqrt(1 + 1 / n)) of [1, 1.2, 1.1, 1.5, 0.9, 1.3, 1.05, 1.25] with `scipy.stats.t.ppf(0.95, 7)`.
+    #[test]
+    fn a_few_that_were_held_out_bound_the_next_as_student_says() {
+        let scores = single([1.0, 1.2, 1.1, 1.5, 0.9, 1.3, 1.05, 1.25]);
+        let found = threshold_of_held_out(&scores, 0.05).expect("eight scores");
+        assert_eq!((found.method, found.images), (Method::LogNormal, 8));
+        assert!((found.threshold / 1.5921 - 1.0).abs() < 0.01, "{found:?}");
+        assert!(found.interval[0] < 0.005 && found.interval[1] > 0.1, "{found:?}: eight say little");
+        let refused = threshold_of_held_out(&single([1.0, 0.0]), 0.05).expect_err("no logarithm").to_string();
+        assert!(refused.contains("positive"), "{refused}");
     }
 
     #[test]

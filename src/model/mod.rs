@@ -18,7 +18,7 @@ use crate::parameters::Parameters;
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
-pub(crate) use taught::Taught;
+pub(crate) use taught::{Join, Taught};
 
 /// The part of a model that is made for a category.
 pub(crate) enum Head {

@@ -17,12 +17,17 @@ use crate::weights::{Parameter, Role};
 
 pub(crate) struct Taught {
     levels: Vec<Level>,
+    join: Join,
+    grid: u32,
+}
+
+/// What becomes of the levels' distances: one map, in units of what good parts have.
+pub(crate) struct Join {
     /// Reciprocals of good parts' distances, `[levels][grid][grid]`.
     normal: Constant,
     /// Weight, lowest and highest quantile and 0 of each level.
     bounds: Constant,
     anomaly_map: AnomalyMap,
-    grid: u32,
 }
 
 /// The prototypes of one level.
@@ -46,30 +51,36 @@ impl Taught {
         let channels = config.level_channels();
         let levels = head.levels.iter().map(|level| Level::new(parameters, *level, channels[level.level as usize - 1]));
         let levels: Vec<Level> = levels.collect();
-        let count = levels.len() as u32;
-        let normal = parameters.vector("taught.normal".to_owned(), count * config.grid * config.grid);
-        let bounds = parameters.vector("taught.bounds".to_owned(), 4 * count);
-        let declared = vec![
-            Parameter::new(format!("{TAUGHT}normal"), Role::Distances, &[count, config.grid, config.grid]),
-            Parameter::new(format!("{TAUGHT}bounds"), Role::Distances, &[count, 4]),
-        ];
-        let constants = [normal.clone(), bounds.clone()];
-        parameters.declare(declared, move |values| {
-            let mut parts = constants.into_iter().zip(values).map(|(constant, values)| Part::whole(constant, values));
-            Ok(Box::new([parts.next(), parts.next()].into_iter().flatten()))
-        });
-        Self { levels, normal, bounds, anomaly_map: AnomalyMap::of_cells(parameters, config), grid: config.grid }
+        let join = Join::new(parameters, config, head.levels.len() as u32);
+        Self { levels, join, grid: config.grid }
     }
 
     /// Appends everything behind the backbone.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, features: &[Tensor]) -> Outputs {
         let distances: Vec<Tensor> =
             self.levels.iter().map(|level| level.write(graph, features[level.level], self.grid)).collect();
-        self.join(graph, &distances)
+        self.join.write(graph, &distances)
+    }
+}
+
+impl Join {
+    pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, levels: u32) -> Self {
+        let normal = parameters.vector("taught.normal".to_owned(), levels * config.grid * config.grid);
+        let bounds = parameters.vector("taught.bounds".to_owned(), 4 * levels);
+        let declared = vec![
+            Parameter::new(format!("{TAUGHT}normal"), Role::Distances, &[levels, config.grid, config.grid]),
+            Parameter::new(format!("{TAUGHT}bounds"), Role::Distances, &[levels, 4]),
+        ];
+        let constants = [normal.clone(), bounds.clone()];
+        parameters.declare(declared, move |values| {
+            let mut parts = constants.into_iter().zip(values).map(|(constant, values)| Part::whole(constant, values));
+            Ok(Box::new([parts.next(), parts.next()].into_iter().flatten()))
+        });
+        Self { normal, bounds, anomaly_map: AnomalyMap::of_cells(parameters, config) }
     }
 
-    /// Appends what becomes of the levels' distances, each `[batch][grid][grid]`.
-    pub(crate) fn join(&self, graph: &mut Graph<'_>, distances: &[Tensor]) -> Outputs {
+    /// Appends the map of the levels' distances, each `[batch][grid][grid]`.
+    pub(crate) fn write(&self, graph: &mut Graph<'_>, distances: &[Tensor]) -> Outputs {
         let joined = join_levels(graph, "taught.join", distances, &self.normal, &self.bounds);
         graph.stage("joined", joined.all());
         self.anomaly_map.write(graph, joined)

@@ -4,10 +4,9 @@ use super::Tensor;
 use super::bank::{Bank, statistics};
 use super::features::ViewFeatures;
 use super::poses::PoseDecision;
-use crate::config::HeadConfig;
 use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::inspect::MapSummary;
-use crate::model::Taught;
+use crate::model::Join;
 use crate::ops::quantile_rank;
 use crate::parameters::{Parameters, Storage};
 use crate::weights::names::TAUGHT;
@@ -56,50 +55,61 @@ impl HeldOut {
             let prototypes = Parameter::new(format!("{name}.C"), Role::Prototypes, &[channels, bank.count()]);
             tensors.push(Tensor::new(prototypes, bank.columns(), Stored::F16));
         }
-        let (mut normal, mut bounds) = (Vec::new(), Vec::new());
-        for level in 0..self.levels {
-            let usual = self.usual(level, decision, None);
-            bounds.extend(self.bounds(level, &usual));
-            normal.extend(usual.iter().map(|distance| 1.0 / distance));
-        }
         let (levels, grid) = (self.levels as u32, self.grid);
+        let [normal, bounds] = self.units(decision);
         tensors.push(f32_tensor(format!("{TAUGHT}normal"), Role::Distances, &[levels, grid, grid], normal));
         tensors.push(f32_tensor(format!("{TAUGHT}bounds"), Role::Distances, &[levels, 4], bounds));
         tensors
     }
 
-    /// What the taught head makes of each photograph held out, in all its views. Where distances are measured by position,
-    /// the photograph's own are no part of their unit.
+    /// What distances are measured in, as the tensors `normal` and `bounds` of the head have it.
+    fn units(&self, decision: PoseDecision) -> [Vec<f32>; 2] {
+        let (mut normal, mut bounds) = (Vec::new(), Vec::new());
+        for level in 0..self.levels {
+            let usual = self.usual(level, decision);
+            bounds.extend(self.bounds(level, &usual));
+            normal.extend(usual.iter().map(|distance| 1.0 / distance));
+        }
+        [normal, bounds]
+    }
+
+    /// All photographs but one; a single one stays, as it has no others.
+    fn without(&self, index: usize) -> Self {
+        let mut parts = self.parts.clone();
+        if parts.len() > 1 {
+            parts.remove(index);
+        }
+        Self { parts, ..*self }
+    }
+
+    /// What the head makes of each photograph held out, in all its views: measured in what the others alone have, as a
+    /// photograph to come will be.
     pub(super) async fn scores(
         &self,
         gpu: &Gpu,
         config: &ModelConfig,
-        head: &[Tensor],
         decision: PoseDecision,
     ) -> Result<Vec<Vec<MapSummary>>> {
-        let HeadConfig::Taught(sizes) = &config.head else { unreachable!("teaching makes taught heads") };
-        let mut parameters = Parameters::new(Storage { gpu: Some(gpu), ..Storage::default() });
-        let taught = Taught::new(&mut parameters, config, sizes);
-        let values = |parameter: &Parameter| {
-            let found = head.iter().find(|tensor| tensor.parameter.name == parameter.name);
-            found.map(|tensor| tensor.values.clone()).unwrap_or_default()
-        };
-        parameters.load(gpu, &values).await?;
-        let mut graph = Graph::new(gpu, false);
-        let grid = self.grid;
-        let distances: Vec<_> =
-            (0..self.levels).map(|_| graph.external("teach.distances", [1, grid, grid, 1])).collect();
-        let outputs = taught.join(&mut graph, &distances);
-        let schedule = graph.finish().await?;
         let mut parts = Vec::with_capacity(self.parts.len());
         for (index, part) in self.parts.iter().enumerate() {
-            let factors: Vec<Vec<f32>> = (0..self.levels).map(|level| self.without(level, decision, index)).collect();
+            let [normal, bounds] = self.without(index).units(decision);
+            let units = |parameter: &Parameter| match parameter.name.strip_prefix(TAUGHT) {
+                Some("normal") => normal.clone(),
+                _ => bounds.clone(),
+            };
+            let mut parameters = Parameters::new(Storage { gpu: Some(gpu), ..Storage::default() });
+            let join = Join::new(&mut parameters, config, self.levels as u32);
+            parameters.load(gpu, &units).await?;
+            let mut graph = Graph::new(gpu, false);
+            let shape = [1, self.grid, self.grid, 1];
+            let distances: Vec<_> = (0..self.levels).map(|_| graph.external("teach.distances", shape)).collect();
+            let outputs = join.write(&mut graph, &distances);
+            let schedule = graph.finish().await?;
             let mut views = Vec::with_capacity(part.len());
             for view in part {
                 gpu.guarded("distances held out", || {
-                    for ((tensor, level), factors) in distances.iter().zip(view).zip(&factors) {
-                        let values: Vec<f32> = level.iter().zip(factors).map(|(d, factor)| d * factor).collect();
-                        gpu.queue.write_buffer(schedule.buffer(*tensor), 0, bytemuck::cast_slice(&values));
+                    for (tensor, level) in distances.iter().zip(view) {
+                        gpu.queue.write_buffer(schedule.buffer(*tensor), 0, bytemuck::cast_slice(level));
                     }
                 })
                 .await?;
@@ -116,15 +126,8 @@ impl HeldOut {
 
     /// The unit of a level's distances at each position: what good parts have there. Parts that lie at any angle have the
     /// same everywhere; others half of it by position, which few photographs tell roughly.
-    fn usual(&self, level: usize, decision: PoseDecision, without: Option<usize>) -> Vec<f32> {
-        let maps: Vec<&[f32]> = self
-            .parts
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| Some(*index) != without)
-            .flat_map(|(_, part)| part)
-            .map(|view| view[level].as_slice())
-            .collect();
+    fn usual(&self, level: usize, decision: PoseDecision) -> Vec<f32> {
+        let maps: Vec<&[f32]> = self.parts.iter().flatten().map(|view| view[level].as_slice()).collect();
         let positions = (self.grid * self.grid) as usize;
         let mean_map: Vec<f32> = (0..positions)
             .map(|position| maps.iter().map(|map| map[position]).sum::<f32>() / maps.len() as f32)
@@ -153,16 +156,6 @@ impl HeldOut {
         }
         let peak = peaks.iter().sum::<f32>() / peaks.len() as f32;
         [1.0 / peak.max(1e-3), low / BEYOND, high * BEYOND, 0.0]
-    }
-
-    /// What brings a photograph's distances to the unit that the others alone have, from that of all.
-    fn without(&self, level: usize, decision: PoseDecision, index: usize) -> Vec<f32> {
-        let all = self.usual(level, decision, None);
-        if self.parts.len() == 1 {
-            return vec![1.0; all.len()];
-        }
-        let others = self.usual(level, decision, Some(index));
-        all.iter().zip(others).map(|(all, others)| all / others).collect()
     }
 }
 
@@ -282,9 +275,9 @@ mod tests {
         held_out.add(vec![view([1.0, 2.0, 3.0, 4.0])]);
         held_out.add(vec![view([3.0, 4.0, 5.0, 6.0])]);
         let any = PoseDecision::told(true);
-        assert_eq!(held_out.usual(0, any, None), [3.5; 4]);
-        assert_eq!(held_out.without(0, any, 1), [3.5 / 2.5; 4]);
-        let fixed = held_out.usual(0, PoseDecision::told(false), None);
+        assert_eq!(held_out.usual(0, any), [3.5; 4]);
+        assert_eq!(held_out.without(1).usual(0, any), [2.5; 4]);
+        let fixed = held_out.usual(0, PoseDecision::told(false));
         assert!(fixed[0] < fixed[3] && fixed[0] > 2.0 && fixed[3] < 5.0, "{fixed:?}");
     }
 

@@ -46,7 +46,7 @@ use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel}
 use crate::engine::SharedBackbone;
 use crate::gpu::Gpu;
 use crate::image::{Fit, RgbImage, preprocess};
-use crate::inspect::{Fingerprint, Framing, MapSummary, Setting, calibrate_different};
+use crate::inspect::{Fingerprint, Framing, MapSummary, Setting, calibrate_held_out};
 use crate::model::schema;
 use crate::random::SplitMix;
 use crate::weights::{NamedTensor, Parameter, Role, Stored, Weights, serialize};
@@ -302,10 +302,10 @@ impl Teacher {
         let banks = self.banks(gpu, &run, decision, &mut on_progress).await?;
         let held_out = self.hold_out(gpu, &run, &banks, decision, &mut on_progress).await?;
         let head = held_out.head(&banks, &self.config, decision);
-        let parts = held_out.scores(gpu, &taught::config_of(&self.config, &banks), &head, decision).await?;
+        let parts = held_out.scores(gpu, &self.config, decision).await?;
         let framing = Framing { fit: Fit::Stretch, tiles: None, side: self.config.input };
         let setting = Setting { framing, precision: Precision::F32 };
-        let calibrated = calibrate_different(&separate(&parts), self.options.false_alarm_rate, setting)?;
+        let calibrated = calibrate_held_out(&separate(&parts), self.options.false_alarm_rate, setting)?;
         TaughtModel::new(self, taught::Found { decision, banks, head, parts, calibrated })
     }
 
