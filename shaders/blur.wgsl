@@ -16,15 +16,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
-// d c b a | a b c d | d c b a, for any distance from the map. `position` is the distance from `radius` before it.
-fn mirror(position: u32) -> u32 {
-    let period = 2u * params.size;
-    // Not negative, because OpenGL leaves remainders of negative numbers undefined.
-    let shifted = position + period * (params.radius / period + 1u) - params.radius;
-    let wrapped = shifted % period;
-    return min(wrapped, period - 1u - wrapped);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x >= params.size {
@@ -33,9 +24,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = id.y / params.size;
     let position = id.y % params.size;
     let line = image * params.size * params.size + id.x * params.across;
+    // d c b a | a b c d | d c b a, for any distance from the map. Whole periods are added, because OpenGL leaves
+    // remainders of negative numbers undefined, and there is one remainder a pixel, because they are slow.
+    let period = 2u * params.size;
+    var place = (position + period * (params.radius / period + 1u) - params.radius) % period;
     var sum = 0.0;
     for (var i = 0u; i <= 2u * params.radius; i++) {
-        sum += weights[i] * x[line + mirror(position + i) * params.along];
+        sum = fma(weights[i], x[line + min(place, period - 1u - place) * params.along], sum);
+        place = select(place + 1u, 0u, place + 1u == period);
     }
     out[line + position * params.along] = sum;
 }

@@ -1,5 +1,6 @@
 // Depthwise convolution (each channel with a kernel of its own), bias, activation: Conv2d with groups = channels. One
-// invocation 4 channels of an output pixel.
+// invocation 4 channels of 4 output pixels side by side: a weight is loaded once for them, and of the inputs under a tap
+// three are those under the tap before.
 //
 //   x       [batch][height][width][channels] vec4s
 //   weight  [kernel * kernel][channels] vec4s
@@ -28,29 +29,61 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> out: array<Output>;
 
+// 4 channels of the input where a tap meets the first output pixel, and columns right of it; zero in the padding.
+fn load(image: u32, y: u32, column: u32, channel: u32) -> vec4<f32> {
+    // Positions above or left of the image wrap around to huge numbers and fail the same comparisons.
+    let inside = y < params.height && column < params.width;
+    let row = image * params.height + min(y, params.height - 1u);
+    let source = row * params.width + min(column, params.width - 1u);
+    return select(vec4(0.0), from_input(x[source * params.channels + channel]), inside);
+}
+
+fn store(pixel: Pixel, right: u32, sum: vec4<f32>) {
+    if pixel.x + right < params.out_width {
+        let activated = activate(sum, params.slope, params.ceiling);
+        out[(pixel.index + right) * params.channels + pixel.channel] = to_output(activated);
+    }
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let pixel = pixel_of(id, params.out_height, params.out_width, params.channels);
-    if pixel.x >= params.out_width {
+    let strips = (params.out_width + 3u) / 4u;
+    var pixel = pixel_of(id, params.out_height, strips, params.channels);
+    if pixel.x >= strips {
         return;
     }
-    var sum = bias[pixel.channel];
+    pixel.x *= 4u;
+    pixel.index = id.y * params.out_width + pixel.x;
+    let stride = params.stride;
+    let first_column = pixel.x * stride - params.padding;
+    var sum_0 = bias[pixel.channel];
+    var sum_1 = sum_0;
+    var sum_2 = sum_0;
+    var sum_3 = sum_0;
     for (var tap_y = 0u; tap_y < params.kernel; tap_y++) {
-        // Positions above or left of the image wrap around to huge numbers and fail the same comparison.
-        let y = pixel.y * params.stride + tap_y - params.padding;
-        if y >= params.height {
-            continue;
-        }
-        for (var tap_x = 0u; tap_x < params.kernel; tap_x++) {
-            let column = pixel.x * params.stride + tap_x - params.padding;
-            if column >= params.width {
-                continue;
+        let y = pixel.y * stride + tap_y - params.padding;
+        // Taps that are a stride apart share inputs.
+        for (var phase = 0u; phase < stride; phase++) {
+            var column = first_column + phase;
+            var value_0 = load(pixel.image, y, column, pixel.channel);
+            var value_1 = load(pixel.image, y, column + stride, pixel.channel);
+            var value_2 = load(pixel.image, y, column + 2u * stride, pixel.channel);
+            for (var tap_x = phase; tap_x < params.kernel; tap_x += stride) {
+                let value_3 = load(pixel.image, y, column + 3u * stride, pixel.channel);
+                let tap = weight[(tap_y * params.kernel + tap_x) * params.channels + pixel.channel];
+                sum_0 = fma(value_0, tap, sum_0);
+                sum_1 = fma(value_1, tap, sum_1);
+                sum_2 = fma(value_2, tap, sum_2);
+                sum_3 = fma(value_3, tap, sum_3);
+                value_0 = value_1;
+                value_1 = value_2;
+                value_2 = value_3;
+                column += stride;
             }
-            let source = (pixel.image * params.height + y) * params.width + column;
-            let value = from_input(x[source * params.channels + pixel.channel]);
-            sum += value * weight[(tap_y * params.kernel + tap_x) * params.channels + pixel.channel];
         }
     }
-    let activated = activate(sum, params.slope, params.ceiling);
-    out[pixel.index * params.channels + pixel.channel] = to_output(activated);
+    store(pixel, 0u, sum_0);
+    store(pixel, 1u, sum_1);
+    store(pixel, 2u, sum_2);
+    store(pixel, 3u, sum_3);
 }

@@ -1,17 +1,17 @@
-// The distance of each position to its nearest prototype, sqrt(|phi|^2 + min(|C|^2 - 2 phi . C)). One workgroup a
-// position.
+// The distance of each position to its nearest prototype, sqrt(|phi|^2 + min(|C|^2 - 2 phi . C)). Eight
+// invocations a position, whose loads lie side by side, and eight positions a workgroup.
 //
 //   products         [positions][prototypes / 4] vec4s, phi . C
 //   position_norms   |phi|^2 of all positions, read from first_position on
 //   prototype_norms  [prototypes / 4] vec4s, |C|^2
 //   out              distances of all positions, written from first_position on
 #import channels
-#import reduce
 
 struct Params {
     // In vec4s.
     prototypes: u32,
     first_position: u32,
+    positions: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,24 +20,30 @@ struct Params {
 @group(0) @binding(3) var<storage, read> prototype_norms: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
-const INVOCATIONS: u32 = 64u;
+const LANES: u32 = 8u;
+const POSITIONS: u32 = 8u;
 
-alias Value = f32;
-
-fn joined(a: f32, b: f32) -> f32 {
-    return min(a, b);
-}
+var<workgroup> least: array<f32, LANES * POSITIONS>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let first = workgroup.x * params.prototypes;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+    let lane = index % LANES;
+    let position = workgroup.x * POSITIONS + index / LANES;
+    // Past the last position the last is computed again, as all have to come to the barriers.
+    let first = min(position, params.positions - 1u) * params.prototypes;
     var smallest = vec4(3e38);
-    for (var i = lane; i < params.prototypes; i += INVOCATIONS) {
-        smallest = min(smallest, prototype_norms[i] - 2.0 * products[first + i]);
+    for (var i = lane; i < params.prototypes; i += LANES) {
+        smallest = min(smallest, fma(vec4(-2.0), products[first + i], prototype_norms[i]));
     }
-    let least = reduce(lane, least_of_channels(smallest));
-    if lane == 0u {
-        let position = params.first_position + workgroup.x;
-        out[position] = sqrt(max(position_norms[position] + least, 0.0));
+    least[index] = least_of_channels(smallest);
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        workgroupBarrier();
+        if lane < step {
+            least[index] = min(least[index], least[index + step]);
+        }
+    }
+    if lane == 0u && position < params.positions {
+        let norm = position_norms[params.first_position + position];
+        out[params.first_position + position] = sqrt(max(norm + least[index], 0.0));
     }
 }

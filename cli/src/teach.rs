@@ -146,7 +146,7 @@ fn describe(summary: &TeachSummary) -> Result<String> {
     let lie = if summary.poses.any { "at any angle" } else { "always as photographed" };
     let why = match summary.poses.nearer_when_turned {
         Some(share) => format!(
-            ": a quarter turn brought {:.0} % of the pairs of photographs nearer to one another (25 % decide)",
+            ": turning one brought {:.0} % of the pairs of photographs nearer to one another (25 % decide)",
             100.0 * share
         ),
         None => String::new(),

@@ -123,7 +123,7 @@ impl Level {
         let norms = square_norm(graph, &format!("{name}.position_norms"), descriptors, &self.origin);
         let out = graph.tensor(&format!("{name}.distances"), [descriptors.batch, grid, grid, 1]);
         let columns = self.prototypes.columns;
-        // Every position is a row of workgroups, of which a dispatch has at most 65535.
+        // Far fewer workgroups than a dispatch may have.
         let band = (BAND_BYTES / (4 * columns)).clamp(1, 65535);
         for first_position in (0..descriptors.pixels()).step_by(band as usize) {
             let rows = descriptors.row_range(first_position, band.min(descriptors.pixels() - first_position));

@@ -60,7 +60,8 @@ impl Depthwise {
             ceiling: activation.ceiling,
         };
         let bindings = [Binding::read(x), Binding::read(&self.weight), Binding::read(&self.bias), Binding::write(out)];
-        let workgroups = [groups_of_64(out_width * params.channels), x.batch * out_height, 1];
+        // An invocation computes 4 pixels of a row.
+        let workgroups = [groups_of_64(out_width.div_ceil(4) * params.channels), x.batch * out_height, 1];
         let kernel = Kernel::with("depthwise", [("INPUT_F16", x.is_f16()), ("OUTPUT_F16", out.is_f16())]);
         graph.dispatch(label, kernel, &params, bindings, workgroups);
         out

@@ -40,10 +40,14 @@ pub(crate) fn nearest_prototype(graph: &mut Graph<'_>, label: &str, of: Products
         struct Params {
             prototypes: u32,
             first_position: u32,
+            positions: u32,
         }
     }
+    // Eight positions a workgroup.
+    const POSITIONS: u32 = 8;
     let Products { products, first_position, position_norms, prototype_norms } = of;
-    let params = Params { prototypes: products.channels / 4, first_position };
+    let params = Params { prototypes: products.channels / 4, first_position, positions: products.pixels() };
     let bindings = [Binding::read(products), Binding::read(position_norms), prototype_norms, Binding::write(out)];
-    graph.dispatch(label, Kernel::new("nearest_prototype"), &params, bindings, [products.pixels(), 1, 1]);
+    let workgroups = [products.pixels().div_ceil(POSITIONS), 1, 1];
+    graph.dispatch(label, Kernel::new("nearest_prototype"), &params, bindings, workgroups);
 }

@@ -191,7 +191,7 @@ mod tests {
     fn a_wrong_kernel_is_named() {
         let gpu = gpu(None);
         for (kernel, right, wrong) in [
-            ("blur", "sum += weights[i]", "sum += 1.001 * weights[i]"),
+            ("blur", "fma(weights[i], ", "fma(1.001 * weights[i], "),
             ("max_score", "value = max(value, x[first + i])", "value = x[first + i]"),
             ("lanczos_rows", "pack(round_to_8_bits(sum))", "pack(round_to_8_bits(sum) ^ vec3(1))"),
         ] {

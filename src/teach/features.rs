@@ -6,17 +6,13 @@ use crate::image::RgbImage;
 use crate::model::Backbone;
 use crate::{ModelConfig, Result, ops};
 
-/// Views that run at once.
-pub(super) const TOGETHER: usize = 4;
+/// Views that run at once where there are so many: parts at any angle are shown in multiples of three.
+const TOGETHER: usize = 3;
 
 /// The backbone, written down for a photograph in some views.
 pub(super) struct FeatureRun<'a> {
-    gpu: &'a Gpu,
-    schedule: Schedule,
-    pixels: Tensor,
-    poses: Tensor,
-    /// The features of each level of the head, in its order.
-    levels: Vec<Tensor>,
+    alone: Batch<'a>,
+    together: Batch<'a>,
 }
 
 /// One view's features: of each level `[grid * grid][channels]`.
@@ -24,10 +20,43 @@ pub(super) type ViewFeatures = Vec<Vec<f32>>;
 
 impl<'a> FeatureRun<'a> {
     pub(super) async fn new(gpu: &'a Gpu, backbone: &Backbone, config: &ModelConfig) -> Result<Self> {
+        let alone = Batch::new(gpu, backbone, config, 1).await?;
+        let together = Batch::new(gpu, backbone, config, TOGETHER).await?;
+        Ok(Self { alone, together })
+    }
+
+    /// The features of a photograph of the network's input size in some views, in their order.
+    pub(super) async fn run(&self, photograph: &RgbImage, views: &[View]) -> Result<Vec<ViewFeatures>> {
+        let pixels: Vec<u32> =
+            photograph.pixels().map(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 255])).collect();
+        let mut found = Vec::with_capacity(views.len());
+        let (threes, others) = views.split_at(views.len() / TOGETHER * TOGETHER);
+        for three in threes.chunks(TOGETHER) {
+            found.extend(self.together.run(&pixels, three).await?);
+        }
+        for other in others.chunks(1) {
+            found.extend(self.alone.run(&pixels, other).await?);
+        }
+        Ok(found)
+    }
+}
+
+/// The backbone, written down for so many views at once.
+struct Batch<'a> {
+    gpu: &'a Gpu,
+    schedule: Schedule,
+    pixels: Tensor,
+    poses: Tensor,
+    /// Of each level of the head, in its order.
+    levels: Vec<Tensor>,
+}
+
+impl<'a> Batch<'a> {
+    async fn new(gpu: &'a Gpu, backbone: &Backbone, config: &ModelConfig, views: usize) -> Result<Self> {
         let mut graph = Graph::new(gpu, true);
         let side = config.input;
         let pixels = graph.external("photograph", [1, side, side, 1]);
-        let poses = graph.external("poses", [TOGETHER as u32, 1, 1, 8]);
+        let poses = graph.external("poses", [views as u32, 1, 1, 8]);
         let input = ops::warp(&mut graph, pixels, poses, side, config.backbone.normalization());
         let features = backbone.write(&mut graph, input, config.depth());
         let mut levels = Vec::new();
@@ -45,33 +74,26 @@ impl<'a> FeatureRun<'a> {
         Ok(Self { gpu, schedule: graph.finish().await?, pixels, poses, levels })
     }
 
-    /// The features of a photograph of the network's input size in some views, in their order.
-    pub(super) async fn run(&self, photograph: &RgbImage, views: &[View]) -> Result<Vec<ViewFeatures>> {
-        let pixels: Vec<u32> =
-            photograph.pixels().map(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 255])).collect();
-        let mut found = Vec::with_capacity(views.len());
-        for together in views.chunks(TOGETHER) {
-            let mut poses: Vec<ops::Pose> = together.iter().map(|view| view.pose).collect();
-            poses.resize(TOGETHER, together[0].pose);
-            self.gpu
-                .guarded("a photograph's views", || {
-                    let write = |tensor, bytes| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);
-                    write(self.pixels, bytemuck::cast_slice(&pixels));
-                    write(self.poses, bytemuck::cast_slice(&poses));
-                })
-                .await?;
-            self.schedule.submit(self.gpu).await?;
-            let sources: Vec<_> =
-                self.levels.iter().map(|level| (self.schedule.buffer(*level), level.bytes())).collect();
-            let levels: Vec<Vec<f32>> = read_buffers(self.gpu, &sources).await?;
-            for view in 0..together.len() {
-                let part = |level: &Vec<f32>| {
-                    let size = level.len() / TOGETHER;
-                    level[view * size..][..size].to_vec()
-                };
-                found.push(levels.iter().map(part).collect());
-            }
-        }
-        Ok(found)
+    /// The features of packed pixels in as many views as the graph has.
+    async fn run(&self, pixels: &[u32], views: &[View]) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
+        let poses: Vec<ops::Pose> = views.iter().map(|view| view.pose).collect();
+        self.gpu
+            .guarded("a photograph's views", || {
+                let write = |tensor, bytes| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);
+                write(self.pixels, bytemuck::cast_slice(pixels));
+                write(self.poses, bytemuck::cast_slice(&poses));
+            })
+            .await?;
+        self.schedule.submit(self.gpu).await?;
+        let sources: Vec<_> = self.levels.iter().map(|level| (self.schedule.buffer(*level), level.bytes())).collect();
+        let levels: Vec<Vec<f32>> = read_buffers(self.gpu, &sources).await?;
+        let count = views.len();
+        Ok((0..count).map(move |view| {
+            let part = |level: &Vec<f32>| {
+                let size = level.len() / count;
+                level[view * size..][..size].to_vec()
+            };
+            levels.iter().map(part).collect()
+        }))
     }
 }

@@ -1,8 +1,7 @@
 //! What good parts have: each photograph compared with the prototypes of the others.
 
 use super::Tensor;
-use super::bank::{Bank, statistics};
-use super::features::ViewFeatures;
+use super::bank::Bank;
 use super::poses::PoseDecision;
 use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::inspect::MapSummary;
@@ -185,64 +184,6 @@ fn smooth(map: &[f32], side: usize, sigma: f64) -> Vec<f32> {
     pass(&down, &|row, column| row * side + column)
 }
 
-/// Descriptors of photographs in quarter turns at half the grid's resolution, of the two coarser levels together.
-pub(super) struct CoarseDescriptors {
-    pub positions: usize,
-    pub channels: usize,
-    /// Of each photograph and quarter turn, `[positions][channels]`.
-    values: Vec<Vec<f32>>,
-}
-
-impl CoarseDescriptors {
-    /// Those of a photograph turned by some quarters.
-    pub(super) fn of(&self, photograph: usize, quarter: usize) -> &[f32] {
-        &self.values[4 * photograph + quarter]
-    }
-}
-
-/// Each channel has unit deviation over the upright photographs, and both levels weigh the same.
-pub(super) fn coarse_descriptors(turned: &[Vec<ViewFeatures>], grid: u32) -> CoarseDescriptors {
-    let half = (grid / 2) as usize;
-    let mut values = vec![Vec::new(); 4 * turned.len()];
-    let mut widths = Vec::new();
-    for level in 1..turned[0][0].len() {
-        let maps: Vec<Vec<f32>> = turned.iter().flatten().map(|view| halved(&view[level], grid as usize)).collect();
-        let channels = maps[0].len() / (half * half);
-        let upright: Vec<f32> = maps.iter().step_by(4).flatten().copied().collect();
-        let (_, deviation) = statistics(&upright, channels);
-        let factors = deviation.iter().map(|deviation| 1.0 / (deviation * (channels as f32).sqrt()));
-        let factors: Vec<f32> = factors.collect();
-        for (rows, map) in values.iter_mut().zip(maps) {
-            rows.push((map, factors.clone()));
-        }
-        widths.push(channels);
-    }
-    let joined = values.into_iter().map(|levels| {
-        let position = |at: usize| {
-            levels.iter().flat_map(move |(map, factors)| {
-                let row = &map[at * factors.len()..][..factors.len()];
-                row.iter().zip(factors).map(|(value, factor)| value * factor)
-            })
-        };
-        (0..half * half).flat_map(position).collect()
-    });
-    CoarseDescriptors { positions: half * half, channels: widths.iter().sum(), values: joined.collect() }
-}
-
-/// The means of 2 x 2 positions of `[grid * grid][channels]`.
-fn halved(map: &[f32], grid: usize) -> Vec<f32> {
-    let (half, channels) = (grid / 2, map.len() / (grid * grid));
-    let at = |row: usize, column: usize, channel: usize| map[(row * grid + column) * channels + channel];
-    let mut out = Vec::with_capacity(half * half * channels);
-    for (row, column) in (0..half).flat_map(|row| (0..half).map(move |column| (2 * row, 2 * column))) {
-        out.extend((0..channels).map(|channel| {
-            let upper = at(row, column, channel) + at(row, column + 1, channel);
-            (upper + at(row + 1, column, channel) + at(row + 1, column + 1, channel)) / 4.0
-        }));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,12 +197,6 @@ mod tests {
             4.0,
         );
         assert!(out.iter().zip(&truth.values).all(|(a, b)| (a - b).abs() < 1e-6), "{out:?} {truth:?}");
-    }
-
-    #[test]
-    fn halves_are_means() {
-        let map: Vec<f32> = (0..16).flat_map(|index| [index as f32, 1.0]).collect();
-        assert_eq!(halved(&map, 4), [2.5, 1.0, 4.5, 1.0, 10.5, 1.0, 12.5, 1.0]);
     }
 
     fn view(values: [f32; 4]) -> ViewDistances {

@@ -38,6 +38,7 @@ mod features;
 mod held_out;
 mod poses;
 mod taught;
+mod turned;
 
 pub use poses::{PoseDecision, Poses};
 pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
@@ -63,10 +64,10 @@ use std::fmt;
 pub enum Effort {
     /// Images of 224 pixels, a grid of 28, 2,048 prototypes a level.
     Small,
-    /// Images of 256 pixels, a grid of 32, 4,096 prototypes a level.
+    /// Images of 320 pixels, a grid of 40, 8,192 prototypes a level.
     #[default]
     Standard,
-    /// Images of 384 pixels, a grid of 48, 8,192 prototypes a level: small defects, about four times the time.
+    /// Images of 448 pixels, a grid of 56, 16,384 prototypes a level: small defects, about four times the time.
     Accurate,
 }
 
@@ -96,8 +97,8 @@ impl Effort {
     fn sizes(self) -> [u32; 3] {
         match self {
             Self::Small => [224, 28, 2048],
-            Self::Standard => [256, 32, 4096],
-            Self::Accurate => [384, 48, 8192],
+            Self::Standard => [320, 40, 8192],
+            Self::Accurate => [448, 56, 16384],
         }
     }
 }
@@ -300,7 +301,7 @@ impl Teacher {
         let run = FeatureRun::new(gpu, self.backbone.network(), &self.config).await?;
         let decision = self.decide_poses(gpu, &run, &mut on_progress).await?;
         let banks = self.banks(gpu, &run, decision, &mut on_progress).await?;
-        let held_out = self.hold_out(gpu, &run, &banks, decision, &mut on_progress).await?;
+        let held_out = self.hold_out(gpu, &run, &banks, &mut on_progress).await?;
         let head = held_out.head(&banks, &self.config, decision);
         let parts = held_out.scores(gpu, &self.config, decision).await?;
         let framing = Framing { fit: Fit::Stretch, tiles: None, side: self.config.input };
@@ -323,35 +324,11 @@ impl Teacher {
             Poses::Auto if self.photographs.len() < 2 => return Ok(PoseDecision::told(false)),
             Poses::Auto => {}
         }
-        // Pairs of so many photographs tell; more would only take longer.
-        const MOST: usize = 8;
-        let some = &self.photographs[..self.photographs.len().min(MOST)];
-        let quarters = View::quarter_turns(self.config.input, self.config.grid);
-        let mut turned = Vec::with_capacity(some.len());
-        for (done, photograph) in (0..).zip(some) {
-            on_progress(TeachProgress { step: TeachStep::Poses, done, total: some.len() as u32 });
-            turned.push(run.run(&photograph.pixels, &quarters).await?);
-        }
-        let rows = held_out::coarse_descriptors(&turned, self.config.grid);
-        let positions = rows.positions as u32;
-        let comparison = Comparison::new(gpu, [positions, positions, rows.channels as u32]).await?;
-        let mut pairs = Vec::new();
-        for other in 0..some.len() {
-            let mut with_other = vec![[0.0; 4]; some.len()];
-            for quarter in 0..4 {
-                let prototypes = rows.of(other, quarter);
-                comparison.set_prototypes(prototypes).await?;
-                let norms = comparison::square_norms(prototypes, rows.channels);
-                for (one, pair) in with_other.iter_mut().enumerate().filter(|(one, _)| *one != other) {
-                    let distances = comparison.distances(rows.of(one, 0), &norms).await?;
-                    let sum: f64 = distances.iter().map(|distance| f64::from(*distance)).sum();
-                    pair[quarter] = sum / distances.len() as f64;
-                }
-            }
-            with_other.remove(other);
-            pairs.append(&mut with_other);
-        }
-        Ok(PoseDecision::of_pairs(&pairs))
+        let pictures: Vec<&RgbImage> = self.photographs.iter().map(|photograph| &photograph.pixels).collect();
+        let on_described = |done, total| {
+            on_progress(TeachProgress { step: TeachStep::Poses, done: done as u32, total: total as u32 });
+        };
+        turned::decide_poses(gpu, run, &pictures, &self.config, on_described).await
     }
 
     /// The prototypes of each level.
@@ -389,16 +366,11 @@ impl Teacher {
         gpu: &Gpu,
         run: &FeatureRun<'_>,
         banks: &[Bank],
-        decision: PoseDecision,
         on_progress: &mut impl FnMut(TeachProgress),
     ) -> Result<HeldOut> {
         let (input, grid) = (self.config.input, self.config.grid);
         let alone = self.photographs.len() == 1;
-        let views = match (alone, decision.any) {
-            (true, _) => View::slightly_altered(input, grid),
-            (false, true) => View::quarter_turns(input, grid),
-            (false, false) => vec![View::turned(0.0, input, grid)],
-        };
+        let views = if alone { View::slightly_altered(input, grid) } else { View::turns(1, input, grid) };
         let mut comparisons = Vec::with_capacity(banks.len());
         for bank in banks {
             let comparison = Comparison::new(gpu, [grid * grid, bank.count(), bank.channels() as u32]).await?;

@@ -53,9 +53,11 @@ pub struct PoseDecision {
 const SHARE_OF_PAIRS: f64 = 0.25;
 
 impl PoseDecision {
-    /// The decision from the mean distances of pairs of photographs, the second turned by 0, 90, 180 and 270 degrees.
-    pub(super) fn of_pairs(pairs: &[[f64; 4]]) -> Self {
-        let nearer = pairs.iter().filter(|[d0, d90, d180, d270]| d90.min(*d270) < d0.min(*d180)).count();
+    /// The decision from the mean distances of pairs of photographs, the second turned by sixths of a whole turn.
+    pub(super) fn of_pairs(pairs: &[[f64; SIXTHS]]) -> Self {
+        let is_nearer =
+            |[d0, d60, d120, d180, d240, d300]: &&[f64; SIXTHS]| d60.min(*d120).min(*d240).min(*d300) < d0.min(*d180);
+        let nearer = pairs.iter().filter(is_nearer).count();
         let share = nearer as f64 / pairs.len() as f64;
         Self { any: share >= SHARE_OF_PAIRS, nearer_when_turned: Some(share) }
     }
@@ -79,6 +81,8 @@ pub(super) struct View {
 const MARGIN: f64 = 0.06;
 /// Steps of a whole turn for parts that lie at any angle.
 const STEPS: u32 = 12;
+/// Steps of a whole turn that tell whether parts do.
+pub(super) const SIXTHS: usize = 6;
 
 impl View {
     /// A square photograph of `side` pixels, turned about its middle by `degrees`.
@@ -101,9 +105,9 @@ impl View {
         Self { pose: Pose { across: row(across), gain: 1.0, down: row(down), offset: 0.0 }, valid }
     }
 
-    /// The quarter turns, of which all positions are the photograph's.
-    pub(super) fn quarter_turns(side: u32, grid: u32) -> Vec<Self> {
-        [0.0, 90.0, 180.0, 270.0].map(|degrees| Self::turned(degrees, side, grid)).into()
+    /// A photograph in steps of a whole turn, the first as it is.
+    pub(super) fn turns(steps: u32, side: u32, grid: u32) -> Vec<Self> {
+        (0..steps).map(|step| Self::turned(f64::from(step) * 360.0 / f64::from(steps), side, grid)).collect()
     }
 
     /// The views that stand for other parts where there is a single photograph: shifted by 2 % and lit by 5 % more or
@@ -125,8 +129,7 @@ impl View {
 
     /// The views of a good part that become prototypes.
     pub(super) fn of_good_parts(decision: PoseDecision, side: u32, grid: u32) -> Vec<Self> {
-        let steps = if decision.any { STEPS } else { 1 };
-        (0..steps).map(|step| Self::turned(f64::from(step) * 360.0 / f64::from(STEPS), side, grid)).collect()
+        Self::turns(if decision.any { STEPS } else { 1 }, side, grid)
     }
 }
 
@@ -171,9 +174,10 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_pairs_decides() {
-        let (upright, turned) = ([1.0, 2.0, 1.5, 2.0], [2.0, 1.0, 2.0, 3.0]);
+        let upright = [1.0, 2.0, 1.5, 2.0, 2.0, 2.0];
+        let turned = [2.0, 3.0, 3.0, 2.0, 1.0, 3.0];
         let decide = |turns: usize| {
-            let pairs: Vec<[f64; 4]> = (0..8).map(|pair| if pair < turns { turned } else { upright }).collect();
+            let pairs: Vec<[f64; SIXTHS]> = (0..8).map(|pair| if pair < turns { turned } else { upright }).collect();
             PoseDecision::of_pairs(&pairs)
         };
         assert_eq!(decide(1), PoseDecision { any: false, nearer_when_turned: Some(0.125) });
