@@ -116,3 +116,47 @@ fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
     let refusal = block_on(teacher.teach(|_| {})).expect_err("no photographs");
     assert!(matches!(refusal, Error::Input { .. }) && refusal.to_string().contains("at least 1"), "{refusal}");
 }
+
+/// The photographs of `tests/fixtures/taught.py`.
+fn checks(seed: u32, with_spot: bool) -> RgbImage {
+    RgbImage::from_fn(224, 224, |x, y| {
+        let noise = (x.wrapping_mul(73_856_093) ^ y.wrapping_mul(19_349_663) ^ seed.wrapping_mul(83_492_791)) >> 9;
+        let is_spot = with_spot && (60..90).contains(&x) && (96..120).contains(&y);
+        Rgb([if is_spot { 20 } else { (80 + ((x + 7 * seed) / 32 + y / 32) % 2 * 70 + noise % 24) as u8 }; 3])
+    })
+}
+
+/// Bank, coreset, what is normal, map and score as PyTorch, NumPy and SciPy compute them.
+#[test]
+fn as_pytorch_numpy_and_scipy() {
+    let truth = safetensors::SafeTensors::deserialize(include_bytes!("fixtures/taught.safetensors")).expect("our file");
+    let truth = |name: &str| -> Vec<f32> {
+        bytemuck::pod_collect_to_vec(truth.tensor(name).expect("written by the script").data())
+    };
+    let model = taught(&[0, 1, 2].map(|seed| checks(seed, false)), Poses::Fixed);
+    let weights = model.weights().expect("a sound model");
+    let assert_close = |what: &str, found: &[f32], truth: &[f32]| {
+        let mean = truth.iter().sum::<f32>() / truth.len() as f32;
+        let spread = (truth.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / truth.len() as f32).sqrt();
+        let worst = found.iter().zip(truth).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert_eq!(found.len(), truth.len(), "{what}");
+        assert!(worst < 1e-3 * spread, "{what}: {worst} off where values deviate by {spread}");
+    };
+    let file = safetensors::SafeTensors::deserialize(model.bytes()).expect("a sound file");
+    for name in ["normal", "bounds"] {
+        let tensor = file.tensor(&format!("taught.{name}")).expect("a taught model");
+        assert_close(name, &bytemuck::pod_collect_to_vec::<u8, f32>(tensor.data()), &truth(name));
+    }
+    let loaded = block_on(engine().load(&weights, Precision::F32)).expect("a sound model");
+    let calibration = Calibration::from_metadata(&weights.metadata()).expect("our own words");
+    let query = checks(3, true);
+    let planes: Vec<f32> =
+        (0..3).flat_map(|_| query.pixels().map(|pixel| (f32::from(pixel[0]) - 127.0) / 128.0)).collect();
+    let stages = block_on(loaded.trace(&planes)).expect("runs");
+    let joined = stages.iter().find(|stage| stage.name == "joined").expect("a taught head");
+    assert_close("joined", &joined.values, &truth("joined"));
+    let inspector = block_on(Inspector::new(&loaded, calibration, 1)).expect("room");
+    let score = block_on(inspector.inspect(&query)).expect("a photograph").score;
+    let expected = truth("score")[0];
+    assert!((score / expected - 1.0).abs() < 1e-4, "{score}, not {expected}");
+}

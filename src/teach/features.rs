@@ -6,7 +6,7 @@ use crate::image::RgbImage;
 use crate::model::Backbone;
 use crate::{ModelConfig, Result, ops};
 
-/// Views that run at once where there are so many: parts at any angle are shown in multiples of three.
+/// Views that run at once where there are so many.
 const TOGETHER: usize = 3;
 
 /// The backbone, written down for a photograph in some views.

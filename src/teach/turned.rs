@@ -3,7 +3,7 @@
 use super::bank::statistics;
 use super::comparison::{Comparison, LEFT_OUT, square_norms};
 use super::features::{FeatureRun, ViewFeatures};
-use super::poses::{PoseDecision, SIXTHS, View};
+use super::poses::{PoseDecision, TURNS, View};
 use crate::gpu::Gpu;
 use crate::image::RgbImage;
 use crate::{ModelConfig, Result};
@@ -22,7 +22,7 @@ pub(super) async fn decide_poses(
     mut on_progress: impl FnMut(usize, usize),
 ) -> Result<PoseDecision> {
     let some = &photographs[..photographs.len().min(COMPARED)];
-    let turns = View::turns(SIXTHS as u32, config.input, config.grid / 2);
+    let turns = TURNS.map(|degrees| View::turned(degrees, config.input, config.grid / 2));
     let mut features = Vec::with_capacity(some.len());
     for (done, photograph) in some.iter().enumerate() {
         on_progress(done, some.len());
@@ -33,7 +33,7 @@ pub(super) async fn decide_poses(
     let comparison = Comparison::new(gpu, [positions as u32, positions as u32, channels as u32]).await?;
     let mut pairs = Vec::new();
     for turned in 0..some.len().min(TURNED) {
-        let mut with_turned = vec![[0.0; SIXTHS]; some.len()];
+        let mut with_turned = vec![[0.0; TURNS.len()]; some.len()];
         for (turn, view) in turns.iter().enumerate() {
             let prototypes = &rows[turned][turn];
             comparison.set_prototypes(prototypes).await?;

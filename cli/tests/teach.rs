@@ -1,0 +1,57 @@
+//! `pcsnet teach`, run as users run it, with the built-in backbone.
+
+mod support;
+
+use predicates::prelude::*;
+use std::fs;
+use std::path::Path;
+use support::*;
+
+fn teach(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    pcsnet(folder).args(["teach", "--small", "--poses", "fixed"]).args(arguments).assert()
+}
+
+#[test]
+fn a_folder_of_photographs_becomes_a_model_that_detect_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for seed in 0..5 {
+        write_picture(&folder.path().join(format!("good/{seed}.png")), &picture(64, 64, seed));
+    }
+    fs::copy(folder.path().join("good/0.png"), folder.path().join("good/copy.png")).expect("room");
+    fs::write(folder.path().join("good/notes.txt"), "not a photograph").expect("room");
+    fs::write(folder.path().join("good/broken.png"), b"\x89PNG\r\n\x1a\nnothing").expect("room");
+    // A photograph that cannot be read ends it before anything is written, and is named.
+    teach(folder.path(), &["good", "--out", "part.safetensors"])
+        .failure()
+        .stderr(predicate::str::contains("broken.png"));
+    assert!(!folder.path().join("part.safetensors").exists());
+
+    fs::remove_file(folder.path().join("good/broken.png")).expect("it is there");
+    teach(folder.path(), &["good", "--out", "part.safetensors"])
+        .success()
+        .stdout(predicate::str::contains("Taught from 5 photographs"))
+        .stdout(predicate::str::contains("copies of other photographs count once: copy.png"))
+        .stdout(predicate::str::contains("5.0 % of good parts are expected to fail"));
+    // One that was taught is as near as can be.
+    pcsnet(folder.path())
+        .args(["detect", "--model", "part.safetensors", "--no-pictures", "good/0.png"])
+        .assert()
+        .success();
+    let rows = read_scores(&folder.path().join("pcsnet-out"));
+    assert!(rows.len() == 1 && rows[0].score.is_some_and(f32::is_finite), "{rows:?}");
+}
+
+#[test]
+fn what_cannot_be_taught_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_picture(&folder.path().join("good/0.png"), &picture(64, 64, 0));
+    teach(folder.path(), &["good", "--shots", "2", "--out", "part.safetensors"])
+        .failure()
+        .stderr(predicate::str::contains("2 photographs were asked for, but there are only 1 of good parts"));
+    fs::create_dir(folder.path().join("empty")).expect("room");
+    teach(folder.path(), &["empty", "--out", "part.safetensors"]).failure();
+    teach(folder.path(), &["good", "--out", "nowhere/part.safetensors"])
+        .failure()
+        .stderr(predicate::str::contains("nowhere"));
+    assert!(!folder.path().join("part.safetensors").exists());
+}
