@@ -2,7 +2,11 @@
 
 mod support;
 
-use pcsnet::{Engine, EngineOptions, Error, LoadOptions, Precision, wgpu};
+use pcsnet::teach::{TeachOptions, Teacher};
+use pcsnet::{
+    Encoding, Engine, EngineOptions, Error, HeatStyle, HeatTarget, LoadOptions, Paint, Precision, TextureSource, image,
+    wgpu,
+};
 use pollster::block_on;
 use support::{Random, default_device, device_with, engine, load, small_configs, weights};
 
@@ -68,6 +72,10 @@ fn heads_share_a_backbone() {
     let foreign = weights(&small_configs()[1], 1);
     let refusal = block_on(engine().load_head(&backbone, &foreign, Precision::F32)).expect_err("another backbone");
     assert!(matches!(refusal, Error::Mismatch(_)), "{refusal}");
+    let (device, queue) = default_device();
+    let other_engine = Engine::new(device, queue, EngineOptions::default()).expect("default limits are enough");
+    let refusal = block_on(other_engine.load_head(&backbone, &first, Precision::F32)).expect_err("another instance's");
+    assert!(refusal.to_string().contains("another engine"), "{refusal}");
     let precision = Precision::F16Activations;
     let refusal = block_on(engine().load_head(&backbone, &second, precision)).expect_err("a backbone in f32");
     assert!(refusal.to_string().contains("f16-activations on a backbone with f32 weights"), "{refusal}");
@@ -212,12 +220,12 @@ fn a_job_in_pieces_gives_what_one_run_gives() {
     for (budget, pieces) in [(0, 100..10_000), (session.work() / 7, 7..30), (u64::MAX, 1..2)] {
         // What another run left behind must not be taken for the job's results.
         session.run_blocking(&[random.image(config.input)]).expect("runs");
-        session.write_images(&images).expect("nine images");
+        block_on(session.write_images(&images)).expect("nine images");
         let mut job = pcsnet::Job::new();
         let mut count = 0;
         loop {
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let done = session.advance(&mut job, &mut encoder, budget);
+            let done = session.advance(&mut job, &mut encoder, budget).expect("its own job");
             queue.submit([encoder.finish()]);
             count += 1;
             if done {
@@ -227,7 +235,7 @@ fn a_job_in_pieces_gives_what_one_run_gives() {
         assert!(pieces.contains(&count), "{count} pieces for a budget of {budget}");
         assert_eq!(support::read(session.score_buffer()), expected, "budget {budget}");
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        assert!(session.advance(&mut job, &mut encoder, budget), "a finished job stays finished");
+        assert!(session.advance(&mut job, &mut encoder, budget).expect("its own job"), "a finished job stays finished");
     }
 }
 
@@ -304,22 +312,116 @@ fn the_largest_batch_is_stated_and_works() {
 }
 
 #[test]
-fn a_lost_device_is_an_error() {
+fn after_the_loss_of_a_device_every_call_tells_it() {
     let (device, queue) = default_device();
     let engine = Engine::new(device.clone(), queue, EngineOptions::default()).expect("default limits are enough");
     let config = &small_configs()[1];
-    let model = load(&engine, config, 1, Precision::F32);
+    let file = weights(config, 1);
+    let backbone = block_on(engine.load_backbone(&file, Precision::F32)).expect("a sound backbone");
+    let model = block_on(engine.load_head(&backbone, &file, Precision::F32)).expect("a sound head");
     let session = block_on(model.session(1)).expect("one image fits");
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: 90, height: 80, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::RENDER_ATTACHMENT,
+        view_formats: &[],
+    });
+    let source = TextureSource::new(&texture, Encoding::Srgb);
+    let input = block_on(session.texture_input(0, &source)).expect("readable");
+    let target = HeatTarget::new(&texture, Encoding::Srgb, *input.frame());
+    let scale = image::Scale { low: 0.0, high: 1.0 };
+    let style = HeatStyle { scale, colours: image::ColourMap::Turbo, paint: Paint::Map };
+    let output = block_on(session.heat_output(0, 0, &target, &style)).expect("paintable");
     device.destroy();
-    let refusal = session.run_blocking(&[Random::new(1).image(config.input)]).expect_err("the device is gone");
-    assert!(matches!(refusal, Error::DeviceLost(_) | Error::Gpu { .. }), "{refusal}");
-    let is_told = |error: Option<Error>| {
-        let error = error.expect("the device is gone");
-        assert!(matches!(error, Error::DeviceLost(_) | Error::Gpu { .. } | Error::OutOfMemory(_)), "{error}");
-    };
-    is_told(block_on(model.session(2)).err());
-    is_told(block_on(model.trace(&vec![0.0; 3 * (config.input * config.input) as usize])).err());
-    is_told(block_on(engine.load(&weights(config, 2), Precision::F32)).err());
+
+    fn is_told<T>(call: &str, outcome: pcsnet::Result<T>) {
+        match outcome.err() {
+            Some(Error::DeviceLost(_)) => {}
+            other => panic!("{call}: {other:?}"),
+        }
+    }
+    let images = [Random::new(1).image(config.input)];
+    is_told("run", session.run_blocking(&images));
+    is_told("run_input", block_on(session.run_input(1, |encoder| input.record(encoder))));
+    is_told("run_resident", session.run_resident());
+    is_told("texture_input", block_on(session.texture_input(0, &source)));
+    is_told("heat_output", block_on(session.heat_output(0, 0, &target, &style)));
+    is_told("session", block_on(model.session(2)));
+    is_told("trace", block_on(model.trace(&vec![0.0; 3 * (config.input * config.input) as usize])));
+    is_told("load", block_on(engine.load(&weights(config, 2), Precision::F32)));
+    is_told("load_backbone", block_on(engine.load_backbone(&file, Precision::F32)));
+    is_told("load_head", block_on(engine.load_head(&backbone, &file, Precision::F32)));
+    is_told("prepare", block_on(engine.prepare(config, Precision::F16, 3, |_| {})));
+    is_told("probe", block_on(engine.probe()));
+    is_told("tune", block_on(engine.tune(&model, 1, |_| {})));
+    is_told("teach", block_on(Teacher::new(&engine, &file, TeachOptions::default())));
+    // What only records has nothing to tell it with, and stays calm.
+    output.set_style(&style);
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    session.record(&mut encoder);
+    output.record(&mut encoder);
+}
+
+/// Eight threads with an image each on one session of each batch: every result is the image's own.
+#[test]
+fn threads_share_a_session() {
+    let config = &small_configs()[0];
+    let model = load(engine(), config, 1, Precision::F32);
+    let mut random = Random::new(12);
+    let images: Vec<_> = (0..8).map(|_| random.image(config.input)).collect();
+    let alone = block_on(model.session(1)).expect("one image fits");
+    let expected: Vec<_> =
+        images.iter().map(|image| alone.run_blocking(std::slice::from_ref(image)).expect("runs")).collect();
+    for batch in [1, 2] {
+        let session = block_on(model.session(batch)).expect("fits");
+        std::thread::scope(|scope| {
+            for (image, expected) in images.iter().zip(&expected) {
+                let session = &session;
+                scope.spawn(move || {
+                    for round in 0..3 {
+                        let found = session.run_blocking(std::slice::from_ref(image)).expect("runs");
+                        assert_eq!(found, *expected, "batch {batch}, round {round}");
+                    }
+                });
+            }
+        });
+    }
+    // On one thread, too, runs take turns.
+    let [first, second] = [0, 1].map(|index| alone.run(std::slice::from_ref(&images[index])));
+    let both = block_on(async {
+        let mut both = [Box::pin(first), Box::pin(second)];
+        let mut found = [None, None];
+        std::future::poll_fn(|context| {
+            for (run, found) in both.iter_mut().zip(&mut found).filter(|(_, found)| found.is_none()) {
+                if let std::task::Poll::Ready(outcome) = run.as_mut().poll(context) {
+                    *found = Some(outcome.expect("runs"));
+                }
+            }
+            if found.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        found
+    });
+    assert_eq!(both, [Some(expected[0].clone()), Some(expected[1].clone())]);
+}
+
+#[test]
+fn a_job_goes_on_in_its_own_session_alone() {
+    let model = load(engine(), &small_configs()[0], 1, Precision::F32);
+    let long = load(engine(), &small_configs()[1], 1, Precision::F32);
+    let [long, short] = [&long, &model].map(|model| block_on(model.session(1)).expect("fits"));
+    let mut encoder = engine().device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let mut job = pcsnet::Job::new();
+    assert!(!long.advance(&mut job, &mut encoder, long.work() / 2).expect("its own job"));
+    let begun = job.clone();
+    let refusal = short.advance(&mut job, &mut encoder, 0).expect_err("another session's job");
+    assert!(matches!(refusal, Error::Mismatch(_)), "{refusal}");
+    assert_eq!(job, begun, "nothing was recorded");
+    assert!(long.advance(&mut job, &mut encoder, u64::MAX).expect("its own job"));
 }
 
 #[test]

@@ -312,8 +312,9 @@ fn texture_to_heat_gives_what_run_gives() {
         output.record(encoder);
     });
     assert_eq!(read(session.map_buffer()), expected.map);
-    assert_eq!(block_on(session.run_input(1)).expect("runs"), std::slice::from_ref(&expected));
-    let error = block_on(session.run_input(2)).expect_err("a batch of 1");
+    let refilled = block_on(session.run_input(1, |encoder| input.record(encoder))).expect("runs");
+    assert_eq!(refilled, std::slice::from_ref(&expected));
+    let error = block_on(session.run_input(2, |_| {})).expect_err("a batch of 1");
     assert!(matches!(error, Error::Batch { requested: 2, largest: 1 }), "{error}");
     assert_same_picture(&read_texture(&target), &heatmap(&expected.map, 64, 64, scale).expect("64 x 64"), 1);
 }

@@ -159,7 +159,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Input`] for an index or head outside the session, or a texture of another kind than [`HeatTarget`]
-    /// names; [`Error::Gpu`] for a texture of another device; [`Error::OutOfMemory`].
+    /// names; [`Error::Gpu`] for a texture of another device; [`Error::OutOfMemory`] and [`Error::DeviceLost`].
     pub async fn heat_output(
         &self,
         head: u32,
@@ -192,6 +192,7 @@ impl Session {
                 drop(trial.finish());
             })
             .await?;
+        self.gpu.ensure_present("the way of a map").await?;
         Ok(output)
     }
 }

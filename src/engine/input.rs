@@ -95,7 +95,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Input`] for an index outside the batch, or a texture of another kind than [`TextureSource`] names;
-    /// [`Error::Gpu`] for a texture of another device; [`Error::Limit`] and [`Error::OutOfMemory`].
+    /// [`Error::Gpu`] for a texture of another device; [`Error::Limit`], [`Error::OutOfMemory`] and
+    /// [`Error::DeviceLost`].
     pub async fn texture_input(&self, index: u32, source: &TextureSource<'_>) -> Result<PhotographInput> {
         let region = check_texture(source)?;
         let (texture, format) = (source.texture, source.texture.format());
@@ -126,7 +127,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Input`] for an index outside the batch, or a buffer that is too small or without the usage `STORAGE`;
-    /// [`Error::Gpu`] for a buffer of another device; [`Error::Limit`] and [`Error::OutOfMemory`].
+    /// [`Error::Gpu`] for a buffer of another device; [`Error::Limit`], [`Error::OutOfMemory`] and
+    /// [`Error::DeviceLost`].
     pub async fn buffer_input(&self, index: u32, source: &BufferSource<'_>) -> Result<PhotographInput> {
         check_buffer(source)?;
         self.gpu.check_buffer("the photograph's buffer", source.buffer.size())?;
@@ -149,7 +151,9 @@ impl Session {
         let mut graph = Graph::new(&self.gpu, false);
         let out_offset = index * self.side * self.side;
         ops::lanczos(&mut graph, "photograph", photograph, axes, (&self.buffers.pixels).into(), out_offset);
-        Ok(PhotographInput { schedule: graph.finish().await?, frame })
+        let schedule = graph.finish().await?;
+        self.gpu.ensure_present("the way of a photograph").await?;
+        Ok(PhotographInput { schedule, frame })
     }
 
     pub(super) fn check_index(&self, index: u32) -> Result<()> {

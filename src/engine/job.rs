@@ -1,22 +1,27 @@
 //! A run of the network spread over several frames.
 
 use super::session::Session;
+use crate::{Error, Result};
 use std::ops::Range;
 
 /// How far a run has been recorded. It holds nothing but its place, so a host keeps it beside the [`Session`] it
 /// belongs to.
 ///
 /// ```no_run
-/// # fn frame(session: &pcsnet::Session, job: &mut Option<pcsnet::Job>, encoder: &mut pcsnet::wgpu::CommandEncoder) {
+/// # use pcsnet::{Job, Session, wgpu::CommandEncoder};
+/// # fn frame(session: &Session, job: &mut Option<Job>, encoder: &mut CommandEncoder) -> pcsnet::Result<()> {
 /// // In every frame: a tenth of the network, until it is done.
 /// let part = session.work() / 10;
-/// if session.advance(job.get_or_insert_default(), encoder, part) {
+/// if session.advance(job.get_or_insert_default(), encoder, part)? {
 ///     *job = None; // the results are there once this frame's commands have run
 /// }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Job {
+    /// The session that it was begun in.
+    session: Option<u64>,
     /// The first image of those now running.
     first: u32,
     /// The next step for them.
@@ -42,7 +47,7 @@ impl Session {
     ///
     /// The encoder must be of the engine's device: wgpu finds a foreign one when the host finishes it.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.advance(&mut Job::new(), encoder, u64::MAX);
+        self.record_next(&mut Job::new(), encoder, u64::MAX);
     }
 
     /// Records the next part of a run into the host's encoder: steps until their estimated operations reach `budget`,
@@ -53,7 +58,18 @@ impl Session {
     /// other run of the session be recorded between; results are the same bit for bit as those of a run in one piece.
     /// Interfaces keep their frame rate and a driver's watchdog stays calm when the budget is chosen so that a frame's
     /// part takes a few milliseconds; the host sees in its own frame times whether it does.
-    pub fn advance(&self, job: &mut Job, encoder: &mut wgpu::CommandEncoder, budget: u64) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for a job that was begun in another session. Nothing is recorded then.
+    pub fn advance(&self, job: &mut Job, encoder: &mut wgpu::CommandEncoder, budget: u64) -> Result<bool> {
+        if *job.session.get_or_insert(self.id) != self.id {
+            let reason = "a job begun in one session goes on in it alone; begin a new one";
+            return Err(Error::Mismatch(reason.to_owned()));
+        }
+        Ok(self.record_next(job, encoder, budget))
+    }
+
+    fn record_next(&self, job: &mut Job, encoder: &mut wgpu::CommandEncoder, budget: u64) -> bool {
         let mut left = budget;
         while job.first < self.batch {
             if job.step == 0 {
@@ -67,7 +83,7 @@ impl Session {
                 return false;
             }
             self.copy_out(encoder, job.first);
-            *job = Job { first: job.first + self.images, step: 0 };
+            (job.first, job.step) = (job.first + self.images, 0);
             if left == 0 {
                 break;
             }

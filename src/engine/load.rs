@@ -47,8 +47,8 @@ impl Engine {
     ///
     /// # Errors
     /// The same as of [`Engine::load`], and [`Error::Mismatch`](crate::Error::Mismatch) when the head was trained on
-    /// another backbone or reads more of its levels than were loaded, or activations shall be f16 on a backbone that
-    /// was loaded with f32 weights.
+    /// another backbone or reads more of its levels than were loaded, activations shall be f16 on a backbone that
+    /// was loaded with f32 weights, or the backbone was loaded by another engine.
     pub async fn load_head(
         &self,
         backbone: &SharedBackbone,
@@ -56,7 +56,7 @@ impl Engine {
         options: impl Into<LoadOptions>,
     ) -> Result<Model> {
         let (header, options) = (Header::read(weights)?, options.into());
-        backbone.ensure_carries(&header.config, options.precision)?;
+        backbone.ensure_carries(&header.config, options.precision, &self.gpu)?;
         let head = self.declare_head(&header.config, options, backbone.transformed_bytes);
         weights.check(&head.schema(schema::HEAD_PARTS))?;
         self.fill_head(backbone, head, weights, header, options).await
@@ -82,7 +82,8 @@ impl Engine {
     ) -> Result<SharedBackbone> {
         let transformed_bytes = parameters.transformed_bytes();
         let bytes = parameters.load(&self.gpu, weights).await?;
-        Ok(SharedBackbone::new(part, config, options, [bytes, transformed_bytes]))
+        self.gpu.ensure_present("a backbone").await?;
+        Ok(self.backbone(part, config, options, [bytes, transformed_bytes]))
     }
 
     async fn fill_head(
@@ -94,15 +95,27 @@ impl Engine {
         options: LoadOptions,
     ) -> Result<Model> {
         let head_bytes = parameters.load(&self.gpu, weights).await?;
+        self.gpu.ensure_present("a head").await?;
         Ok(self.model(backbone.clone(), part, header, options, head_bytes))
     }
 
     /// A model of which nothing is on the device: it can be written into a graph, but not run.
     pub(super) fn unloaded(&self, config: &ModelConfig, options: LoadOptions) -> Model {
         let Declared { part, parameters } = self.declare_backbone(config, options);
-        let backbone = SharedBackbone::new(part, config, options, [0, parameters.transformed_bytes()]);
+        let backbone = self.backbone(part, config, options, [0, parameters.transformed_bytes()]);
         let head = self.declare_head(config, options, backbone.transformed_bytes).part;
         self.model(backbone, head, Header { config: config.clone(), fit: Fit::default() }, options, 0)
+    }
+
+    fn backbone(
+        &self,
+        network: Backbone,
+        config: &ModelConfig,
+        options: LoadOptions,
+        [bytes, transformed_bytes]: [u64; 2],
+    ) -> SharedBackbone {
+        let (gpu, network, config) = (Arc::clone(&self.gpu), Arc::new(network), config.backbone.clone());
+        SharedBackbone { gpu, network, config, precision: options.precision, bytes, transformed_bytes }
     }
 
     fn model(

@@ -5,6 +5,8 @@ mod heat;
 mod input;
 mod job;
 mod load;
+#[cfg(test)]
+mod lost_device;
 mod model;
 mod options;
 pub(crate) mod session;
@@ -76,6 +78,7 @@ impl Engine {
             on_progress(PipelineProgress { done, total, kernel: &kernel.label() });
             self.gpu.pipeline(kernel).await?;
         }
+        self.gpu.ensure_present("the kernels").await?;
         on_progress(PipelineProgress { done: total, total, kernel: "" });
         Ok(())
     }

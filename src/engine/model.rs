@@ -54,9 +54,10 @@ impl Model {
 /// A backbone on the GPU, shared by the models of all its heads.
 #[derive(Clone)]
 pub struct SharedBackbone {
+    pub(super) gpu: Arc<Gpu>,
     pub(super) network: Arc<Backbone>,
-    config: BackboneConfig,
-    precision: Precision,
+    pub(super) config: BackboneConfig,
+    pub(super) precision: Precision,
     /// GPU memory of its weights.
     pub(super) bytes: u64,
     /// GPU memory of those weights that are transformed for Winograd's algorithms.
@@ -77,18 +78,13 @@ impl fmt::Debug for SharedBackbone {
 }
 
 impl SharedBackbone {
-    pub(super) fn new(
-        network: Backbone,
-        config: &ModelConfig,
-        options: LoadOptions,
-        [bytes, transformed_bytes]: [u64; 2],
-    ) -> Self {
-        let (config, precision) = (config.backbone.clone(), options.precision);
-        Self { network: Arc::new(network), config, precision, bytes, transformed_bytes }
-    }
-
     /// Checks that a head of these sizes can stand on it.
-    pub(super) fn ensure_carries(&self, head: &ModelConfig, precision: Precision) -> Result<()> {
+    pub(super) fn ensure_carries(&self, head: &ModelConfig, precision: Precision, gpu: &Arc<Gpu>) -> Result<()> {
+        // Neither devices nor their things can be told apart where they are of several instances of wgpu.
+        if !Arc::ptr_eq(gpu, &self.gpu) {
+            let reason = "the backbone was loaded by another engine; load both with one, or with clones of it";
+            return Err(Error::Mismatch(reason.to_owned()));
+        }
         if head.backbone != self.config {
             return Err(Error::Mismatch(format!(
                 "the head was made for another backbone: {:?}, loaded is {:?}",

@@ -6,8 +6,10 @@ use crate::image::{Fit, RgbImage};
 use crate::model::Outputs;
 use crate::ops;
 use crate::{Error, Result};
+use async_lock::Mutex;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What the network found in one image.
@@ -25,7 +27,15 @@ pub struct Detection {
 /// records the network into encoders of its own ([`Session::record`], or [`Session::advance`] piece by piece); after
 /// the session is open nothing is allocated and nothing submitted. [`Session::run`] does all of it for programs without
 /// frames of their own.
+///
+/// A session runs one batch at a time. Threads and tasks that share it may call [`Session::run`] and its kin as they
+/// like: each waits for its turn, from the input to the results. What a host records itself has no turns: the order is
+/// that of its submissions, so a session it records is run in no other way meanwhile.
 pub struct Session {
+    /// Tells its jobs from those of others.
+    pub(super) id: u64,
+    /// Held from the first byte of a run's input to the last of its results.
+    turn: Mutex<()>,
     pub(crate) gpu: Arc<Gpu>,
     pub(super) schedule: Schedule,
     /// Side of the models' input.
@@ -115,8 +125,12 @@ impl Session {
                 Buffers { pixels, map: create("map", heads * size), score }
             })
             .await?;
+        gpu.ensure_present("a session").await?;
+        static SESSIONS: AtomicU64 = AtomicU64::new(0);
+        let (id, turn) = (SESSIONS.fetch_add(1, Ordering::Relaxed), Mutex::new(()));
         let weight_bytes = first.backbone.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
-        Ok(Self { gpu, schedule, side, fit: first.fit, batch, images, pixels, outputs, buffers, weight_bytes })
+        let fit = first.fit;
+        Ok(Self { id, turn, gpu, schedule, side, fit, batch, images, pixels, outputs, buffers, weight_bytes })
     }
 
     /// The largest number of images a run takes.
@@ -157,11 +171,16 @@ impl Session {
     }
 
     /// Hands preprocessed images (see [`image::preprocess`](crate::image::preprocess)) to the queue, which copies them
-    /// before the next submission.
+    /// before the next submission: the input of a run that the host records itself.
     ///
     /// # Errors
-    /// [`Error::Input`] for more images than the batch, or an image that is not of the model's input size.
-    pub fn write_images(&self, images: &[RgbImage]) -> Result<()> {
+    /// [`Error::Input`] for more images than the batch, or an image that is not of the model's input size. The loss of
+    /// the device is told by what waits for it.
+    pub async fn write_images(&self, images: &[RgbImage]) -> Result<()> {
+        self.gpu.guarded("a copy of the images", || self.write(images)).await?
+    }
+
+    fn write(&self, images: &[RgbImage]) -> Result<()> {
         let side = self.side;
         if images.len() > self.batch as usize {
             return Err(Error::Input {
@@ -194,19 +213,28 @@ impl Session {
     /// The same as of [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`]
     /// from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
-        self.gpu.guarded("a copy of the images", || self.write_images(images)).await??;
-        self.run_input(images.len() as u32).await
+        let _turn = self.turn.lock().await;
+        self.write_images(images).await?;
+        self.results(images.len() as u32).await
     }
 
-    /// [`Session::run`] on the first `count` images that the input holds already: from
-    /// [`PhotographInput`](crate::PhotographInput)s whose commands were submitted before, or the host's own.
+    /// [`Session::run`] on the first `count` images of an input that commands fill: those of
+    /// [`PhotographInput`](crate::PhotographInput)s, or the host's own. They are recorded and submitted when it is the
+    /// run's turn.
     ///
     /// # Errors
     /// [`Error::Batch`] for more images than the batch; else as [`Session::run`].
-    pub async fn run_input(&self, count: u32) -> Result<Vec<Detection>> {
+    pub async fn run_input(&self, count: u32, fill: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<Vec<Detection>> {
         if count > self.batch {
             return Err(Error::Batch { requested: count, largest: self.batch });
         }
+        let _turn = self.turn.lock().await;
+        self.gpu.submit("the way of photographs to the network", fill).await?;
+        self.results(count).await
+    }
+
+    /// Computes the first `count` images of the input and reads what was found.
+    async fn results(&self, count: u32) -> Result<Vec<Detection>> {
         self.compute(count).await?;
         let Buffers { map, score, .. } = &self.buffers;
         let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
@@ -234,8 +262,12 @@ impl Session {
     /// The same as of [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_resident(&self) -> Result<()> {
-        pollster::block_on(self.compute(self.batch))?;
-        self.gpu.wait()
+        pollster::block_on(async {
+            let _turn = self.turn.lock().await;
+            self.compute(self.batch).await?;
+            // Nothing is read that would tell a loss.
+            self.gpu.ensure_present("a run").await
+        })
     }
 
     /// Submits the network for the first `count` images.
@@ -254,6 +286,7 @@ impl Session {
     /// # Errors
     /// [`Error::Gpu`] when the device was made without `TIMESTAMP_QUERY`.
     pub async fn profile(&self) -> Result<Vec<(String, Duration)>> {
+        let _turn = self.turn.lock().await;
         self.schedule.profile(&self.gpu).await
     }
 

@@ -1,6 +1,7 @@
 //! A caller's device and queue, with the pipelines made on it so far.
 
 use super::kernels::{MatmulKernel, Tiling, Winograd};
+use super::mapping;
 use super::options::EngineOptions;
 use super::requirements::check_limits;
 use super::shaders::{self, Kernel};
@@ -20,6 +21,8 @@ pub(crate) struct Gpu {
     /// Stands at bindings that a shader does not look at.
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    #[cfg(test)]
+    pub calls: super::loss::Calls,
 }
 
 impl fmt::Debug for Gpu {
@@ -48,6 +51,8 @@ impl Gpu {
             limits,
             unused,
             pipelines: Mutex::default(),
+            #[cfg(test)]
+            calls: super::loss::Calls::default(),
         })
     }
 
@@ -71,6 +76,8 @@ impl Gpu {
     ///
     /// The scopes are closed before anything is awaited, so the caller's own error scopes see none of it.
     pub(crate) async fn guarded<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T> {
+        #[cfg(test)]
+        self.calls.passed(&self.device);
         let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let value = create();
@@ -82,9 +89,19 @@ impl Gpu {
         }
         match cause {
             None => Ok(value),
+            Some(_) if !mapping::can_map(&self.device).await => Err(lost(what)),
             Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory(what.to_owned())),
             Some(error) => Err(Error::Gpu { what: what.to_owned(), reason: error.to_string() }),
         }
+    }
+
+    /// Checks that the device is still there, after calls that would not have told: on a lost device wgpu makes things
+    /// without any error, and tells the loss to a callback alone, which is the host's to set.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] that names `what` was made before.
+    pub(crate) async fn ensure_present(&self, what: &str) -> Result<()> {
+        if mapping::can_map(&self.device).await { Ok(()) } else { Err(lost(what)) }
     }
 
     /// Submits one command buffer.
@@ -180,4 +197,9 @@ impl Gpu {
             cache: None,
         })
     }
+}
+
+/// The loss of the device, noticed at a call.
+fn lost(what: &str) -> Error {
+    Error::DeviceLost(format!("noticed at {what}"))
 }

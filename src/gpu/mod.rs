@@ -11,6 +11,9 @@ mod format;
 mod graph;
 mod heat_pass;
 mod kernels;
+#[cfg(test)]
+mod loss;
+mod mapping;
 mod memory;
 mod operands;
 mod options;

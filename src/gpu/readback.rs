@@ -1,10 +1,8 @@
 //! GPU buffers to host memory.
 
 use super::Gpu;
+use super::mapping::Mapping;
 use crate::{Error, Result};
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
 
 /// Reads whole buffers of values of one type, which must have been created with `COPY_SRC`.
 ///
@@ -36,10 +34,9 @@ pub(crate) async fn read_buffers<T: bytemuck::AnyBitPattern + bytemuck::NoUninit
     })
     .await?;
     // On a lost device buffers are created without any error and are invalid; here that shows.
-    let pending: Vec<_> = gpu
-        .guarded("read-back", || staging.iter().map(Mapping::begin).collect())
-        .await
-        .map_err(|error| Error::DeviceLost(error.to_string()))?;
+    let pending: Vec<_> = gpu.guarded("read-back", || staging.iter().map(Mapping::begin).collect()).await?;
+    #[cfg(test)]
+    gpu.calls.passed(&gpu.device);
     // Off the web this runs the callbacks; in a browser the event loop does.
     gpu.wait()?;
     let mut values = Vec::with_capacity(staging.len());
@@ -52,39 +49,4 @@ pub(crate) async fn read_buffers<T: bytemuck::AnyBitPattern + bytemuck::NoUninit
         values.push(bytemuck::pod_collect_to_vec(&view));
     }
     Ok(values)
-}
-
-type Outcome = Result<(), wgpu::BufferAsyncError>;
-
-/// A buffer being mapped, as something to await.
-struct Mapping(Arc<Mutex<(Option<Outcome>, Option<Waker>)>>);
-
-impl Mapping {
-    fn begin(buffer: &wgpu::Buffer) -> Self {
-        let shared = Arc::new(Mutex::new((None, None)));
-        let writer = Arc::clone(&shared);
-        buffer.slice(..).map_async(wgpu::MapMode::Read, move |outcome| {
-            let mut state: std::sync::MutexGuard<'_, (Option<Outcome>, Option<Waker>)> =
-                writer.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0 = Some(outcome);
-            if let Some(waker) = state.1.take() {
-                waker.wake();
-            }
-        });
-        Self(shared)
-    }
-
-    async fn finished(self) -> Outcome {
-        poll_fn(|context| {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match state.0.take() {
-                Some(outcome) => Poll::Ready(outcome),
-                None => {
-                    state.1 = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
-    }
 }

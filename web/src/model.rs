@@ -174,19 +174,6 @@ impl Model {
             }
         }
     }
-
-    /// Records and submits a photograph's way to the session's input.
-    async fn submit(&self, input: &PhotographInput) -> Result<(), JsError> {
-        let (device, queue) = (self.engine.device(), self.engine.queue());
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("photograph") });
-        input.record(&mut encoder);
-        queue.submit([encoder.finish()]);
-        match scope.pop().await {
-            Some(error) => Err(JsError::new(&format!("the texture cannot be read: {error}"))),
-            None => Ok(()),
-        }
-    }
 }
 
 #[wasm_bindgen]
@@ -243,9 +230,8 @@ impl Model {
         let inspector = self.inspector(Some(0));
         let start = now();
         let (texture, input) = self.input_from(texture).await?;
-        self.submit(&input).await?;
         let preprocessed = now();
-        let found = inspector.session().run_input(1).await?.remove(0);
+        let found = inspector.session().run_input(1, |encoder| input.record(encoder)).await?.remove(0);
         let times = Times { preprocess: preprocessed - start, network: now() - preprocessed, ..Times::default() };
         let mut gathered = Gathered::new(Placement::Whole { frame: *input.frame(), fit: self.model.fit() });
         gathered.add(found)?;

@@ -126,7 +126,8 @@ impl Detector {
             Job::new()
         });
         let session = self.inspector.session();
-        let done = session.advance(&mut job, &mut encoder, session.work() / frames_per_picture);
+        let part = session.work() / frames_per_picture;
+        let done = session.advance(&mut job, &mut encoder, part).expect("the job was begun in this session");
         if done {
             let (from, to) = (self.photograph.as_image_copy(), self.picture.as_image_copy());
             encoder.copy_texture_to_texture(from, to, self.photograph.size());
