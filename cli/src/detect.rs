@@ -1,6 +1,7 @@
 //! `pcsnet detect`: an anomaly score, map and overlay for every photograph.
 
 mod outputs;
+mod protocol;
 mod report;
 mod stdin;
 mod watch;
@@ -32,7 +33,7 @@ above the model's threshold
 and for all images together:
   scores.csv    path, score, verdict, lowest, width, height, error
   scores.jsonl  the same and more, a JSON object for each image: the regions above the threshold with box, area, peak \
-and mean, in the image's pixels
+and mean, in the image's pixels; remarks on the file, such as that a part of it is missing
 
 The score is the map's largest value, `lowest` its least, before the map is brought to the image's size. The verdict, \
 `pass` or `fail`, is there where the model holds a threshold; `pcsnet calibrate` gives it one. Outputs mirror the \
@@ -78,7 +79,7 @@ pub(crate) struct Arguments {
     watch: Option<PathBuf>,
 
     /// How long a watched file's size and content must not change to count as written; ten times as long where it ends
-    /// in zeros or cannot be read
+    /// in zeros, cannot be read, or lacks a part
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = output::seconds, requires = "watch")]
     settle: Duration,
 

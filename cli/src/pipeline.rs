@@ -27,6 +27,8 @@ pub(crate) enum Source {
     File(PathBuf),
     /// A file's bytes, and what to call them.
     Bytes(String, Vec<u8>),
+    /// The bytes of a file that may be cut short because it is still being written: only a whole picture counts.
+    Growing(String, Vec<u8>),
     /// What was decoded before.
     Picture(RgbImage),
     /// What cannot be read: what to call it, and why.
@@ -41,7 +43,9 @@ impl Source {
                 ImageReader::open(path).and_then(ImageReader::with_guessed_format).ok().map(dimensions_of)
             }
             Self::File(_) | Self::Unreadable(..) => Some(Some((0, 0))),
-            Self::Bytes(_, bytes) => ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok().map(dimensions_of),
+            Self::Bytes(_, bytes) | Self::Growing(_, bytes) => {
+                ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok().map(dimensions_of)
+            }
             Self::Picture(picture) => Some(Some(picture.dimensions())),
         };
         dimensions.flatten().map_or(u64::MAX, |(width, height)| u64::from(width) * u64::from(height))
@@ -58,6 +62,11 @@ impl Source {
             }
             Self::Unreadable(name, reason) => Err(unreadable(name.clone(), reason)),
             Self::Bytes(name, bytes) => decoder.decode(bytes, name),
+            Self::Growing(name, bytes) => {
+                let decoded = decoder.decode(bytes, name)?;
+                let is_whole = decoded.missing.is_none();
+                if is_whole { Ok(decoded) } else { Err(unreadable(name.clone(), "only a part of it is there")) }
+            }
             Self::Picture(picture) => {
                 Ok(Decoded { image: picture.clone(), missing: None, depth: None, remarks: Vec::new() })
             }
@@ -67,7 +76,7 @@ impl Source {
     fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
-            Self::Bytes(name, _) | Self::Unreadable(name, _) => name.clone(),
+            Self::Bytes(name, _) | Self::Growing(name, _) | Self::Unreadable(name, _) => name.clone(),
             Self::Picture(_) => "a picture".to_owned(),
         }
     }
@@ -142,16 +151,16 @@ pub(crate) struct Inspected {
     pub inspection: Inspection,
     /// How long reading and decoding took.
     pub decode: Duration,
-    /// The part of the photograph that its file lacks, and what is to be said of it.
-    missing: Option<(Rect, String)>,
+    /// The part of the photograph that its file lacks.
+    missing: Option<Rect>,
+    /// What is to be said of the file.
+    pub remarks: Vec<String>,
 }
 
 impl Inspected {
     /// The inspection of a whole photograph; where a part of it is missing, an error.
     pub(crate) fn whole(self) -> Result<Self> {
-        if let Some((_, remark)) = &self.missing {
-            anyhow::bail!("{remark}");
-        }
+        ensure!(self.missing.is_none(), "{}", self.remarks.join("; "));
         Ok(self)
     }
 }
@@ -163,7 +172,8 @@ struct Prepared<'a, I> {
     room: Room<'a>,
     item: I,
     photograph: RgbImage,
-    missing: Option<(Rect, String)>,
+    missing: Option<Rect>,
+    remarks: Vec<String>,
     decode: Duration,
     preprocess: Duration,
 }
@@ -255,9 +265,8 @@ impl<'a> Pipeline<'a> {
             match decoded.and_then(|decoded| Ok((framing.place(decoded.image.dimensions())?, decoded))) {
                 Ok((placement, Decoded { image: photograph, missing, remarks, .. })) => {
                     self.say(&source, &remarks, missing.is_some());
-                    let missing = missing.map(|part| (part, remarks.join("; ")));
-                    let prepared =
-                        Prepared { index, room, item, photograph, missing, decode, preprocess: Duration::ZERO };
+                    let preprocess = Duration::ZERO;
+                    let prepared = Prepared { index, room, item, photograph, missing, remarks, decode, preprocess };
                     if !send_inputs(placement, prepared, &to_network)? {
                         break;
                     }
@@ -354,13 +363,14 @@ fn finish_each<I, T>(
     detected: Receiver<Detected<'_, I>>,
     to_end: Sender<Finished<I, T>>,
 ) {
-    for (Prepared { index, room, item, photograph, missing, decode, .. }, inspection) in detected {
+    for (Prepared { index, room, item, photograph, missing, remarks, decode, .. }, inspection) in detected {
         let result = inspection.map_err(Into::into).and_then(|mut inspection| {
-            if let Some((part, remark)) = &missing {
-                inspection.leave_out(*part);
-                ensure!(inspection.score.is_finite(), "{remark}; what is left is too little to inspect");
+            if let Some(part) = missing {
+                inspection.leave_out(part);
+                let is_enough = inspection.score.is_finite();
+                ensure!(is_enough, "{}; what is left is too little to inspect", remarks.join("; "));
             }
-            work(&item, Inspected { photograph, inspection, decode, missing })
+            work(&item, Inspected { photograph, inspection, decode, missing, remarks })
         });
         drop(room);
         // The receiver is gone where `done` failed.

@@ -474,6 +474,50 @@ fn a_watched_folder_resumes_after_a_kill() {
     assert_eq!(json_lines(&again.get_output().stdout).len(), 0);
 }
 
+/// Half of a picture is no part to judge as long as the other half may come; where it does not, that is said.
+#[test]
+fn a_watched_file_that_is_being_copied_waits_for_its_end() {
+    let folder = folder_with_model();
+    write_picture(&folder.path().join("camera/first.png"), &picture(100, 80, 1));
+    let [copied, cut] = [2, 3].map(|seed| {
+        let path = folder.path().join("whole.png");
+        write_picture(&path, &picture(300, 200, seed));
+        fs::read(&path).expect("a picture")
+    });
+    let place = |name: &str| folder.path().join("camera").join(name);
+    let half = |name: &str, bytes: &[u8]| fs::write(place(name), &bytes[..bytes.len() / 2]).expect("writable");
+    half("copied.png", &copied);
+    half("cut.png", &cut);
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pcsnet"))
+        .args(["detect", "--model", "model.safetensors", "--no-pictures", "--watch", "camera"])
+        .args(["--settle", "0.4", "--until-idle", "0.5"])
+        .current_dir(folder.path())
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .env("PCSNET_NO_TUNING", "true")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut reader = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    std::io::BufRead::read_line(&mut reader, &mut text).expect("a line");
+    // Long enough to be taken for whole, if only its rest were looked at.
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    fs::write(place("copied.png"), &copied).expect("writable");
+    std::io::Read::read_to_string(&mut reader, &mut text).expect("lines");
+    assert!(child.wait().expect("ends").success());
+    let lines = json_lines(text.as_bytes());
+    let of = |name: &str| {
+        let all: Vec<_> =
+            lines.iter().filter(|line| line["path"].as_str().is_some_and(|path| path.ends_with(name))).collect();
+        assert_eq!(all.len(), 1, "{name}: one answer");
+        assert!(all[0]["score"].is_f64(), "{name}: {}", all[0]);
+        all[0]["remarks"].as_array().expect("a list").clone()
+    };
+    assert_eq!((of("first.png").len(), of("copied.png").len()), (0, 0));
+    assert!(of("cut.png")[0].as_str().expect("words").contains("are missing"));
+}
+
 #[test]
 fn tiles_see_a_large_image_in_detail() {
     let folder = folder_with_model();

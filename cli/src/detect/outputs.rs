@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub colours: Scale,
     /// Where the map is above the threshold, if there is one.
     pub regions: Option<Vec<Region>>,
+    /// What is to be said of its file, such as that a part is missing.
+    pub remarks: Vec<String>,
     pub files: Files,
     /// Why its files could not be written.
     pub unwritten: Option<anyhow::Error>,
@@ -67,8 +69,21 @@ impl Outputs<'_> {
         };
         let InspectionTimes { preprocess, network } = inspected.inspection.times;
         let times = Times { decode: inspected.decode, preprocess, gpu: network, write: start.elapsed() };
+        let remarks = inspected.remarks.clone();
         let Findings { score, lowest, verdict, dimensions, inspected, colours, regions, .. } = findings;
-        Ok(Outcome { score, lowest, verdict, dimensions, inspected, colours, regions, files, unwritten, times })
+        Ok(Outcome {
+            score,
+            lowest,
+            verdict,
+            dimensions,
+            inspected,
+            colours,
+            regions,
+            remarks,
+            files,
+            unwritten,
+            times,
+        })
     }
 
     fn write_files(&self, name: &Path, findings: &Findings<'_>, photograph: &RgbImage) -> Result<Files> {

@@ -23,6 +23,8 @@ pub(crate) struct Row {
     width: Option<u32>,
     height: Option<u32>,
     error: Option<String>,
+    /// What is to be said of the file, such as that a part is missing.
+    remarks: Vec<String>,
     /// The part of the photograph that the network saw, in the photograph's pixels.
     inspected: Option<Rect>,
     /// Where the map is above the model's threshold, in the photograph's pixels, the highest peak first.
@@ -52,6 +54,7 @@ impl Row {
             width: done.map(|done| done.dimensions.0),
             height: done.map(|done| done.dimensions.1),
             error: trouble(result).map(crate::one_line),
+            remarks: done.map(|done| done.remarks.clone()).unwrap_or_default(),
             inspected: done.map(|done| done.inspected),
             regions: done.and_then(|done| done.regions.clone()),
             colours: done.map(|done| [done.colours.low, done.colours.high]),

@@ -1,10 +1,10 @@
 //! Images named on, or read from, the standard input.
 
+use super::protocol::{LONGEST_PATH, next_image, next_line};
 use crate::images::Image;
 use crate::pipeline::Source;
-use anyhow::{Context, Result, ensure};
-use pcsnet::image::MAX_BYTES;
-use std::io::{BufRead, ErrorKind, Read};
+use anyhow::{Context, Result};
+use std::io::BufRead;
 use std::path::{Component, Path, PathBuf};
 
 /// What the standard input holds.
@@ -26,13 +26,14 @@ pub(crate) fn images(
         Input::Paths => next_path(&mut reader).transpose(),
         Input::Images => {
             count += 1;
-            next_image(&mut reader, count).transpose()
+            let image = |bytes| {
+                let name = format!("{count:06}");
+                (Image { name: (&name).into(), path: (&name).into(), version: None }, Source::Bytes(name, bytes))
+            };
+            Some(next_image(&mut reader, count).transpose()?.map(image))
         }
     })
 }
-
-/// Bytes of the longest line that can be a path.
-const LONGEST_PATH: usize = 1 << 16;
 
 fn next_path(reader: &mut impl BufRead) -> Result<Option<(Image, Source)>> {
     loop {
@@ -54,24 +55,6 @@ fn next_path(reader: &mut impl BufRead) -> Result<Option<(Image, Source)>> {
     }
 }
 
-/// The next line without its end, cut off behind what can be a path; `None` at the end of the input.
-fn next_line(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    // With room for the end of the line, so that whether it is too long can be told.
-    let mut found = reader.by_ref().take(LONGEST_PATH as u64 + 3).read_until(b'\n', &mut line)?;
-    if found == 0 {
-        return Ok(None);
-    }
-    let mut rest = Vec::new();
-    while found > 0 && line.last() != Some(&b'\n') && rest.last() != Some(&b'\n') {
-        rest.clear();
-        found = reader.by_ref().take(1 << 16).read_until(b'\n', &mut rest)?;
-    }
-    let end = line.iter().rposition(|byte| !b"\r\n".contains(byte));
-    line.truncate(end.map_or(0, |at| at + 1));
-    Ok(Some(line))
-}
-
 #[cfg(unix)]
 fn to_path(line: Vec<u8>) -> Result<PathBuf, &'static str> {
     use std::os::unix::ffi::OsStringExt;
@@ -91,36 +74,6 @@ fn below(path: &Path) -> PathBuf {
         _ => None,
     };
     path.components().filter_map(part).collect()
-}
-
-fn next_image(reader: &mut impl BufRead, count: u64) -> Result<Option<(Image, Source)>> {
-    let cannot = || format!("cannot read image {count} from the standard input");
-    if reader.fill_buf().with_context(cannot)?.is_empty() {
-        return Ok(None);
-    }
-    let mut length = [0; 4];
-    reader.read_exact(&mut length).map_err(cut_short).with_context(cannot)?;
-    let length = u64::from(u32::from_le_bytes(length));
-    ensure!(
-        length <= MAX_BYTES,
-        "image {count} on the standard input should have {length} bytes, at most {MAX_BYTES} are read; each image must \
-         follow its length as 4 bytes, the lowest first"
-    );
-    let mut bytes = Vec::new();
-    let found = reader.take(length).read_to_end(&mut bytes).with_context(cannot)?;
-    ensure!(
-        found as u64 == length,
-        "the standard input ended inside image {count}, which has {length} bytes, after {found}"
-    );
-    let name = format!("{count:06}");
-    Ok(Some((Image { name: (&name).into(), path: (&name).into(), version: None }, Source::Bytes(name, bytes))))
-}
-
-fn cut_short(error: std::io::Error) -> anyhow::Error {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => anyhow::anyhow!("the input ended inside its length"),
-        _ => error.into(),
-    }
 }
 
 #[cfg(test)]

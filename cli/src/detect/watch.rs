@@ -18,8 +18,8 @@ use walkdir::WalkDir;
 
 /// How often the folder is looked at; where looking takes long, less often.
 const POLL: Duration = Duration::from_millis(200);
-/// A file that is not sound, or ends in zeros as one does whose room was taken before its content came, must rest so
-/// many times as long as others.
+/// A file that is not sound or lacks a part, or ends in zeros as one does whose room was taken before its content came,
+/// must rest so many times as long as others.
 const DOUBTFUL: u32 = 10;
 /// How many zeros at its end make a file doubtful.
 const ZEROS: usize = 4096;
@@ -207,7 +207,8 @@ impl<'a> Watch<'a> {
         let tries = self.under_way.begin(&name, &version.sha256);
         let source = match tries {
             MOST_TRIES.. => Source::Unreadable(shown, "given up: the program ended whenever this was inspected"),
-            _ => Source::Bytes(shown, bytes),
+            _ if version.is_last_try => Source::Bytes(shown, bytes),
+            _ => Source::Growing(shown, bytes),
         };
         let version = Version { is_last_try: version.is_last_try || tries >= MOST_TRIES, ..version };
         Some((Image { path, name, version: Some(version) }, source))
@@ -444,7 +445,7 @@ mod tests {
             let mut answers = Vec::new();
             for item in watch {
                 let (image, source) = item.expect("an image");
-                let Source::Bytes(_, bytes) = source else { panic!("{source:?}") };
+                let (Source::Bytes(_, bytes) | Source::Growing(_, bytes)) = source else { panic!("{source:?}") };
                 let is_final = !refuse(&bytes) || image.version.as_ref().is_some_and(|version| version.is_last_try);
                 under_way.finish(&image, is_final);
                 if is_final {
@@ -546,7 +547,7 @@ mod tests {
         // Alone the second time; the first of them ends the program.
         let mut second = folder.watch(HashSet::new(), 0);
         let (culprit, source) = handed_out(&mut second);
-        assert!(matches!(source, Source::Bytes(..)));
+        assert!(matches!(source, Source::Growing(..)));
         drop(second);
         let mut third = folder.watch(HashSet::new(), 0);
         let mut sources = HashMap::new();
