@@ -106,3 +106,39 @@ fn hostile_files_end_soon() {
     assert!(refusal.contains("more scans than any program writes"), "{refusal}");
     eprintln!("{:.1} s", start.elapsed().as_secs_f64());
 }
+
+/// A test set of the samples with other masks, as the cases' folder tells to make one.
+#[cfg(unix)]
+fn samples_with(masks: &Path, root: &Path) -> PathBuf {
+    let (samples, set) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("samples"), root.join("set"));
+    std::fs::create_dir(&set).expect("writable");
+    for (target, name) in [(samples.join("test"), "test"), (masks.to_owned(), "ground_truth")] {
+        std::os::unix::fs::symlink(target, set.join(name)).expect("a file system with links");
+    }
+    set
+}
+
+/// However masks are drawn, they say the same; so all figures of a test set are the right masks'.
+#[cfg(unix)]
+#[test]
+fn masks_of_every_kind_say_the_same() {
+    use pcsnet::data::Dataset;
+    let Some(folder) = cases("masks") else { return };
+    let open = |masks: &Path| {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let set = Dataset::open(samples_with(masks, root.path())).unwrap_or_else(|error| panic!("{error}"));
+        let mask = |item: &pcsnet::data::Item| item.mask.as_ref().map(|mask| mask.read().expect("readable"));
+        let masks: Vec<_> = set.test.iter().map(mask).collect();
+        (set.to_string(), masks)
+    };
+    let (_, right) = open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/ground_truth"));
+    assert_eq!(right.iter().flatten().count(), 10);
+    for kind in ["m01", "rgb_red", "rgba_transparent_white", "loco", "misnamed"] {
+        let (told, masks) = open(&folder.join(kind).join("ground_truth"));
+        assert!(masks == right, "{kind}: {told}");
+    }
+    let (_, inverted) = open(&folder.join("inverted/ground_truth"));
+    let foreground =
+        |masks: &[Option<RgbImage>]| masks.iter().flatten().flat_map(|mask| mask.iter()).filter(|v| **v > 0).count();
+    assert!(foreground(&inverted) > 10 * foreground(&right), "taken at their word, which is worth a warning");
+}

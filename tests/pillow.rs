@@ -138,7 +138,7 @@ def modes():
         save(f"mode-{name}.bmp", image)
     for name, image in [("1", grey.convert("1")), ("l", grey), ("rgb", picture), ("rgba", clear)]:
         save(f"mode-{name}.tif", image)
-    for compression in ["tiff_lzw", "tiff_adobe_deflate", "packbits"]:
+    for compression in ["tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd"]:
         save(f"{compression}.tif", picture, compression=compression)
     for name, image in [("la", grey_alpha), ("p", palette), ("cmyk", picture.convert("CMYK"))]:
         save(f"mode-{name}.tif", image)

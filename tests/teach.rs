@@ -3,6 +3,7 @@
 mod support;
 
 use image::{Rgb, RgbImage};
+use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
 use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, Teacher};
 use pcsnet::weights::Weights;
@@ -39,9 +40,13 @@ fn defective(seed: u64, degrees: f64) -> RgbImage {
     picture
 }
 
+/// What a camera of 12 bits fills.
+const RANGE: ValueRange = ValueRange { low: 0.0, high: 4095.0 };
+
 fn taught(photographs: &[RgbImage], poses: Poses) -> TaughtModel {
     let mut options = TeachOptions::default();
     (options.effort, options.poses, options.false_alarm_rate) = (Effort::Small, poses, 0.01);
+    options.range = Some(RANGE);
     let backbone = Weights::built_in().expect("a sound file");
     let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
     for (index, photograph) in photographs.iter().enumerate() {
@@ -108,6 +113,12 @@ fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
     let model = taught(&[part(1, 0.0)], Poses::Auto);
     assert!(model.summary().warnings().iter().any(|warning| warning.contains("the threshold is a guess")));
     assert_eq!(verdicts(&model, &[defective(2, 0.0)]), [Some(Verdict::Fail)]);
+    let weights = model.weights().expect("a sound model");
+    assert_eq!(
+        ValueRange::from_metadata(&weights.metadata()).expect("our own words"),
+        Some(RANGE),
+        "kept in the model"
+    );
     let again = taught(&[part(1, 0.0)], Poses::Auto);
     assert!(model.bytes() == again.bytes(), "the same photographs give the same file, bit for bit");
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::data::{GoodPhotographs, PassedOverSummary, good_photographs};
+use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
 use pcsnet::teach::{Effort, Poses, TeachOptions, TeachSummary, Teacher};
 use pcsnet::weights::Weights;
@@ -58,6 +59,11 @@ pub(crate) struct Arguments {
     #[arg(value_parser = poses())]
     poses: Poses,
 
+    /// The samples that are black and white in photographs of more than 8 bits, such as 0,4095 for a camera of 12 bits.
+    /// By default they are recognised from all the photographs together; the model keeps them
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
+
     /// A smaller and faster model
     #[arg(long, conflicts_with = "accurate")]
     small: bool,
@@ -89,6 +95,7 @@ impl Arguments {
         };
         options.false_alarm_rate = self.false_alarm_rate;
         options.seed = self.seed;
+        options.range = self.range;
         options
     }
 }
@@ -101,12 +108,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(file) => Weights::open([file])?,
         None => Weights::built_in()?,
     };
+    let mut options = arguments.options();
+    options.range = match options.range {
+        Some(range) => Some(range),
+        None => range_of(&photographs)?,
+    };
+    let decoder = Decoder::default().with_range(options.range);
     let engine = device::engine(&arguments.device)?;
-    let mut teacher = block_on(Teacher::new(&engine, &backbone, arguments.options()))?;
+    let mut teacher = block_on(Teacher::new(&engine, &backbone, options))?;
     for path in &photographs {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let sha256 = output::sha256_of_bytes(&bytes);
-        let photograph = pcsnet::image::open(path)?;
+        let shown = path.display().to_string();
+        let photograph = decoder.decode(&bytes, &shown)?.whole(&shown)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         teacher.add_file(name, Some(sha256), &photograph)?;
     }
@@ -121,6 +135,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut text = describe(taught.summary())?;
     writeln!(text, "Written to {} in {:.0} s", arguments.out.display(), start.elapsed().as_secs_f64())?;
     output::print(&text)
+}
+
+/// The range of the photographs, which is that of all of them together; `None` where all have 8 bits.
+fn range_of(photographs: &[PathBuf]) -> Result<Option<ValueRange>> {
+    let mut depths = Vec::new();
+    for path in photographs {
+        depths.extend(Decoder::default().open(path)?.depth);
+    }
+    let range = ValueRange::of_set(&depths);
+    if let Some(range) = range {
+        eprintln!("note: samples of more than 8 bits are read from {} (black) to {} (white)", range.low, range.high);
+    }
+    Ok(range)
 }
 
 /// The photographs to teach from.

@@ -15,6 +15,7 @@ from pcsnet import data
 from pcsnet.config import ModelConfig
 from pcsnet.errors import PcsnetError
 from pcsnet.evaluate import METHODS, Methods, compare, features_of, stacked
+from pcsnet.preprocess import range_of_set
 from pcsnet.train import Settings, Trainer
 
 METRICS = ("image AUROC", "pixel AUROC", "AUPRO")
@@ -36,7 +37,8 @@ def run_all(folder, config: ModelConfig, name: str, backbone: dict, shots: list,
             if run_key(run) in done:
                 continue
             paths = data.draw_shots(folder, count, seed)
-            images = data.read_all(paths)
+            value_range = chosen.range or range_of_set(paths)
+            images = data.read_all(paths, value_range)
             data.check_sizes(paths, images, chosen.fit)
             start = time.perf_counter()
             trainer = Trainer(config, backbone, images, chosen)
@@ -46,8 +48,8 @@ def run_all(folder, config: ModelConfig, name: str, backbone: dict, shots: list,
             model = trainer.trained_model()
             if test is None:
                 paths_of_test = tqdm([item.path for item in items], "features", unit="image")
-                test = list(features_of(model, paths_of_test, chosen.fit))
-            methods = Methods(model, stacked(features_of(model, paths, chosen.fit)), seed)
+                test = list(features_of(model, paths_of_test, chosen.fit, value_range))
+            methods = Methods(model, stacked(features_of(model, paths, chosen.fit, value_range)), seed)
             run["rows"] = compare(methods, items, tqdm(test, "evaluating", unit="image"), chosen.fit)
             append(out, run)
 

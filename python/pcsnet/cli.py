@@ -43,6 +43,10 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
+    def with_range(sub, default):
+        sub.add_argument("--range", type=value_range, metavar="LOW,HIGH", help="what is black and white in images "
+                         f"of more than 8 bits (default: {default})")
+
     def with_model(sub):
         sub.add_argument("--model", action="append", required=True, help="model file; repeat for one in parts")
         sub.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
@@ -56,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     with_model(sub)
     sub.add_argument("folder")
     sub.add_argument("--fit", choices=preprocess.FITS, help="default: the model's own")
+    with_range(sub, "the model's own, or what each file declares")
     sub.add_argument("--maps", help="folder for the blurred maps, one .npy per image")
 
     sub = command("random", random_weights, "write random weights of any configuration")
@@ -86,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
                          "(default: plain, or the category's in the paper's recipe)")
         sub.add_argument("--fit", choices=preprocess.FITS, default=defaults.fit,
                          help="crop the centre, or stretch the whole image (default: crop)")
+        with_range(sub, "recognised from the images, and kept in the model")
         sub.add_argument("--recipe", choices=RECIPES, default=defaults.recipe, help="held-out is ours, paper the "
                          "paper's, authors the paper's with the AFS loss of its authors' code (default: %(default)s)")
         sub.add_argument("--epochs", type=positive, help="default: the recipe's")
@@ -96,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--nearest", type=positive, help="prototype distances kept per position (default: 200)")
 
     sub = command("train", train_model, "train on a few normal images")
-    sub.add_argument("folder", help="MVTec AD layout (train/good), or a plain folder of normal images")
+    sub.add_argument("folder", help="a test set (train/good), or a plain folder of normal images")
     with_training(sub)
     sub.add_argument("--out", required=True, help="model file to write")
     sub.add_argument("--shots", type=int, default=defaults.shots, help="normal images (default: %(default)s)")
@@ -106,8 +112,9 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("evaluate", evaluate_model, "AUROC and AUPRO on a test set, beside untrained baselines")
     with_model(sub)
-    sub.add_argument("folder", help="MVTec AD layout")
+    sub.add_argument("folder", help="a test set in any layout that `pcsnet evaluate` reads")
     sub.add_argument("--fit", choices=preprocess.FITS, help="default: the model's own")
+    with_range(sub, "the model's own, or what each file declares")
     sub.add_argument("--shots", type=int, help="of the baselines (default: the model's own)")
     sub.add_argument("--seed", type=int, help="that draws the shots (default: the model's own)")
     sub.add_argument("--every", type=positive, default=1, metavar="N", help="take every Nth test image only, for a "
@@ -120,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True)
 
     sub = command("accuracy", measure_accuracy, "train and evaluate with several draws of shots, and print a table")
-    sub.add_argument("folder", help="MVTec AD layout")
+    sub.add_argument("folder", help="a test set in any layout that `pcsnet evaluate` reads")
     with_training(sub)
     sub.add_argument("--shots", type=positive, nargs="+", default=[defaults.shots], help="one or several numbers")
     sub.add_argument("--seeds", type=positive, default=3, help="draws of shots for each (default: %(default)s)")
@@ -157,10 +164,11 @@ def scores(options) -> None:
     files = preprocess.image_files(options.folder)
     model, metadata = bundle.load(options.model, options.device)
     fit = options.fit or metadata.get("pcsnet.fit", "crop")
+    in_range = options.range or preprocess.stored_range(metadata)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["path", "score"])
     for path in files:
-        image = preprocess.load_input(path, model.config, fit).to(options.device)
+        image = preprocess.load_input(path, model.config, fit, in_range).to(options.device)
         anomaly_map = model.anomaly_map(image)[0, 0].cpu().numpy()
         writer.writerow([path, f"{anomaly_map.max():.9g}"])
         if options.maps:
@@ -206,7 +214,7 @@ def training(options, **more) -> tuple:
     config = ModelConfig.by_name(name, options.descriptor or usual)
     config = resized(config, options.grid, options.nearest, options.width)
     settings = Settings(category=options.category, fit=options.fit, recipe=options.recipe, epochs=options.epochs,
-                        batch=options.batch, **more)
+                        batch=options.batch, range=options.range, **more)
     return name, backbone, config, settings
 
 
@@ -244,7 +252,8 @@ def evaluate_model(options) -> None:
     fit = options.fit or metadata.get("pcsnet.fit", "crop")
     shots = options.shots or int(metadata.get("pcsnet.shots", 8))
     seed = int(metadata.get("pcsnet.seed", 0)) if options.seed is None else options.seed
-    rows = evaluate.evaluate(model, options.folder, fit, shots, seed, options.every)
+    rows = evaluate.evaluate(model, options.folder, fit, shots, seed, options.every,
+                             options.range or preprocess.stored_range(metadata))
     print(evaluate.table(rows))
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))
@@ -253,6 +262,14 @@ def evaluate_model(options) -> None:
 def generate_pictures(options) -> None:
     count = generate.generate(options.out, options.seed, options.train, options.good, options.defects)
     print(f"{options.out}: {count} pictures")
+
+
+def value_range(text: str) -> tuple:
+    """Two rising numbers with a comma between, for argparse."""
+    try:
+        return preprocess.parse_range(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"`{text}` is no range such as 0,4095") from None
 
 
 def positive(text: str) -> int:

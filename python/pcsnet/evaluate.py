@@ -60,21 +60,21 @@ class Methods:
 
 
 @torch.no_grad()
-def features_of(model: PCSNet, paths, fit: str):
+def features_of(model: PCSNet, paths, fit: str, value_range=None):
     """Features of one image file after the other, three levels of 1 x C x H x W."""
     device = next(model.parameters()).device
     for path in paths:
-        yield model.backbone(load_input(path, model.config, fit).to(device))
+        yield model.backbone(load_input(path, model.config, fit, value_range).to(device))
 
 
-def evaluate(model: PCSNet, folder, fit: str, shots: int, seed: int, every: int = 1) -> list:
+def evaluate(model: PCSNet, folder, fit: str, shots: int, seed: int, every: int = 1, value_range=None) -> list:
     """Rows of {"method", "defect", "images", then the metrics}; "all" stands for the whole test set.
 
     With `every` = n, only each nth test image is taken, for a quick look.
     """
     items = data.test_items(folder)[::every]
-    shots = stacked(features_of(model, data.draw_shots(folder, shots, seed), fit))
-    features = features_of(model, (item.path for item in items), fit)
+    shots = stacked(features_of(model, data.draw_shots(folder, shots, seed), fit, value_range))
+    features = features_of(model, (item.path for item in items), fit, value_range)
     return compare(Methods(model, shots, seed), items, tqdm(features, "evaluating", len(items), unit="image"), fit)
 
 
@@ -87,7 +87,7 @@ def compare(methods: Methods, items: list, features, fit: str) -> list:
     """The rows of every method; features: those of the items, one after the other."""
     side = methods.model.config.input
     empty = np.zeros((side, side), bool)
-    masks = [load_mask(item.mask, side, fit) if item.mask else empty for item in items]
+    masks = [load_mask(item.masks, side, fit) if item.masks else empty for item in items]
     maps = {name: [] for name in METHODS}
     for levels in features:
         for name, m in methods.maps(levels).items():

@@ -1,7 +1,9 @@
 """Image files -> network inputs, through Pillow, whose 8-bit resize the engine reproduces exactly."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ from pcsnet.errors import PcsnetError
 FITS = ("crop", "stretch")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8", ".webp", ".gif",
             ".pbm", ".pgm", ".ppm", ".pnm"}
+
+# The range of 16 bits.
+WHOLE = (0, 65535)
 
 # (mean, std) of inputs in 0..1. EfficientNet-Lite's is TensorFlow's (x - 127) / 128 of 0..255.
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -31,11 +36,21 @@ def read_image(path, value_range=None) -> Image.Image:
             image = _upright(image)
             if image.mode.startswith("I") or image.mode == "F":
                 image = Image.fromarray(_eight_bits(path, image, value_range))
-            elif value_range is not None and _is_deep_colour(path, image):
+            elif value_range not in (None, WHOLE) and _is_deep_colour(path, image):
                 raise PcsnetError(f"{path}: colours of more than 8 bits are read over their whole range alone")
             return image.convert("RGB")
     except FileNotFoundError:
         raise PcsnetError(f"{path}: there is no such image") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise PcsnetError(f"{path}: not a usable image: {error}") from None
+
+
+def upright_size(path) -> tuple:
+    """Columns and rows of an image file as its EXIF says it is to be seen."""
+    try:
+        with Image.open(path) as image:
+            is_turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return image.size[::-1] if is_turned else image.size
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise PcsnetError(f"{path}: not a usable image: {error}") from None
 
@@ -46,21 +61,89 @@ def _upright(image) -> Image.Image:
     return image if image.format == "TIFF" else ImageOps.exif_transpose(image)
 
 
+@dataclass(frozen=True)
+class Depth:
+    """What is known of a file of more than 8 bits a sample: its own range, whether it declares that,
+    and its largest sample."""
+
+    range: tuple
+    is_declared: bool
+    is_float: bool
+    highest: float
+
+
+def range_of_set(paths) -> Optional[tuple]:
+    """The range for all images of a model, (low, high); None where all have 8 bits. The engine's `ValueRange::of_set`.
+
+    Where none declares its range, the significant bits are recognised: 8, 10, 12, 14 or 16, as many as the largest
+    sample takes. Unreadable files are passed over, for whoever reads them to tell.
+    """
+    depths = [depth for depth in map(_depth, paths) if depth]
+    if not depths:
+        return None
+    first = depths[0]
+    if (first.is_declared or first.is_float) and all(depth.range == first.range for depth in depths):
+        return first.range
+    widest = max(depth.range[1] for depth in depths)
+    highest = max(depth.highest for depth in depths)
+    recognised = next((2**bits - 1 for bits in (8, 10, 12, 14, 16) if highest <= 2**bits - 1), widest)
+    return 0, min(recognised, widest)
+
+
+def _depth(path) -> Optional[Depth]:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if image.mode == "F":
+                return Depth((0, 1), False, True, float(np.asarray(image).max()))
+            if image.mode.startswith("I"):
+                samples, declared = _samples(path, image)
+                return Depth((0, declared or WHOLE[1]), declared is not None, False, samples.max())
+            return Depth(WHOLE, False, False, WHOLE[1]) if _is_deep_colour(path, image) else None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return None
+
+
+def parse_range(text: str) -> tuple:
+    """`LOW,HIGH` as two rising numbers; ValueError for anything else."""
+    low, high = map(float, text.split(","))
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"`{text}` is no range: two rising numbers with a comma between are expected, such as 0,4095")
+    return low, high
+
+
+def stored_range(metadata: dict) -> Optional[tuple]:
+    """The range that a model's metadata name, in which its images are to be read."""
+    text = metadata.get("pcsnet.range")
+    try:
+        return parse_range(text) if text else None
+    except ValueError:
+        raise PcsnetError(f"the model's `pcsnet.range` is `{text}`; two rising numbers with a comma between are "
+                          "expected") from None
+
+
 def _eight_bits(path, image, value_range) -> np.ndarray:
-    samples = np.asarray(image).astype(np.float64)
     if image.mode == "F":
+        samples = np.asarray(image).astype(np.float64)
         if value_range is None and (not np.isfinite(samples).all() or samples.min() < 0 or samples.max() > 1):
             raise PcsnetError(f"{path}: floating-point samples beyond 0 to 1; state their range")
         low, high = value_range or (0, 1)
         levels = (np.nan_to_num(samples, nan=low) - low) * 255 / (high - low) + 0.5
     else:
-        maximum = _pnm_maximum(path) if image.format in (None, "PPM") else None
-        if maximum is not None:
-            # Pillow has stretched the samples to 65535.
-            samples = np.rint(samples * maximum / 65535)
-        low, high = value_range or (0, maximum or _tiff_maximum(image) or 65535)
+        samples, declared = _samples(path, image)
+        low, high = value_range or (0, declared or WHOLE[1])
         levels = (samples - low) * 256 / (high - low + 1)
     return np.floor(levels).clip(0, 255).astype(np.uint8)
+
+
+def _samples(path, image) -> tuple:
+    """The whole numbers of a deep grey image, and the largest one that its file declares, or None."""
+    samples = np.asarray(image).astype(np.float64)
+    maximum = _pnm_maximum(path) if image.format in (None, "PPM") else None
+    if maximum is not None:
+        # Pillow has stretched the samples to 65535.
+        return np.rint(samples * maximum / 65535), maximum
+    return samples, _tiff_maximum(image)
 
 
 def _pnm_maximum(path):
@@ -109,6 +192,16 @@ def read_mask(path) -> np.ndarray:
     return (colours > 0).any(-1)
 
 
+def is_mask_like(path) -> bool:
+    """Whether a picture has as few colours as a mask; one that cannot be read is none."""
+    try:
+        with Image.open(path) as image:
+            colours = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return False
+    return len(np.unique(colours, axis=0)) <= 16
+
+
 def fit(image: Image.Image, side: int, how: str, resample=Image.LANCZOS) -> Image.Image:
     """Brings an image to side x side.
 
@@ -143,14 +236,14 @@ def to_tensor(image: Image.Image, config: ModelConfig) -> Tensor:
     return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
 
 
-def load_input(path, config: ModelConfig, how: str) -> Tensor:
+def load_input(path, config: ModelConfig, how: str, value_range=None) -> Tensor:
     """An image file as the network's input, 1 x 3 x S x S."""
-    return to_tensor(fit(read_image(path), config.input, how), config).unsqueeze(0)
+    return to_tensor(fit(read_image(path, value_range), config.input, how), config).unsqueeze(0)
 
 
-def load_mask(path, side: int, how: str) -> np.ndarray:
-    """A mask file's foreground with its image's geometry: bool, side x side. Nearest neighbour."""
-    mask = Image.fromarray(read_mask(path).astype(np.uint8) * 255)
+def load_mask(paths, side: int, how: str) -> np.ndarray:
+    """The foreground of mask files together, with their image's geometry: bool, side x side. Nearest neighbour."""
+    mask = Image.fromarray(np.logical_or.reduce([read_mask(path) for path in paths]).astype(np.uint8) * 255)
     return np.asarray(fit(mask, side, how, Image.NEAREST)) > 0
 
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from pcsnet import bundle, data
 from pcsnet.errors import PcsnetError
-from pcsnet.preprocess import load_input
+from pcsnet.preprocess import load_input, stored_range
 
 FEWEST = 5
 
@@ -24,8 +24,8 @@ def release(models: list, folder, out) -> dict:
     metadata = {key: value for key, value in metadata.items() if key.startswith("pcsnet.") and key != "pcsnet.config"}
     bundle.save(out, model, metadata, half=True)
     rounded, _ = bundle.load(out)
-    fit = metadata.get("pcsnet.fit", "crop")
-    maps = np.stack([rounded.anomaly_map(load_input(path, rounded.config, fit))[0, 0].numpy()
+    fit, value_range = metadata.get("pcsnet.fit", "crop"), stored_range(metadata)
+    maps = np.stack([rounded.anomaly_map(load_input(path, rounded.config, fit, value_range))[0, 0].numpy()
                      for path in tqdm(held_back, "calibrating", unit="image")])
     added = calibration(maps)
     bundle.save(out, model, {**metadata, **added}, half=True)

@@ -19,7 +19,7 @@ from pcsnet import bundle, data, losses
 from pcsnet.config import ModelConfig
 from pcsnet.errors import PcsnetError
 from pcsnet.model import PCSNet
-from pcsnet.preprocess import fit, to_tensor
+from pcsnet.preprocess import fit, range_of_set, to_tensor
 from pcsnet.recipes import RECIPES
 
 
@@ -29,6 +29,7 @@ class Settings:
 
     recipe  one of RECIPES
     epochs  default: the recipe's
+    range   what is black and white in images of more than 8 bits; default: recognised from the shots (`range_of_set`)
     """
 
     category: str = ""
@@ -38,6 +39,7 @@ class Settings:
     recipe: str = "held-out"
     epochs: Optional[int] = None
     batch: int = 2
+    range: Optional[tuple] = None
 
     def validate(self) -> None:
         if self.batch < 2:
@@ -149,7 +151,8 @@ def train(folder, config: ModelConfig, backbone: dict, settings: Settings, out, 
     """
     settings.validate()
     paths = data.draw_shots(folder, settings.shots, settings.seed)
-    images = data.read_all(paths)
+    value_range = settings.range or range_of_set(paths)
+    images = data.read_all(paths, value_range)
     data.check_sizes(paths, images, settings.fit)
     checkpoint = Path(f"{out}.checkpoint")
     names = [p.name for p in paths]
@@ -169,7 +172,9 @@ def train(folder, config: ModelConfig, backbone: dict, settings: Settings, out, 
             terms = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
             bar.write(f"epoch {epoch + 1:3}  {terms}  r {trainer.r.item():.3g}  ({time.perf_counter() - start:.1f} s)")
     model = trainer.trained_model()
+    metadata = {"pcsnet.range": "{:.17g},{:.17g}".format(*value_range)} if value_range else {}
     bundle.save(out, model, {
+        **metadata,
         "pcsnet.fit": settings.fit, "pcsnet.category": settings.category, "pcsnet.shots": settings.shots,
         "pcsnet.seed": settings.seed, "pcsnet.training": json.dumps({
             **dataclasses.asdict(settings), "images": names,

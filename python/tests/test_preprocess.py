@@ -51,4 +51,4 @@ def test_masks_are_nearest(tmp_path):
     mask = np.zeros((20, 20), np.uint8)
     mask[10:] = 255
     Image.fromarray(mask).save(tmp_path / "m.png")
-    assert preprocess.load_mask(tmp_path / "m.png", 10, "stretch").sum() == 50
+    assert preprocess.load_mask([tmp_path / "m.png"], 10, "stretch").sum() == 50

@@ -123,9 +123,15 @@ impl Files {
     }
 }
 
-/// The folders in a folder, sorted; hidden ones are left out.
+/// The folders in a folder, sorted; hidden ones are left out, and links to a folder that they are in.
 pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, Path::is_dir)
+    entries(folder, |path| path.is_dir() && !(path.is_symlink() && leads_back(path, folder)))
+}
+
+/// Whether a link in a folder leads to that folder or one it was reached through: following it would have no end.
+fn leads_back(link: &Path, folder: &Path) -> bool {
+    let Ok(target) = link.canonicalize() else { return true };
+    folder.ancestors().any(|above| above.canonicalize().is_ok_and(|above| above == target))
 }
 
 /// The folder in a folder that has one of these names, written in small letters; the first name that there is.

@@ -279,3 +279,21 @@ fn good_parts_alone_teach() {
     let no_training = tree(&["test/good/b.png", "test/crack/c.png"]);
     assert!(good_photographs(&[no_training.path()]).is_err());
 }
+
+/// Folders that lead back to themselves, as backups have them, are not followed round and round.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_back_end() {
+    use std::os::unix::fs::symlink;
+    let root = tree(&["set/good/0.png", "set/crack/1.png", "elsewhere/2.png"]);
+    let (set, good) = (root.path().join("set"), root.path().join("set/good"));
+    for (target, link) in [(&good, "a"), (&good, "b"), (&set, "c"), (&set, "d")] {
+        symlink(target, good.join(link)).expect("a file system with links");
+    }
+    // A folder of another place is followed once, and the way back from it is not.
+    symlink(root.path().join("elsewhere"), set.join("dent")).expect("a file system with links");
+    symlink(&set, root.path().join("elsewhere/back")).expect("a file system with links");
+    let expected = [("", "set/good/0.png", ""), ("crack", "set/crack/1.png", ""), ("dent", "set/dent/2.png", "")];
+    assert_eq!(listed(root.path(), "set"), rows(&expected));
+    assert_eq!(good_photographs(&[&set]).expect("one").good, [good.join("0.png")]);
+}

@@ -46,7 +46,7 @@ pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
 use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel};
 use crate::engine::SharedBackbone;
 use crate::gpu::Gpu;
-use crate::image::{Fit, RgbImage, preprocess};
+use crate::image::{Fit, RgbImage, ValueRange, preprocess};
 use crate::inspect::{Fingerprint, Framing, MapSummary, Setting, calibrate_held_out};
 use crate::model::schema;
 use crate::random::SplitMix;
@@ -115,11 +115,14 @@ pub struct TeachOptions {
     pub false_alarm_rate: f64,
     /// Seed of what is drawn at random: positions, where there are too many to compare all.
     pub seed: u64,
+    /// The range that photographs of more than 8 bits a sample were read in, for the model to keep: others are then
+    /// read alike. See [`ValueRange::of_set`].
+    pub range: Option<ValueRange>,
 }
 
 impl Default for TeachOptions {
     fn default() -> Self {
-        Self { poses: Poses::default(), effort: Effort::default(), false_alarm_rate: 0.05, seed: 0 }
+        Self { poses: Poses::default(), effort: Effort::default(), false_alarm_rate: 0.05, seed: 0, range: None }
     }
 }
 

@@ -4,6 +4,7 @@ use super::bank::Bank;
 use super::poses::PoseDecision;
 use super::{Photograph, Teacher, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
+use crate::image::ValueRange;
 use crate::inspect::{Calibrated, MapSummary, Origin};
 use crate::weights::{NamedTensor, Weights, serialize};
 use crate::{ModelConfig, Result};
@@ -141,6 +142,7 @@ fn metadata(
         [config_metadata(config), ("pcsnet.training".to_owned(), training.to_string())].into();
     let kept = calibrated.to_metadata().into_iter().filter_map(|(key, value)| Some((key, value?)));
     metadata.extend(kept);
+    metadata.extend(teacher.options.range.map(ValueRange::to_metadata));
     metadata
 }
 

@@ -14,8 +14,8 @@ const RANGE: &str = "pcsnet.range";
 /// where the range is that of 10, 12 or 16 bits. Floating-point samples become `(v - low) * 255 / (high - low)`,
 /// rounded. What lies outside is black or white. Files of 8 bits or less do not take part.
 ///
-/// A file that is read without a range gets its own, by what it declares and never by what it shows: the significant
-/// bits of PNG's `sBIT`, TIFF's `MaxSampleValue`, PNM's maximum; else all of its bits, and 0 to 1 for floating point.
+/// A file that is read without a range gets its own, by what it declares and never by what it shows: TIFF's
+/// `MaxSampleValue`, PNM's maximum; else all of its bits, and 0 to 1 for floating point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueRange {
     /// The sample that becomes 0.
