@@ -5,6 +5,7 @@
 mod arrows;
 mod demo;
 mod files;
+mod fuzz;
 mod machine;
 mod notices;
 mod package;
@@ -24,6 +25,7 @@ cargo xtask TASK
   setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
   check   who imports whom, formatting, lints and documentation, each without a warning
   test    set up, then run every test
+  fuzz    hand made-up files to whatever reads files, --minutes N each, or --target NAME alone (needs a C++ compiler)
   web     build the browser page and its package into target/web
   test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
   test-bundlers  the same with programs that Vite, webpack, esbuild and Rollup make of the package
@@ -37,6 +39,7 @@ fn main() -> Result<()> {
         Some("setup") => machine::ensure_vulkan_driver(),
         Some("check") => check(),
         Some("test") => test(),
+        Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("web") => web::build(),
         Some("test-web") => web::test(),
         Some("test-bundlers") => web::test_bundlers(),
