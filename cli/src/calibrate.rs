@@ -15,6 +15,7 @@ use pcsnet::inspect::{
 };
 use pcsnet::weights::{Weights, update_metadata};
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -29,7 +30,7 @@ extrapolation; copies that hardly differ count for little
 Photographs that the model was made from, which it scores too low, are left out: by their content where the model's \
 metadata list it, else by their names. Copies of a photograph count once, but different photographs of one part as if \
 they were of different parts; what is stated then sounds surer than it is. Parts whose scores are far above the \
-others' are named.
+others' are named, and so are photographs that cannot be inspected whole, which are left out.
 
 With --labelled, the threshold is the one with the best F1 on a test set, in any of the layouts that `pcsnet evaluate` \
 reads.
@@ -90,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let weights = device::open_weights(&model_files)?;
     let head = head_file(&model_files)?;
-    let work = match &arguments.labelled {
+    let mut work = match &arguments.labelled {
         Some(folder) => {
             ensure!(inputs.is_empty(), "give photographs of good parts or --labelled, not both");
             Work::Labelled(Dataset::open(folder)?)
@@ -106,9 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let jobs = arguments.framing.jobs();
     let (decoder, stop) = (arguments.framing.decoder(&weights.metadata())?, AtomicBool::new(false));
     let pipeline = Pipeline::new(&inspector, decoder, jobs, &stop);
-    let calibrated = match &work {
+    let calibrated = match &mut work {
         Work::Good(images) => {
-            calibrate(&survey(&pipeline, images, arguments.flips)?, arguments.false_alarm_rate, setting)?
+            let parts = survey(&pipeline, images, arguments.flips)?;
+            calibrate(&parts, arguments.false_alarm_rate, setting)?
         }
         Work::Labelled(set) => calibrate_labelled(&survey_labelled(&pipeline, set)?, setting)
             .with_context(|| format!("no threshold can be found from {}", set.name))?,
@@ -211,14 +213,16 @@ fn remarks(Calibrated { repeated, outliers, .. }: &Calibrated, images: &[Image])
     Ok(text)
 }
 
-/// What is found in each photograph and its altered copies.
-fn survey(pipeline: &Pipeline<'_>, images: &[Image], flips: bool) -> Result<Vec<GoodPart>> {
-    ensure!(images.len() > 1, "one photograph cannot tell how much good parts differ; give at least 2, better 100");
+/// What is found in each photograph and its altered copies. Those that cannot be inspected whole are taken out of
+/// `images`.
+fn survey(pipeline: &Pipeline<'_>, images: &mut Vec<Image>, flips: bool) -> Result<Vec<GoodPart>> {
+    const TOO_FEW: &str = "one photograph cannot tell how much good parts differ; give at least 2, better 100";
+    ensure!(images.len() > 1, TOO_FEW);
     let alterations = alterations(images.len(), flips);
     let items = images.iter().enumerate().flat_map(|(index, image)| {
         copies(image, &pipeline.decoder, &alterations).map(move |source| Ok((index, source?)))
     });
-    let mut parts: Vec<GoodPart> = Vec::with_capacity(images.len());
+    let (mut parts, mut unusable) = (BTreeMap::<usize, GoodPart>::new(), BTreeMap::new());
     pipeline.run(
         items,
         |_, inspected| {
@@ -226,16 +230,29 @@ fn survey(pipeline: &Pipeline<'_>, images: &[Image], flips: bool) -> Result<Vec<
             Ok((Fingerprint::of(&photograph), inspection.summary()))
         },
         |index, found| {
-            let (fingerprint, summary) = found?;
-            match parts.get_mut(index) {
-                Some(part) => part.summaries.push(summary),
+            match found {
                 // They come in order, each photograph itself before its altered copies.
-                None => parts.push(GoodPart { fingerprint, summaries: vec![summary] }),
+                Ok((fingerprint, summary)) => {
+                    let new = || GoodPart { fingerprint, summaries: Vec::new() };
+                    parts.entry(index).or_insert_with(new).summaries.push(summary);
+                }
+                Err(error) => {
+                    unusable.entry(index).or_insert(error);
+                }
             }
             Ok(())
         },
     )?;
-    Ok(parts)
+    for (index, error) in &unusable {
+        let (path, reason) = (images[*index].path.display().to_string(), crate::one_line(error));
+        let reason = if reason.contains(&path) { reason } else { format!("{path}: {reason}") };
+        output::complain(&format!("left out: {reason}"));
+    }
+    let mut index = 0..;
+    images.retain(|_| index.next().is_some_and(|index| !unusable.contains_key(&index)));
+    ensure!(images.len() > 1, "{} photographs could not be inspected; {TOO_FEW}", unusable.len());
+    parts.retain(|index, _| !unusable.contains_key(index));
+    Ok(parts.into_values().collect())
 }
 
 /// A photograph as it is and, read once, altered.
@@ -247,13 +264,14 @@ fn copies<'a>(
     if alterations.is_empty() {
         return Box::new(std::iter::once(Ok(Source::File(image.path.clone()))));
     }
-    match decoder.open(&image.path).and_then(|decoded| decoded.whole(&image.path.display().to_string())) {
+    match decoder.open(&image.path).and_then(|decoded| decoded.whole("")) {
         Ok(photograph) => {
             let itself = Source::Picture(photograph.clone());
             let altered = alterations.iter().map(move |alteration| Source::Picture(alteration.apply(&photograph)));
             Box::new(std::iter::once(itself).chain(altered).map(Ok))
         }
-        Err(error) => Box::new(std::iter::once(Err(error.into()))),
+        // Where it is read once more, it is told why it cannot be.
+        Err(_) => Box::new(std::iter::once(Ok(Source::File(image.path.clone())))),
     }
 }
 
@@ -265,7 +283,8 @@ fn survey_labelled(pipeline: &Pipeline<'_>, set: &Dataset) -> Result<Vec<(MapSum
         items,
         |_, inspected| Ok(inspected.whole()?.inspection.summary()),
         |item, summary| {
-            parts.push((summary?, item.kind.is_some()));
+            let summary = summary.with_context(|| item.path.display().to_string())?;
+            parts.push((summary, item.kind.is_some()));
             Ok(())
         },
     )?;

@@ -194,6 +194,28 @@ fn photographs_of_the_training_are_left_out() {
     assert_eq!(calibration(folder.path())["images"], 5);
 }
 
+/// One damaged photograph does not cost the work on all others.
+#[test]
+fn photographs_that_are_not_whole_are_left_out() {
+    let folder = folder_with_model();
+    write_good(folder.path(), 6);
+    let damage = |name: &str, keep: fn(usize) -> usize| {
+        let path = folder.path().join("good").join(name);
+        let bytes = fs::read(&path).expect("a photograph");
+        fs::write(&path, &bytes[..keep(bytes.len())]).expect("writable");
+    };
+    damage("001.png", |length| length / 2);
+    damage("004.png", |_| 20);
+    calibrate(folder.path(), &["good"])
+        .success()
+        .stderr(
+            predicate::str::is_match("left out: .*001.png: rows [0-9]+ to [0-9]+ of [0-9]+ are missing")
+                .expect("sound"),
+        )
+        .stderr(predicate::str::is_match("left out: .*004.png").expect("sound"));
+    assert_eq!(calibration(folder.path())["images"], 4);
+}
+
 #[test]
 fn copies_count_once_and_a_threshold_holds_for_its_framing() {
     let folder = folder_with_model();
