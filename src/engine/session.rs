@@ -1,7 +1,7 @@
 //! The memory and the recorded dispatches for a batch of images.
 
 use super::model::Model;
-use crate::gpu::{Gpu, Graph, Kernel, Layer, Memory, Schedule, Tensor, read_buffers};
+use crate::gpu::{Gpu, Graph, Kernel, Layer, Memory, Program, Schedule, StepInfo, Tensor, read_buffers};
 use crate::image::{Fit, RgbImage};
 use crate::model::Outputs;
 use crate::ops;
@@ -278,6 +278,17 @@ impl Session {
             self.gpu.submit("pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
         }
         Ok(())
+    }
+
+    /// The dispatches that compute as many images at once as [`Session::run`] takes, in order.
+    pub fn steps(&self) -> Vec<StepInfo> {
+        self.schedule.describe()
+    }
+
+    /// The programs of all pipelines, for tools that judge them.
+    #[doc(hidden)]
+    pub fn programs(&self) -> Vec<Program> {
+        self.schedule.programs()
     }
 
     /// Runs the network once on whatever the input holds and gives the label and the device time of every step, as many

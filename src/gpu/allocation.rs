@@ -72,6 +72,11 @@ impl Allocation {
         }
     }
 
+    /// What holds a tensor.
+    pub(super) fn memory(&self, tensor: Tensor) -> &Memory {
+        &self.places[tensor.id].0
+    }
+
     /// A tensor at a binding. A place may be larger than its present tenant, and then larger than a binding may be.
     pub(super) fn binding(&self, tensor: Tensor) -> wgpu::BindingResource<'_> {
         match &self.places[tensor.id] {

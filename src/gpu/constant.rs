@@ -17,7 +17,7 @@ struct Declared {
 }
 
 /// What holds a tensor or a constant on the GPU.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Memory {
     Buffer(wgpu::Buffer),
     Texture(wgpu::TextureView),

@@ -6,7 +6,7 @@ use super::schedule::{Schedule, Stage, Step};
 use super::tensor::{Slice, Tensor};
 use super::tuning::Layer;
 use super::uniforms::{Block, UniformBuffer, Uniforms};
-use super::{Format, Gpu, Kernel, Tiling, Winograd};
+use super::{Format, Gpu, Kernel, Tiling, Winograd, traffic};
 use crate::{Error, Result};
 use std::fmt::Debug;
 
@@ -265,12 +265,14 @@ impl<'a> Graph<'a> {
         let stages = self.stages.into_iter().map(stage).collect();
         let mut memory = allocation.bytes;
         memory.scratch += uniforms.bytes();
+        let waits = traffic::waits(self.dispatches.iter().map(|dispatch| &dispatch.bindings[..]), &allocation);
         let create = || {
             let step = |(index, (dispatch, pipeline)): (usize, (Dispatch, wgpu::ComputePipeline))| {
-                let Dispatch { label, bindings, workgroups, work, .. } = dispatch;
+                let Dispatch { label, kernel, bindings, workgroups, work, .. } = dispatch;
                 let place = (&uniforms, index);
                 let bind_group = binding::bind_group(self.gpu, &label, &pipeline, place, &bindings, &allocation);
-                Step { label, pipeline, bind_group, workgroups, work }
+                let (bytes, waits) = (traffic::bytes(&bindings), waits[index]);
+                Step { label, kernel, pipeline, bind_group, workgroups, work, bytes, waits }
             };
             self.dispatches.into_iter().zip(pipelines).enumerate().map(step).collect()
         };

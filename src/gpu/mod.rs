@@ -25,6 +25,7 @@ mod row_texture;
 mod schedule;
 pub(crate) mod shaders;
 mod tensor;
+mod traffic;
 mod tuning;
 mod uniforms;
 mod upload;
@@ -34,6 +35,9 @@ pub use kernels::{MatmulKernel, Winograd};
 pub use memory::Memory;
 pub use options::EngineOptions;
 pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
+#[doc(hidden)]
+pub use schedule::Program;
+pub use schedule::StepInfo;
 pub use tuning::Tuning;
 
 pub(crate) use binding::{Binding, Operand};

@@ -1,19 +1,51 @@
 //! The network decided: every dispatch with its pipeline, bindings and memory, to be replayed image after image.
 
 use super::tensor::{Slice, Tensor};
-use super::{Gpu, Memory, read_buffers};
+use super::{Gpu, Kernel, Memory, read_buffers, shaders};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
 pub(crate) struct Step {
     pub label: String,
+    pub kernel: Kernel,
     pub pipeline: wgpu::ComputePipeline,
     pub bind_group: wgpu::BindGroup,
     pub workgroups: [u32; 3],
     /// Arithmetic operations, estimated.
     pub work: u64,
+    /// Of everything it reads and writes, each once.
+    pub bytes: u64,
+    /// Whether it has to wait for earlier ones.
+    pub waits: bool,
+}
+
+/// One dispatch of a session, as [`Session::steps`](crate::Session::steps) lists them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StepInfo {
+    /// The layer it belongs to, and what it does there.
+    pub label: String,
+    /// Tells its pipeline from every other: the shader, its variant and its constants.
+    pub kernel: String,
+    /// Workgroups along each dimension.
+    pub workgroups: [u32; 3],
+    /// Multiply-adds or other arithmetic operations, estimated.
+    pub operations: u64,
+    /// Bytes of all tensors and weights that it reads and writes, each counted once, as if caches were perfect.
+    pub bytes: u64,
+    /// Whether it has to wait for earlier ones, because it touches what they touched: a barrier stands before it.
+    pub waits: bool,
+}
+
+/// A compute pipeline's program, as [`Session::programs`](crate::Session::programs) lists them.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub kernel: String,
+    pub wgsl: String,
+    pub constants: Vec<(String, f64)>,
 }
 
 /// A named intermediate result that kept its memory.
@@ -39,6 +71,31 @@ impl Schedule {
     /// The buffer of a tensor that is external or named a stage.
     pub(crate) fn buffer(&self, tensor: Tensor) -> &wgpu::Buffer {
         &self.external[&tensor.id]
+    }
+
+    /// Its steps, in order.
+    pub(crate) fn describe(&self) -> Vec<StepInfo> {
+        let describe = |step: &Step| StepInfo {
+            label: step.label.clone(),
+            kernel: step.kernel.label(),
+            workgroups: step.workgroups,
+            operations: step.work,
+            bytes: step.bytes,
+            waits: step.waits,
+        };
+        self.steps.iter().map(describe).collect()
+    }
+
+    /// The programs of its pipelines, each once.
+    pub(crate) fn programs(&self) -> Vec<Program> {
+        let kernels: BTreeMap<String, &Kernel> =
+            self.steps.iter().map(|step| (step.kernel.label(), &step.kernel)).collect();
+        let program = |(label, kernel): (String, &Kernel)| Program {
+            kernel: label,
+            wgsl: shaders::source(kernel.shader, &kernel.defines),
+            constants: kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
+        };
+        kernels.into_iter().map(program).collect()
     }
 
     /// Estimated operations of some of the steps.

@@ -6,6 +6,7 @@ mod arrows;
 mod demo;
 mod files;
 mod fuzz;
+mod kernels;
 mod machine;
 mod notices;
 mod package;
@@ -26,6 +27,8 @@ cargo xtask TASK
   check   who imports whom, formatting, lints and documentation, each without a warning
   test    set up, then run every test
   fuzz    hand made-up files to whatever reads files, --minutes N each, or --target NAME alone (needs a C++ compiler)
+  kernels what AMD's compiler makes of the kernels, without a GPU: registers, spills, occupancy, latency, and what changed.
+          --write renews docs/kernels.md; --export FILE writes the kernels down, --against FILE compares with such
   web     build the browser page and its package into target/web
   test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
   test-bundlers  the same with programs that Vite, webpack, esbuild and Rollup make of the package
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
         Some("check") => check(),
         Some("test") => test(),
         Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("kernels") => kernels::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("web") => web::build(),
         Some("test-web") => web::test(),
         Some("test-bundlers") => web::test_bundlers(),

@@ -1,0 +1,37 @@
+//! What every kernel that a GPU is given by default must keep to.
+
+use crate::driver::Statistics;
+use crate::family::Family;
+
+/// What is wrong with a kernel, in words.
+pub fn violations(family: Family, kernel: &str, found: &Statistics) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut rule = |holds: bool, words: String| {
+        if !holds {
+            wrong.push(format!("{} {kernel}: {words}", family.name()));
+        }
+    };
+    rule(found.spilled_registers == 0, format!("{} registers spilled", found.spilled_registers));
+    rule(found.scratch == 0, format!("{} bytes of scratch memory", found.scratch));
+    let waves = if family == Family::Gcn5 { 2 } else { 4 };
+    rule(found.waves >= waves, format!("{} waves a SIMD, at least {waves} hide latency", found.waves));
+    if let Some(least) = least_fused(kernel) {
+        let share = found.fused.unwrap_or_default();
+        let words = format!("{:.1} % of the inner loop's vector arithmetic are fused multiply-adds", 100.0 * share);
+        rule(share >= least, format!("{words}, at least {:.0} % should be", 100.0 * least));
+    }
+    if kernel.starts_with("winograd") {
+        rule(found.branches <= 12, format!("{} branches, at most 12 are needed", found.branches));
+    }
+    wrong
+}
+
+/// The least share of fused multiply-adds, of kernels that are to consist of them. Rows that are gathered from an
+/// image take comparisons and divisions on the way.
+fn least_fused(kernel: &str) -> Option<f64> {
+    match kernel.starts_with("matmul_") {
+        true if kernel.contains("+CONVOLUTION") => Some(0.8),
+        true => Some(0.9),
+        false => None,
+    }
+}
