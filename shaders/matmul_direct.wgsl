@@ -6,15 +6,22 @@
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 16u;
 
+// Four neighbouring rows of A.
+alias Rows = array<Row, 4>;
+
 // Past the last row anything will do, it is never stored.
-fn a_block(z: u32, row: u32, k: u32) -> mat4x4<f32> {
+fn rows_of_a(z: u32, row: u32) -> Rows {
     let last = params.rows - 1u;
-    return mat4x4(
-        load_a(z, min(row, last), k),
-        load_a(z, min(row + 1u, last), k),
-        load_a(z, min(row + 2u, last), k),
-        load_a(z, min(row + 3u, last), k),
+    return Rows(
+        row_of_a(z, min(row, last)),
+        row_of_a(z, min(row + 1u, last)),
+        row_of_a(z, min(row + 2u, last)),
+        row_of_a(z, min(row + 3u, last)),
     );
+}
+
+fn a_block(rows: Rows, k: u32) -> mat4x4<f32> {
+    return mat4x4(load_a(rows[0], k), load_a(rows[1], k), load_a(rows[2], k), load_a(rows[3], k));
 }
 
 @compute @workgroup_size(16, 8)
@@ -22,13 +29,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let z = workgroup.z;
     let row = workgroup.y * TILE_ROWS + 8u * local.y;
     let column = workgroup.x * TILE_COLUMNS + local.x;
-    let b_column = min(column, params.columns - 1u);
+    let upper_rows = rows_of_a(z, row);
+    let lower_rows = rows_of_a(z, row + 4u);
+    // Past the last column anything will do, it is never stored.
+    let b_first = z * params.b_batch + min(column, params.columns - 1u);
     var upper = mat4x4<f32>();
     var lower = mat4x4<f32>();
     for (var k = 0u; k < params.depth; k++) {
-        let b_block = load_b_block(z, k, b_column);
-        upper += b_block * a_block(z, row, k);
-        lower += b_block * a_block(z, row + 4u, k);
+        let b_block = load_b_block(b_first, 4u * k);
+        upper = add_product(upper, b_block, a_block(upper_rows, k));
+        lower = add_product(lower, b_block, a_block(lower_rows, k));
     }
     store_block(z, row, column, upper);
     store_block(z, row + 4u, column, lower);

@@ -15,7 +15,7 @@ fn source_of(z: u32, row: u32) -> Source {
 
 // Past the last row anything will do, it is never stored.
 fn a_row(source: Source, row: u32, k: u32) -> vec4<f32> {
-    return load_a(source.z, min(source.row + row, params.rows - 1u), k);
+    return load_a(row_of_a(source.z, min(source.row + row, params.rows - 1u)), k);
 }
 
 fn a_block(source: Source, row: u32, k: u32) -> mat4x4<f32> {
@@ -38,4 +38,8 @@ fn load_rows(source: Source, k: u32, lane: u32) -> Rows {
         a_block(source, 24u, k),
         a_block(source, 28u, k),
     );
+}
+
+fn load_columns(z: u32, k: u32, column: u32) -> mat4x4<f32> {
+    return load_b_block(z * params.b_batch + column, 4u * k);
 }

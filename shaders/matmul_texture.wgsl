@@ -61,7 +61,7 @@ fn load_rows(source: Source, k: u32, lane: u32) -> Rows {
 }
 
 // Four rows of B as the columns of a matrix: (this) * (4 values of a row of A) is their share of 4 outputs.
-fn load_b_block(z: u32, k: u32, column: u32) -> mat4x4<f32> {
+fn load_columns(z: u32, k: u32, column: u32) -> mat4x4<f32> {
     return mat4x4(
         textureLoad(b, vec2(column, 4u * k), z),
         textureLoad(b, vec2(column, 4u * k + 1u), z),

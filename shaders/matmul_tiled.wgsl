@@ -1,14 +1,20 @@
-// Matrix product for GPUs: both operands staged through workgroup memory 16 deep, 8 x 4 outputs an invocation as two 4 x 4
-// blocks; with WIDE defined 8 x 8 as four. See shared/matmul.wgsl for the operands.
+// Matrix product for GPUs: both operands staged through workgroup memory 16 deep, 8 x 4 outputs an invocation as two
+// 4 x 4 blocks; with WIDE defined 8 x 8 as four. See shared/matmul.wgsl for the operands.
 //
-// A workgroup computes TILE_ROWS x 64 outputs (WIDE: x 128). The usual 64 x 64 takes 8 KiB of workgroup memory and
-// about 60 registers, so that several workgroups share a core on every kind of GPU. The 16 invocations that differ in x
-// read neighbouring vec4s of B and the same vec4 of A.
+// A workgroup computes TILE_ROWS x 64 outputs (WIDE: x 128). The usual 64 x 64 takes 8 KiB of workgroup memory, so
+// that several workgroups share a core on every kind of GPU. The 16 invocations that differ in x read neighbouring
+// vec4s of B and the same vec4 of A. While a tile is multiplied, the next one is on its way from memory to registers.
 #import matmul
 
-// A multiple of 8.
-override TILE_ROWS: u32 = 64u;
-
+#ifdef ROWS_32
+const TILE_ROWS: u32 = 32u;
+#else
+#ifdef ROWS_128
+const TILE_ROWS: u32 = 128u;
+#else
+const TILE_ROWS: u32 = 64u;
+#endif
+#endif
 #ifdef WIDE
 const COLUMN_BLOCKS: u32 = 2u;
 #else
@@ -17,39 +23,84 @@ const COLUMN_BLOCKS: u32 = 1u;
 const COLUMN_GROUPS: u32 = 16u;
 const TILE_COLUMNS: u32 = COLUMN_GROUPS * COLUMN_BLOCKS;
 const TILE_DEPTH: u32 = 4u;
-override INVOCATIONS: u32 = COLUMN_GROUPS * TILE_ROWS / 8u;
+const INVOCATIONS: u32 = COLUMN_GROUPS * TILE_ROWS / 8u;
+// What an invocation stages: vec4s of A, each in a row of its own, and of B.
+const A_LOADS: u32 = 2u;
+const B_LOADS: u32 = 4u * TILE_DEPTH * TILE_COLUMNS / INVOCATIONS;
 
-var<workgroup> a_tile: array<array<vec4<f32>, TILE_DEPTH>, TILE_ROWS>;
+const BLOCK_ROWS: u32 = 4u;
+const BLOCKS: u32 = TILE_ROWS / BLOCK_ROWS;
+
+// Blocks of 4 rows of A, so that what an invocation reads has constant places from one address on. Row r of a block
+// lies at r ^ k, so that what is written together lies in different banks.
+var<workgroup> a_tile: array<array<array<vec4<f32>, BLOCK_ROWS>, BLOCKS>, TILE_DEPTH>;
 var<workgroup> b_tile: array<array<vec4<f32>, TILE_COLUMNS>, 4u * TILE_DEPTH>;
 
-// The tile's rows of A, from row `first` on, at k .. k + TILE_DEPTH - 1. Past the last row anything will do, it is never stored;
-// past the last k only zero will.
-fn stage_a(z: u32, first: u32, k: u32, index: u32) {
-    for (var i = index; i < TILE_ROWS * TILE_DEPTH; i += INVOCATIONS) {
-        let tile_row = i / TILE_DEPTH;
-        let tile_k = i % TILE_DEPTH;
-        var value = vec4(0.0);
-        if k + tile_k < params.depth {
-            value = load_a(z, min(first + tile_row, params.rows - 1u), k + tile_k);
-        }
-        a_tile[tile_row][tile_k] = value;
+// What an invocation carries from memory to workgroup memory.
+struct Staged {
+    a: array<vec4<f32>, A_LOADS>,
+    b: array<vec4<f32>, B_LOADS>,
+}
+
+// Where it reads: its rows of A, and for each of its vec4s of B the place in the first and in the last row of all.
+struct Sources {
+    rows: array<Row, A_LOADS>,
+    b_first: array<u32, B_LOADS>,
+    b_last: array<u32, B_LOADS>,
+}
+
+fn sources(z: u32, first_row: u32, first_column: u32, index: u32) -> Sources {
+    var found: Sources;
+    // Past the last row or column anything will do, it is never stored.
+    for (var i = 0u; i < A_LOADS; i++) {
+        let row = first_row + (index + i * INVOCATIONS) / TILE_DEPTH;
+        found.rows[i] = row_of_a(z, min(row, params.rows - 1u));
+    }
+    for (var i = 0u; i < B_LOADS; i++) {
+        let place = index + i * INVOCATIONS;
+        let column = min(first_column + place % TILE_COLUMNS, params.columns - 1u);
+        let matrix = z * params.b_batch + column;
+        found.b_first[i] = matrix + place / TILE_COLUMNS * params.columns;
+        found.b_last[i] = matrix + (4u * params.depth - 1u) * params.columns;
+    }
+    return found;
+}
+
+fn load_tile(places: Sources, k: u32, index: u32) -> Staged {
+    var staged: Staged;
+    // Past the last k, A is zero, and B anything finite.
+    let a_k = k + index % TILE_DEPTH;
+    let a_k_inside = min(a_k, params.depth - 1u);
+    for (var i = 0u; i < A_LOADS; i++) {
+        staged.a[i] = select(vec4(0.0), load_a(places.rows[i], a_k_inside), a_k < params.depth);
+    }
+    let b_rows = 4u * k * params.columns;
+    for (var i = 0u; i < B_LOADS; i++) {
+        staged.b[i] = load_b(min(places.b_first[i] + b_rows, places.b_last[i]));
+    }
+    return staged;
+}
+
+fn store_tile(staged: Staged, index: u32) {
+    for (var i = 0u; i < A_LOADS; i++) {
+        let place = index + i * INVOCATIONS;
+        let row = place / TILE_DEPTH;
+        let k = place % TILE_DEPTH;
+        a_tile[k][row / BLOCK_ROWS][(row % BLOCK_ROWS) ^ k] = staged.a[i];
+    }
+    for (var i = 0u; i < B_LOADS; i++) {
+        let place = index + i * INVOCATIONS;
+        b_tile[place / TILE_COLUMNS][place % TILE_COLUMNS] = staged.b[i];
     }
 }
 
-fn stage_b(z: u32, first: u32, k: u32, index: u32) {
-    for (var i = index; i < 4u * TILE_DEPTH * TILE_COLUMNS; i += INVOCATIONS) {
-        let tile_k = i / TILE_COLUMNS;
-        let tile_column = i % TILE_COLUMNS;
-        var value = vec4(0.0);
-        if 4u * k + tile_k < 4u * params.depth {
-            value = load_b(z, 4u * k + tile_k, min(first + tile_column, params.columns - 1u));
-        }
-        b_tile[tile_k][tile_column] = value;
-    }
-}
-
-fn a_block(row: u32, k: u32) -> mat4x4<f32> {
-    return mat4x4(a_tile[row][k], a_tile[row + 1u][k], a_tile[row + 2u][k], a_tile[row + 3u][k]);
+fn a_block(block: u32, k: u32) -> mat4x4<f32> {
+    return mat4x4(
+        a_tile[k][block][0u ^ k],
+        a_tile[k][block][1u ^ k],
+        a_tile[k][block][2u ^ k],
+        a_tile[k][block][3u ^ k],
+    );
 }
 
 fn b_block(k: u32, column: u32) -> mat4x4<f32> {
@@ -61,6 +112,32 @@ fn b_block(k: u32, column: u32) -> mat4x4<f32> {
     );
 }
 
+// The outputs of an invocation: 4 rows each of the upper and the lower half of the tile.
+struct Sums {
+    upper: mat4x4<f32>,
+    lower: mat4x4<f32>,
+#ifdef WIDE
+    upper_right: mat4x4<f32>,
+    lower_right: mat4x4<f32>,
+#endif
+}
+
+// The sums with the products of 4 values of k of the tile.
+fn add_products(sums: Sums, upper_block: u32, lower_block: u32, column: u32, k: u32) -> Sums {
+    let upper_a = a_block(upper_block, k);
+    let lower_a = a_block(lower_block, k);
+    let b = b_block(k, column);
+    var added = sums;
+    added.upper = add_product(sums.upper, b, upper_a);
+    added.lower = add_product(sums.lower, b, lower_a);
+#ifdef WIDE
+    let b_right = b_block(k, column + COLUMN_GROUPS);
+    added.upper_right = add_product(sums.upper_right, b_right, upper_a);
+    added.lower_right = add_product(sums.lower_right, b_right, lower_a);
+#endif
+    return added;
+}
+
 @compute @workgroup_size(COLUMN_GROUPS, TILE_ROWS / 8u)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -70,40 +147,32 @@ fn main(
     let z = workgroup.z;
     let first_row = workgroup.y * TILE_ROWS;
     let first_column = workgroup.x * TILE_COLUMNS;
-    let row = 8u * local.y;
-    // The accumulators are named, not an array, because drivers keep only named values in registers.
-    var upper = mat4x4<f32>();
-    var lower = mat4x4<f32>();
-#ifdef WIDE
-    var upper_right = mat4x4<f32>();
-    var lower_right = mat4x4<f32>();
-#endif
+    let places = sources(z, first_row, first_column, index);
+    let upper = local.y;
+    let lower = local.y + BLOCKS / 2u;
+    var sums = Sums();
 
+    var next = load_tile(places, 0u, index);
     for (var k = 0u; k < params.depth; k += TILE_DEPTH) {
-        stage_a(z, first_row, k, index);
-        stage_b(z, first_column, k, index);
+        store_tile(next, index);
         workgroupBarrier();
-        for (var i = 0u; i < TILE_DEPTH; i++) {
-            let upper_a = a_block(row, i);
-            let lower_a = a_block(row + 4u, i);
-            let b = b_block(i, local.x);
-            upper += b * upper_a;
-            lower += b * lower_a;
-#ifdef WIDE
-            let b_right = b_block(i, local.x + COLUMN_GROUPS);
-            upper_right += b_right * upper_a;
-            lower_right += b_right * lower_a;
-#endif
-        }
+        // The last turn loads a tile that nobody multiplies, of the last k.
+        next = load_tile(places, k + TILE_DEPTH, index);
+        // Written out: not every driver unrolls a loop.
+        sums = add_products(sums, upper, lower, local.x, 0u);
+        sums = add_products(sums, upper, lower, local.x, 1u);
+        sums = add_products(sums, upper, lower, local.x, 2u);
+        sums = add_products(sums, upper, lower, local.x, 3u);
         workgroupBarrier();
     }
 
-    let out_row = first_row + row;
     let column = first_column + local.x;
-    store_block(z, out_row, column, upper);
-    store_block(z, out_row + 4u, column, lower);
+    let upper_row = first_row + BLOCK_ROWS * upper;
+    let lower_row = first_row + BLOCK_ROWS * lower;
+    store_block(z, upper_row, column, sums.upper);
+    store_block(z, lower_row, column, sums.lower);
 #ifdef WIDE
-    store_block(z, out_row, column + COLUMN_GROUPS, upper_right);
-    store_block(z, out_row + 4u, column + COLUMN_GROUPS, lower_right);
+    store_block(z, upper_row, column + COLUMN_GROUPS, sums.upper_right);
+    store_block(z, lower_row, column + COLUMN_GROUPS, sums.lower_right);
 #endif
 }

@@ -12,5 +12,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let place = row_place(id.z, id.y, params.rows);
-    textureStore(out, vec2(id.x, place.y), place.x, load_a(id.z, id.y, id.x));
+    textureStore(out, vec2(id.x, place.y), place.x, load_a(row_of_a(id.z, id.y), id.x));
 }

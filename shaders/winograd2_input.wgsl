@@ -1,9 +1,9 @@
 // Winograd F(2x2, 3x3), step 1 of 3 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015):
 // every 4 x 4 patch d of the zero-padded image, 2 apart, becomes B^T d B. Step 2 multiplies each of the 16 positions of
-// a patch as one matrix product over channels. One invocation 4 channels of a patch.
+// a patch as one matrix product over channels. One invocation some channels of a patch.
 #import winograd_patches
 
-alias Line = array<vec4<f32>, 4>;
+alias Line = array<Channels, 4>;
 
 // B^T d.
 fn transform(d: Line) -> Line {

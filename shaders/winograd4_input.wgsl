@@ -2,7 +2,7 @@
 #import winograd_patches
 #import winograd4_points
 
-alias Line = array<vec4<f32>, 6>;
+alias Line = array<Channels, 6>;
 
 // B^T d: its rows are the coefficients of the products of (x - point) over all points but one.
 fn transform(d: Line) -> Line {

@@ -10,9 +10,8 @@
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 #endif
 
-// Columns 4 * column .. 4 * column + 3 of row `k` of B.
-fn load_b(z: u32, k: u32, column: u32) -> vec4<f32> {
-    let value = b[z * params.b_batch + k * params.columns + column];
+fn load_b(index: u32) -> vec4<f32> {
+    let value = b[index];
 #ifdef WEIGHTS_F16
     return vec4(unpack2x16float(value.x), unpack2x16float(value.y));
 #else
@@ -20,12 +19,29 @@ fn load_b(z: u32, k: u32, column: u32) -> vec4<f32> {
 #endif
 }
 
-// Four rows of B as the columns of a matrix: (this) * (4 values of a row of A) is their share of 4 outputs.
-fn load_b_block(z: u32, k: u32, column: u32) -> mat4x4<f32> {
+// Four neighbouring rows of B from the `k`th on, as the columns of a matrix: (this) * (4 values of a row of A) is their
+// share of 4 outputs. `first` is where the column of B begins.
+fn load_b_block(first: u32, k: u32) -> mat4x4<f32> {
+    let row = first + k * params.columns;
     return mat4x4(
-        load_b(z, 4u * k, column),
-        load_b(z, 4u * k + 1u, column),
-        load_b(z, 4u * k + 2u, column),
-        load_b(z, 4u * k + 3u, column),
+        load_b(row),
+        load_b(row + params.columns),
+        load_b(row + 2u * params.columns),
+        load_b(row + 3u * params.columns),
     );
+}
+
+// sums + b * a as chains of fused multiply-adds: a mat4x4 product would be made first and added then, a quarter more
+// arithmetic. A column of `a` has 4 values of a row of A, a column of `sums` 4 outputs of that row.
+fn add_product(sums: mat4x4<f32>, b: mat4x4<f32>, a: mat4x4<f32>) -> mat4x4<f32> {
+    return mat4x4(
+        add_row(sums[0], b, a[0]),
+        add_row(sums[1], b, a[1]),
+        add_row(sums[2], b, a[2]),
+        add_row(sums[3], b, a[3]),
+    );
+}
+
+fn add_row(sum: vec4<f32>, b: mat4x4<f32>, a: vec4<f32>) -> vec4<f32> {
+    return fma(b[3], vec4(a.w), fma(b[2], vec4(a.z), fma(b[1], vec4(a.y), fma(b[0], vec4(a.x), sum))));
 }

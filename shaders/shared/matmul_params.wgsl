@@ -22,8 +22,6 @@ struct Params {
     residual_rows: u32,
     slope: f32,
     ceiling: f32,
-    // Least value A is read as: 0 applies a relu on the way in, the lowest float leaves A as it is.
-    input_floor: f32,
     in_height: u32,
     in_width: u32,
     in_channels: u32,

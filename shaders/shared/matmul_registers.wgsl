@@ -5,7 +5,7 @@
 //   alias Source                                where 32 rows of A begin
 //   fn source_of(z: u32, row: u32) -> Source
 //   fn load_rows(source: Source, k: u32, lane: u32) -> Rows
-//   fn load_b_block(z: u32, k: u32, column: u32) -> mat4x4<f32>
+//   fn load_columns(z: u32, k: u32, column: u32) -> mat4x4<f32>
 #import matmul_store
 
 const LANES: u32 = 8u;
@@ -53,8 +53,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     for (var k = 0u; k < params.depth; k++) {
         let a = load_rows(source, k, lane);
-        let b_0 = load_b_block(z, k, b_column_0);
-        let b_1 = load_b_block(z, k, b_column_1);
+        let b_0 = load_columns(z, k, b_column_0);
+        let b_1 = load_columns(z, k, b_column_1);
         sum_0_0 += b_0 * a.block_0;
         sum_1_0 += b_0 * a.block_1;
         sum_2_0 += b_0 * a.block_2;

@@ -1,5 +1,5 @@
-// The end of a matrix product: bias, activation, residual, and the output. Where EPILOGUE is false the sums are stored as
-// they are; adapters that run shaders on a CPU run through branches that are not taken, loads and all.
+// The end of a matrix product: bias, activation, residual, and the output. Where EPILOGUE is false the sums are
+// stored as they are; adapters that run shaders on a CPU run through branches that are not taken, loads and all.
 //
 //   bias      [columns], if there is one
 //   residual  [residual_rows][residual_stride]; row m reads row m % residual_rows
@@ -14,38 +14,60 @@ override EPILOGUE: bool = true;
 @group(0) @binding(4) var<storage, read> residual: array<Output>;
 @group(0) @binding(5) var<storage, read_write> out: array<Output>;
 
-fn finish(row: u32, column: u32, sum: vec4<f32>) -> vec4<f32> {
-    var y = sum;
-    if params.has_bias != 0u {
-        y += bias[column];
-    }
-    let residual_index = params.residual_offset + (row % params.residual_rows) * params.residual_stride + column;
-    if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
-        y += from_output(residual[residual_index]);
-    }
-    y = activate(y, params.slope, params.ceiling);
-    if params.residual_kind == RESIDUAL_AFTER_ACTIVATION {
-        y += from_output(residual[residual_index]);
-    }
-    return y;
+// 4 rows of 4 columns.
+alias Block = mat4x4<f32>;
+
+fn residual_at(row: u32, column: u32) -> vec4<f32> {
+    let index = params.residual_offset + (row % params.residual_rows) * params.residual_stride + column;
+    return from_output(residual[index]);
 }
 
-// Finishes and stores one sum of 4 columns; outside the output it does nothing.
-fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
+fn activate_block(x: Block) -> Block {
+    return Block(
+        activate(x[0], params.slope, params.ceiling),
+        activate(x[1], params.slope, params.ceiling),
+        activate(x[2], params.slope, params.ceiling),
+        activate(x[3], params.slope, params.ceiling),
+    );
+}
+
+// Sums with bias, residual and activation; `rows` are those of the output they belong to.
+fn finish(rows: vec4<u32>, column: u32, sums: Block) -> Block {
+    // Where there is no bias its buffer holds a zero.
+    let shift = bias[select(0u, column, params.has_bias != 0u)];
+    let shifted = sums + Block(shift, shift, shift, shift);
+    if params.residual_kind == 0u {
+        return activate_block(shifted);
+    }
+    let added = Block(
+        residual_at(rows.x, column),
+        residual_at(rows.y, column),
+        residual_at(rows.z, column),
+        residual_at(rows.w, column),
+    );
+    if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
+        return activate_block(shifted + added);
+    }
+    return activate_block(shifted) + added;
+}
+
+fn store(z: u32, row: u32, column: u32, value: vec4<f32>) {
+    out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(value);
+}
+
+// Finishes and stores 4 rows of 4 columns; column r of `sums` is row `row + r` of the output. Rows past the last are
+// stored at the last, before what belongs there.
+fn store_block(z: u32, row: u32, column: u32, sums: Block) {
     if row >= params.rows || column >= params.columns {
         return;
     }
-    var y = sum;
+    let rows = min(row + vec4(0u, 1u, 2u, 3u), vec4(params.rows - 1u));
+    var block = sums;
     if EPILOGUE {
-        y = finish(row, column, sum);
+        block = finish(rows, column, sums);
     }
-    out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(y);
-}
-
-// Stores 4 rows of 4 columns; column r of `sums` is row `row + r` of the output.
-fn store_block(z: u32, row: u32, column: u32, sums: mat4x4<f32>) {
-    store(z, row, column, sums[0]);
-    store(z, row + 1u, column, sums[1]);
-    store(z, row + 2u, column, sums[2]);
-    store(z, row + 3u, column, sums[3]);
+    store(z, rows.w, column, block[3]);
+    store(z, rows.z, column, block[2]);
+    store(z, rows.y, column, block[1]);
+    store(z, rows.x, column, block[0]);
 }

@@ -1,7 +1,7 @@
 // What the input transforms of Winograd's algorithms share: reading the padded image and writing transformed patches.
 //
-//   x    [batch][height][width][channels] vec4s
-//   out  [positions][batch * tiles_down * tiles_across][channels] vec4s, with TEXTURE defined as a row texture
+//   x    [batch][height][width][channels] elements, see shared/activation_storage.wgsl
+//   out  [positions][batch * tiles_down * tiles_across][channels] elements, with TEXTURE defined as a row texture
 #import activation_storage
 #import winograd_place
 #ifdef TEXTURE
@@ -28,22 +28,23 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<Output>;
 #endif
 
-fn load(place: Place, down: u32, right: u32) -> vec4<f32> {
+fn load(place: Place, down: u32, right: u32) -> Channels {
     // One too large, for the padding: 0 means just outside.
     let y = place.y + down;
     let column = place.column + right;
-    if y == 0u || column == 0u || y > params.height || column > params.width {
-        return vec4(0.0);
-    }
-    let pixel = (place.image * params.height + y - 1u) * params.width + column - 1u;
-    return max(from_input(x[pixel * params.channels + place.channel]), vec4(params.input_floor));
+    let inside = y > 0u && column > 0u && y <= params.height && column <= params.width;
+    // Loads behind a branch wait for one another: what lies outside is read at the border and dropped.
+    let row = (place.image * params.height + clamp(y, 1u, params.height) - 1u) * (params.width * params.channels);
+    let element = (clamp(column, 1u, params.width) - 1u) * params.channels + place.channel;
+    let value = max(from_input(x[row + element]), Channels(params.input_floor));
+    return select(Channels(0.0), value, inside);
 }
 
-fn store(place: Place, position: u32, value: vec4<f32>) {
+fn store(place: Place, position: u32, value: Channels) {
 #ifdef TEXTURE
     let row = row_place(position, place.tile, params.tiles);
     textureStore(out, vec2(place.channel, row.y), row.x, value);
 #else
-    out[(position * params.tiles + place.tile) * params.channels + place.channel] = to_output(value);
+    out[position * (params.tiles * params.channels) + place.tile * params.channels + place.channel] = to_output(value);
 #endif
 }

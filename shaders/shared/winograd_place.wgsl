@@ -1,6 +1,6 @@
 // What an invocation of Winograd's transforms works on, whose `params` name channels, tiles_down and tiles_across.
 
-// 4 channels of a patch.
+// An element of a patch: some neighbouring channels, as shared/activation_storage.wgsl has them.
 struct Place {
     image: u32,
     // Of the upper left of the pixels the patch computes.

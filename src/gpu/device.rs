@@ -18,7 +18,7 @@ pub(crate) struct Gpu {
     pub limits: wgpu::Limits,
     pub matmul: MatmulKernel,
     tuning: Mutex<Tuning>,
-    /// Stands at bindings that a shader does not look at.
+    /// A vec4 of zeros, which stands at bindings that a shader has no use for.
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     #[cfg(test)]

@@ -65,12 +65,18 @@ impl Tiling {
         format!("{}_{}x{}", self.shader, self.rows, self.columns)
     }
 
+    /// The names that stand for its size where its shader knows several.
+    fn defines(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let (rows, columns) = (self.rows, self.columns);
+        let rows = [("ROWS_32", rows == 32), ("ROWS_128", rows == 128), ("WIDE", columns == 128)];
+        rows.into_iter().filter_map(|(name, defined)| defined.then_some(name))
+    }
+
     /// The kernel with these names defined.
     pub(crate) fn kernel<const N: usize>(&self, names: [(&'static str, bool); N]) -> Kernel {
         let mut kernel = Kernel::with(self.shader, names);
         if self.staged {
-            kernel.defines.extend((self.columns == 128).then_some("WIDE"));
-            kernel.constants.push(("TILE_ROWS", self.rows.into()));
+            kernel.defines.extend(self.defines());
         }
         kernel
     }

@@ -116,8 +116,16 @@ const PRODUCTS: &[&[&str]] = &[
 
 /// The variants of Winograd's input transforms, whose output is a texture for the matrix product that wants one.
 #[cfg(test)]
-const PATCHES: &[&[&str]] =
-    &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"], &["TEXTURE"], &["TEXTURE", "INPUT_F16"]];
+const PATCHES: &[&[&str]] = &[
+    &[],
+    &["OUTPUT_F16"],
+    &["INPUT_F16", "OUTPUT_F16"],
+    &["TEXTURE"],
+    &["TEXTURE", "INPUT_F16"],
+    &["PAIRS"],
+    &["OUTPUT_F16", "PAIRS"],
+    &["INPUT_F16", "OUTPUT_F16", "PAIRS"],
+];
 
 /// The variants of Winograd's transforms of weights.
 #[cfg(test)]
@@ -125,7 +133,14 @@ const WEIGHTS: &[&[&str]] = &[&[], &["WEIGHTS_F16"], &["TEXTURE"], &["WEIGHTS_F1
 
 /// The variants of Winograd's output transforms.
 #[cfg(test)]
-const PIXELS: &[&[&str]] = &[&[], &["OUTPUT_F16"], &["INPUT_F16", "OUTPUT_F16"]];
+const PIXELS: &[&[&str]] = &[
+    &[],
+    &["OUTPUT_F16"],
+    &["INPUT_F16", "OUTPUT_F16"],
+    &["PAIRS"],
+    &["OUTPUT_F16", "PAIRS"],
+    &["INPUT_F16", "OUTPUT_F16", "PAIRS"],
+];
 
 /// Every shader with every set of names it is compiled with.
 #[cfg(test)]
@@ -133,9 +148,10 @@ pub(crate) fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str
     SHADERS.iter().flat_map(|&(shader, _)| {
         const ALONE: &[&[&str]] = &[&[]];
         let listed = VARIANTS.iter().find(|(name, _)| *name == shader).map_or(ALONE, |(_, sets)| *sets);
-        // The one shader with tiles of two widths.
-        let widths: &[&[&str]] = if shader == "matmul_tiled" { &[&[], &["WIDE"]] } else { ALONE };
-        listed.iter().flat_map(move |names| widths.iter().map(move |width| (shader, [*names, *width].concat())))
+        // The one shader with tiles of several sizes.
+        const SIZES: &[&[&str]] = &[&[], &["ROWS_32"], &["ROWS_128"], &["ROWS_128", "WIDE"]];
+        let sizes = if shader == "matmul_tiled" { SIZES } else { ALONE };
+        listed.iter().flat_map(move |names| sizes.iter().map(move |size| (shader, [*names, *size].concat())))
     })
 }
 

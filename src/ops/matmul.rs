@@ -76,6 +76,11 @@ impl<'a> Product<'a> {
     pub(crate) fn new(a: Slice, matrix: &'a Matrix, out: Slice) -> Self {
         Self { a, floor: Input::NO_FLOOR, matrix, bias: None, epilogue: Epilogue::NONE, out }
     }
+
+    fn applies_relu(&self) -> bool {
+        debug_assert!(self.floor == 0.0 || self.floor == Input::NO_FLOOR);
+        self.floor == 0.0
+    }
 }
 
 /// Where the rows of `a` come from when they are gathered from an image: see `shared/matmul_rows.wgsl`.
@@ -112,7 +117,6 @@ uniforms! {
         residual_rows: u32,
         slope: f32,
         ceiling: f32,
-        input_floor: f32,
         in_height: u32,
         in_width: u32,
         in_channels: u32,
@@ -158,7 +162,7 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     let params = params(product, gather.unwrap_or_default());
     let textures = graph.gpu().matmul.reads_textures();
     let rows = if textures && !graph.is_texture(a.tensor) {
-        pack_rows(graph, label, &params, a.tensor, matrix.batch, gather.is_some())
+        pack_rows(graph, label, &params, product, gather.is_some())
     } else {
         a.tensor
     };
@@ -176,23 +180,28 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         Binding::write(out.tensor),
     ];
     let workgroups = [matrix.columns.div_ceil(tiling.columns), params.rows.div_ceil(tiling.rows), matrix.batch];
-    let kernel = tiling.kernel(names).with_constant("EPILOGUE", product.bias.is_some() || !epilogue.is_none());
+    let mut kernel = tiling.kernel(names).with_constant("EPILOGUE", product.bias.is_some() || !epilogue.is_none());
+    if !textures {
+        kernel = kernel.with_constant("INPUT_RELU", product.applies_relu());
+    }
     graph.dispatch(label, kernel, &params, bindings, workgroups);
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
 
 /// The left operand as the row texture that `matmul_texture` reads.
-fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, a: Tensor, batch: u32, gathered: bool) -> Tensor {
+fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, product: &Product<'_>, gathered: bool) -> Tensor {
+    let (a, batch) = (product.a.tensor, product.matrix.batch);
     let label = format!("{label}.rows");
     let rows = graph.rows(Format::F32, &label, [batch, params.rows, 4 * params.depth]);
-    let kernel = Kernel::with("pack_rows", [("CONVOLUTION", gathered), ("INPUT_F16", a.is_f16())]);
+    let names = [("CONVOLUTION", gathered), ("INPUT_F16", a.is_f16())];
+    let kernel = Kernel::with("pack_rows", names).with_constant("INPUT_RELU", product.applies_relu());
     let workgroups = [params.depth.div_ceil(8), params.rows.div_ceil(8), batch];
     graph.dispatch(&label, kernel, params, [Binding::read(a), Binding::write(rows)], workgroups);
     rows
 }
 
 fn params(product: &Product<'_>, gather: Gather) -> Params {
-    let Product { a, floor, matrix, bias, epilogue, out } = product;
+    let Product { a, matrix, bias, epilogue, out, .. } = product;
     let Gather { in_height, in_width, in_channels, out_height, out_width, kernel, stride, padding } = gather;
     let columns = matrix.columns / 4;
     let (residual_offset, residual_stride, residual_rows) = match epilogue.residual {
@@ -218,7 +227,6 @@ fn params(product: &Product<'_>, gather: Gather) -> Params {
         residual_rows,
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
-        input_floor: *floor,
         in_height,
         in_width,
         in_channels,

@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use super::matmul::{Matrix, Product, matmul_tiled};
-use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, Tiling, Winograd, uniforms};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, MatmulKernel, Tensor, Tiling, Winograd, uniforms};
 use crate::parameters::Part;
 
 uniforms! {
@@ -69,8 +69,10 @@ pub(super) fn conv2d(
     let tiles = x.batch * tiles_down * tiles_across;
     let positions = winograd.positions();
     let [input_shader, output_shader, _] = winograd.shaders();
-    // One invocation a patch and vec4 of channels.
-    let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / 4), x.batch * tiles_down, 1];
+    // Channels of an invocation. GPUs hold no more patches of 4 in registers, to CPU adapters it is all the same.
+    let pairs = graph.gpu().matmul == MatmulKernel::Tiled;
+    let element = if pairs { 2 } else { 4 };
+    let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / element), x.batch * tiles_down, 1];
 
     // Patches are as short as the shorter of both ends, products, whose rounding weighs as much and which are read only
     // once, as long as the longer.
@@ -79,13 +81,18 @@ pub(super) fn conv2d(
     let params = InputParams {
         height: x.height,
         width: x.width,
-        channels: x.channels / 4,
+        channels: x.channels / element,
         tiles_down,
         tiles_across,
         tiles,
         input_floor: *floor,
     };
-    let names = [("TEXTURE", graph.is_texture(patches)), ("INPUT_F16", x.is_f16()), ("OUTPUT_F16", patches.is_f16())];
+    let names = [
+        ("TEXTURE", graph.is_texture(patches)),
+        ("INPUT_F16", x.is_f16()),
+        ("OUTPUT_F16", patches.is_f16()),
+        ("PAIRS", pairs),
+    ];
     let kernel = Kernel::with(input_shader, names);
     let bindings = [Binding::read(x), Binding::write(patches)];
     graph.dispatch(&format!("{label}.input"), kernel, &params, bindings, workgroups(x.channels));
@@ -97,7 +104,7 @@ pub(super) fn conv2d(
     let params = OutputParams {
         height: out.height,
         width: out.width,
-        channels: out.channels / 4,
+        channels: out.channels / element,
         tiles_down,
         tiles_across,
         tiles,
@@ -108,8 +115,8 @@ pub(super) fn conv2d(
     };
     let bias = bias.map_or(Binding::UNUSED, Binding::read);
     let bindings = [Binding::read(products), bias, epilogue.residual.binding(), Binding::write(out)];
-    let kernel = Kernel::with(output_shader, [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16())])
-        .with_constant("RESIDUAL", epilogue.residual.kind() != 0);
+    let names = [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16()), ("PAIRS", pairs)];
+    let kernel = Kernel::with(output_shader, names).with_constant("RESIDUAL", epilogue.residual.kind() != 0);
     epilogue.residual.ensure_suits(graph, label, out.all());
     graph.dispatch(&format!("{label}.output"), kernel, &params, bindings, workgroups(out.channels));
 }

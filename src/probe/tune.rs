@@ -232,9 +232,9 @@ mod tests {
         let problem = Problem::new(&layer);
         let conv = block_on(problem.load(&gpu, None)).expect("small enough");
         for tiling in gpu.tilings().into_iter().rev() {
-            let kernel = tiling.kernel([]).with_constant("EPILOGUE", false);
+            let kernel = tiling.kernel([]).with_constant("EPILOGUE", false).with_constant("INPUT_RELU", false);
             let right = shaders::source(kernel.shader, &kernel.defines);
-            let wrong = right.replace("lower += b", "lower += 1.01 * b");
+            let wrong = right.replace("vec4(a.x), sum", "vec4(1.01 * a.x), sum");
             assert_ne!(wrong, right);
             block_on(problem.time(&gpu, &conv, tiling, None)).expect("right so far");
             gpu.replace_pipeline(&kernel, wrong);
