@@ -12,6 +12,7 @@ fn one_json_object() {
     let folder = folder_with_model();
     let mut command = pcsnet(folder.path());
     command.args(["bench", "--model", "model.safetensors", "--batch", "2", "--runs", "3", "--json"]);
+    command.args(["--in-flight", "2", "--steps"]);
     let output = command.assert().success().get_output().stdout.clone();
     let report: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
     assert_eq!(report["batch"], 2);
@@ -20,6 +21,19 @@ fn one_json_object() {
     let median = report["median_ms"].as_f64().expect("a time");
     let rate = report["images_per_second"].as_f64().expect("a rate");
     assert!(median > 0.0 && (rate * median / 2000.0 - 1.0).abs() < 1e-9);
+    let runs = report["runs_ms"].as_array().expect("times").iter().filter_map(serde_json::Value::as_f64);
+    let mean = report["mean_ms"].as_f64().expect("a time");
+    assert!((runs.sum::<f64>() / 3.0 / mean - 1.0).abs() < 1e-9);
+    assert_eq!(report["in_flight"]["batches"], 2);
+    assert!(report["in_flight"]["images_per_second"].as_f64().is_some_and(|rate| rate > 0.0));
+    let steps = report["steps"].as_array().expect("dispatches");
+    assert_eq!(report["dispatches"], steps.len());
+    let waiting = steps.iter().filter(|step| step["waits"] == true).count();
+    assert_eq!(report["barriers"], waiting);
+    // The first waits for nothing, the last for the map that it takes the maximum of.
+    assert_eq!((&steps[0]["waits"], &steps[steps.len() - 1]["waits"]), (&false.into(), &true.into()));
+    let of_steps = |name: &str| steps.iter().filter_map(|step| step[name].as_f64()).sum::<f64>();
+    assert_eq!(report["bytes_moved"].as_f64(), Some(of_steps("bytes_moved")));
     let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}"));
     for name in ["load_ms", "first_ms", "gpu_median_ms", "gmacs", "peak_gmacs_per_second"] {
         assert!(number(name) > 0.0, "{name}");
