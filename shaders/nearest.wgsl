@@ -1,5 +1,5 @@
 // The `nearest` smallest of each row of squared distances, as distances in ascending order: torch.topk(largest=False,
-// sorted=True) of the square roots. One workgroup a row.
+// sorted=True) of the square roots, or, where ROOTS is false, of the values as they are. One workgroup a row.
 //
 // Non-negative floats order like their bits, so all is done on integers. The range of the row's values is cut into
 // 256 buckets; the bucket that holds the last value wanted is cut again until it and all buckets below fit into
@@ -20,6 +20,7 @@ struct Params {
 
 // A multiple of 8, at least `nearest`.
 override SORTED: u32 = 256u;
+override ROOTS: bool = true;
 // Few enough that barriers stay cheap; many rows are in flight at once. Each puts 8 of the kept values in order.
 override INVOCATIONS: u32 = max(64u, SORTED / 8u);
 // Four an invocation.
@@ -193,7 +194,8 @@ fn equal_before(values: vec4<u32>) -> vec4<u32> {
 }
 
 fn write_ranked(place: u32, values: vec4<u32>, rank: vec4<u32>) {
-    let distances = sqrt(bitcast<vec4<f32>>(values));
+    let squares = bitcast<vec4<f32>>(values);
+    let distances = select(squares, sqrt(squares), ROOTS);
     for (var i = 0u; i < 4u; i++) {
         if rank[i] < params.nearest {
             out[place + rank[i]] = distances[i];

@@ -186,6 +186,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// Training cannot go on.
+    #[error("training: {0}")]
+    Training(String),
+
     /// An argument does not fit the model or session it is given to.
     #[error("{what}: expected {expected}, found {found}")]
     Input {

@@ -59,6 +59,7 @@ mod probe;
 mod random;
 pub mod reference;
 pub mod teach;
+pub mod train;
 pub mod weights;
 
 pub use config::ModelConfig;

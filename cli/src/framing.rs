@@ -42,7 +42,8 @@ pub(crate) struct FramingArguments {
     max_pixels: u64,
 }
 
-fn fit() -> impl TypedValueParser<Value = Fit> {
+/// Reads the name of a fit.
+pub(crate) fn fit() -> impl TypedValueParser<Value = Fit> {
     PossibleValuesParser::new(["crop", "stretch"]).try_map(|name| Fit::by_name(&name))
 }
 

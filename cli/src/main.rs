@@ -14,8 +14,10 @@ mod images;
 mod info;
 mod output;
 mod pipeline;
+mod shots;
 mod teach;
 mod trace;
+mod train;
 mod tuning;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +65,7 @@ enum Command {
     Fetch(fetch::Arguments),
     Info(info::Arguments),
     Trace(trace::Arguments),
+    Train(train::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
         Command::Teach(arguments) => teach::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
+        Command::Train(arguments) => train::run(arguments).map(|()| DONE),
     };
     outcome
         .unwrap_or_else(|error| {

@@ -2,17 +2,15 @@
 
 use crate::device::{self, DeviceArguments};
 use crate::output;
-use anyhow::{Context, Result, ensure};
+use crate::shots::{self, Shot};
+use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pcsnet::data::{GoodPhotographs, PassedOverSummary, good_photographs};
 use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
 use pcsnet::teach::{Effort, Poses, TeachOptions, TeachSummary, Teacher};
-use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fmt::Write;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -103,25 +101,18 @@ impl Arguments {
 /// Runs `pcsnet teach`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let photographs = photographs(arguments)?;
-    let backbone = match &arguments.backbone {
-        Some(file) => Weights::open([file])?,
-        None => Weights::built_in()?,
-    };
+    let photographs = shots::find(&arguments.inputs, arguments.shots, arguments.seed)?;
+    let backbone = shots::backbone(arguments.backbone.as_deref())?;
     let mut options = arguments.options();
     options.range = match options.range {
         Some(range) => Some(range),
-        None => range_of(&photographs)?,
+        None => shots::range_of(&photographs)?,
     };
     let decoder = Decoder::default().with_range(options.range);
     let engine = device::engine(&arguments.device)?;
     let mut teacher = block_on(Teacher::new(&engine, &backbone, options))?;
     for path in &photographs {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let sha256 = output::sha256_of_bytes(&bytes);
-        let shown = path.display().to_string();
-        let photograph = decoder.decode(&bytes, &shown)?.whole(&shown)?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let Shot { name, sha256, photograph } = Shot::read(path, decoder)?;
         teacher.add_file(name, Some(sha256), &photograph)?;
     }
     let bar = output::progress_bar("{msg} {wide_bar} {pos}/{len}", 0, String::new());
@@ -135,36 +126,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut text = describe(taught.summary())?;
     writeln!(text, "Written to {} in {:.0} s", arguments.out.display(), start.elapsed().as_secs_f64())?;
     output::print(&text)
-}
-
-/// The range of the photographs, which is that of all of them together; `None` where all have 8 bits.
-fn range_of(photographs: &[PathBuf]) -> Result<Option<ValueRange>> {
-    let mut depths = Vec::new();
-    for path in photographs {
-        depths.extend(Decoder::default().open(path)?.depth);
-    }
-    let range = ValueRange::of_set(&depths);
-    if let Some(range) = range {
-        eprintln!("note: samples of more than 8 bits are read from {} (black) to {} (white)", range.low, range.high);
-    }
-    Ok(range)
-}
-
-/// The photographs to teach from.
-fn photographs(arguments: &Arguments) -> Result<Vec<PathBuf>> {
-    let GoodPhotographs { good: found, passed_over } = good_photographs(&arguments.inputs)?;
-    if !passed_over.is_empty() {
-        eprintln!("{} photographs of good parts; {}", found.len(), PassedOverSummary(&passed_over));
-    }
-    let Some(shots) = arguments.shots else { return Ok(found) };
-    ensure!(
-        found.len() >= shots as usize,
-        "{shots} photographs were asked for, but there are only {} of good parts",
-        found.len()
-    );
-    let mut drawn = pcsnet::teach::draw(found, shots as usize, arguments.seed);
-    drawn.sort();
-    Ok(drawn)
 }
 
 fn describe(summary: &TeachSummary) -> Result<String> {

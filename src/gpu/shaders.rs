@@ -49,10 +49,12 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adaptive_pool, avg_pool, blur, coreset_pick, coreset_update, depthwise, describe, distances, heat, join_levels,
-    lanczos_columns, lanczos_rows, matmul_direct, matmul_register, matmul_texture, matmul_tiled, max_pool,
-    max_score, nearest, nearest_prototype, normalize, pack_nchw, pack_rows, project, resize, resize_sum,
-    resize_through, rows_as_columns, square_norm, upsample_map, warp, winograd2_input, winograd2_output,
+    adam, adaptive_pool, adaptive_pool_gradient, avg_pool, blur, coreset_pick, coreset_update, depthwise, describe,
+    distance_losses, distance_statistics, distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_direct,
+    matmul_register, matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient, nearest_prototype,
+    nearest_ranks, normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient,
+    relu_gradient, resize, resize_gradient, resize_sum, resize_through, rows_as_columns, scale_channels, square_norm,
+    squared_error, upsample_map, warp, weight_gradient, weights_as_matrix, winograd2_input, winograd2_output,
     winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
@@ -81,9 +83,11 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("pack_nchw", F16_OUTPUT),
     ("pack_rows", &[&[], &["CONVOLUTION"], &["INPUT_F16"], &["CONVOLUTION", "INPUT_F16"]]),
     ("resize", F16_OUTPUT),
+    ("resize_gradient", &[&[], &["ADD"]]),
     ("resize_through", F16_INPUT),
     ("rows_as_columns", &[&[], &["TEXTURE"]]),
     ("warp", F16_OUTPUT),
+    ("weights_as_matrix", &[&["TRANSPOSED"], &["TEXTURE"], &["TRANSPOSED", "TEXTURE"]]),
     ("winograd2_input", PATCHES),
     ("winograd2_output", PIXELS),
     ("winograd2_weights", WEIGHTS),

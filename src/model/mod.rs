@@ -18,6 +18,8 @@ use crate::parameters::Parameters;
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
+pub(crate) use descriptor::Descriptors;
+pub(crate) use prototypes::{Prototypes, centered_norms};
 pub(crate) use taught::{Join, Taught};
 
 /// The part of a model that is made for a category.

@@ -3,8 +3,10 @@
 use super::descriptor::Descriptors;
 use crate::ModelConfig;
 use crate::config::TrainedHead;
-use crate::gpu::{Constant, Graph, Tensor};
-use crate::ops::{Band, LevelProducts, Matrix, Product, distances, matmul, nearest, square_norm};
+use crate::gpu::{Binding, Constant, Graph, Tensor};
+use crate::ops::{
+    Band, LevelProducts, Matrix, Product, Ranked, distances, matmul, nearest, nearest_ranked, square_norm,
+};
 use crate::parameters::{Parameters, Part};
 use crate::weights::{Parameter, Role};
 
@@ -64,25 +66,53 @@ impl Prototypes {
 
     /// `[batch][grid][grid][K]`, the distances to the nearest prototypes in ascending order.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, descriptors: &Descriptors) -> Tensor {
+        let Tensor { batch, width: grid, .. } = descriptors.whole;
+        let score = graph.tensor("score", [batch, grid, grid, self.nearest]);
+        let norms = vec![Binding::read(&self.norms); batch as usize];
+        self.each_band(graph, descriptors, &norms, |graph, label, squared, first_position| {
+            nearest(graph, label, squared, score.row_range(first_position, squared.pixels()));
+        });
+        score
+    }
+
+    /// The nearest prototypes of each position, where each image is compared with prototypes of its own `norms`: those of
+    /// [`centered_norms`], or so large ones that nothing is nearer.
+    pub(crate) fn write_ranked(&self, graph: &mut Graph<'_>, descriptors: &Descriptors, norms: &[Tensor]) -> Ranked {
+        let Tensor { batch, width: grid, .. } = descriptors.whole;
+        graph.ensure_equal("norms of prototypes", norms.len(), batch as usize);
+        let [distances, indices] =
+            ["score", "indices"].map(|label| graph.external(label, [batch, grid, grid, self.nearest]));
+        let out = Ranked { distances, indices };
+        let norms: Vec<Binding> = norms.iter().copied().map(Binding::read).collect();
+        self.each_band(graph, descriptors, &norms, |graph, label, squared, first_position| {
+            nearest_ranked(graph, label, squared, out, first_position);
+        });
+        out
+    }
+
+    /// Writes squared distances, a band of grid rows after another, and what `select` makes of each.
+    fn each_band(
+        &self,
+        graph: &mut Graph<'_>,
+        descriptors: &Descriptors,
+        norms: &[Binding],
+        mut select: impl FnMut(&mut Graph<'_>, &str, Tensor, u32),
+    ) {
         let whole = descriptors.whole;
         let grid = whole.width;
-        let norms = square_norm(graph, "prototypes.position_norms", whole, &self.mean);
-        let score = graph.tensor("score", [whole.batch, grid, grid, self.nearest]);
+        let position_norms = square_norm(graph, "prototypes.position_norms", whole, &self.mean);
         let row_bytes = 4 * grid * self.levels[0].columns;
         // Every position of a band is a row of workgroups, of which a dispatch has at most 65535.
         let band_rows = (BAND_BYTES / row_bytes).min(65535 / grid).clamp(1, grid);
-        for image in 0..whole.batch {
+        for (image, norms) in (0..whole.batch).zip(norms) {
             for first_row in (0..grid).step_by(band_rows as usize) {
                 let rows = band_rows.min(grid - first_row);
-                let first_position = image * grid * grid;
                 let label = format!("prototypes.image{image}.rows{first_row}");
                 let band = self.band(graph, &label, descriptors, image, first_row, rows);
-                let squared = distances(graph, &format!("{label}.distances"), &band, norms, &self.norms);
-                let out = score.row_range(first_position + first_row * grid, rows * grid);
-                nearest(graph, &format!("{label}.nearest"), squared, out);
+                let squared = distances(graph, &format!("{label}.distances"), &band, position_norms, norms.clone());
+                select(graph, &format!("{label}.nearest"), squared, (image * grid + first_row) * grid);
             }
         }
-        score
     }
 
     /// The products of the levels' rows that a band of grid rows is interpolated from.
@@ -106,6 +136,11 @@ impl Prototypes {
         });
         Band { grid, first_row, rows, first_position: image * grid * grid, levels: levels.collect() }
     }
+}
+
+/// What [`Prototypes::write_ranked`] takes for the norms of prototypes `[D][P]`.
+pub(crate) fn centered_norms(mut values: Vec<f32>, prototypes: usize) -> Vec<f32> {
+    center(&mut values, prototypes).1
 }
 
 /// Takes the mean out of prototypes `[D][P]`; gives the mean, and `|C'|^2 + 2 m . C'` of each.

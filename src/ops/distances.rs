@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use crate::config::LEVELS;
-use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
+use crate::gpu::{Binding, Graph, Kernel, Tensor, uniforms};
 
 /// A band of grid rows of one image.
 pub(crate) struct Band {
@@ -30,7 +30,7 @@ pub(crate) fn distances(
     label: &str,
     band: &Band,
     position_norms: Tensor,
-    prototype_norms: &Constant,
+    prototype_norms: Binding,
 ) -> Tensor {
     uniforms! {
         struct Params {
@@ -57,8 +57,7 @@ pub(crate) fn distances(
     let out = graph.scratch(label, [1, band.rows, band.grid, prototypes]);
     let [products_1, products_2, products_3] =
         [0, 1, 2].map(|level| levels.get(level).map_or(Binding::UNUSED, |level| Binding::read(level.products)));
-    let norms = [Binding::read(position_norms), Binding::read(prototype_norms)];
-    let [position_norms, prototype_norms] = norms;
+    let position_norms = Binding::read(position_norms);
     let bindings = [products_1, products_2, products_3, position_norms, prototype_norms, Binding::write(out)];
     let workgroups = [groups_of_64(params.prototypes), band.rows * band.grid, 1];
     graph.dispatch(label, Kernel::new("distances"), &params, bindings, workgroups);

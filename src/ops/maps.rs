@@ -1,4 +1,4 @@
-//! Single-channel maps: `project`, `upsample_map`, `blur`, `max_score`.
+//! Single-channel maps: `project` and its gradients, `upsample_map`, `blur`, `max_score`.
 
 use super::conv2d::{Convolution, Geometry};
 use super::groups_of_64;
@@ -29,6 +29,11 @@ impl Projection {
 
 /// Appends a projection to one channel.
 pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, projection: &Projection) -> Tensor {
+    project_by(graph, label, x, Binding::read(&projection.weight))
+}
+
+/// [`project`] with weights that stand in a tensor: one for each channel, the bias, and three zeros.
+pub(crate) fn project_by(graph: &mut Graph<'_>, label: &str, x: Tensor, weight: Binding) -> Tensor {
     uniforms! {
         struct Params {
             pixels: u32,
@@ -37,9 +42,50 @@ pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, projection:
     }
     let out = graph.tensor(label, [x.batch, x.height, x.width, 1]);
     let params = Params { pixels: x.pixels(), channels: x.channels / 4 };
-    let bindings = [Binding::read(x), Binding::read(&projection.weight), Binding::write(out)];
+    let bindings = [Binding::read(x), weight, Binding::write(out)];
     graph.dispatch(label, Kernel::new("project"), &params, bindings, [groups_of_64(params.pixels), 1, 1]);
     out
+}
+
+/// The gradients of [`project_by`] with respect to `x` and, for each image, the weights.
+pub(crate) fn project_gradients(
+    graph: &mut Graph<'_>,
+    label: &str,
+    x: Tensor,
+    weight: Tensor,
+    dy: Tensor,
+) -> (Tensor, Tensor) {
+    uniforms! {
+        struct Input {
+            channels: u32,
+        }
+    }
+    uniforms! {
+        struct Weight {
+            pixels: u32,
+            channels: u32,
+        }
+    }
+    graph.ensure_equal(
+        label,
+        [u64::from(dy.pixels()), weight.values()],
+        [u64::from(x.pixels()), u64::from(x.channels) + 4],
+    );
+    let dx = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+    let params = Input { channels: x.channels / 4 };
+    let bindings = [Binding::read(dy), Binding::read(weight), Binding::write(dx)];
+    let workgroups = [groups_of_64(params.channels), x.pixels(), 1];
+    let kernel = Kernel::new("project_input_gradient");
+    graph.dispatch(&format!("{label}.input"), kernel, &params, bindings, workgroups);
+
+    let dw = graph.tensor(&format!("{label}.weight"), [x.batch, 1, 1, x.channels + 4]);
+    let params = Weight { pixels: x.height * x.width, channels: x.channels };
+    let bindings = [Binding::read(x), Binding::read(dy), Binding::write(dw)];
+    let workgroups = [groups_of_64(x.channels + 4), x.batch, 1];
+    let kernel = Kernel::new("project_weight_gradient");
+    graph.dispatch(&format!("{label}.weight"), kernel, &params, bindings, workgroups);
+    graph.estimate(x.values());
+    (dx, dw)
 }
 
 /// `interpolate(x, out, mode="bilinear", align_corners=...)` of square maps.

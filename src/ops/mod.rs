@@ -9,12 +9,14 @@ mod describe;
 mod distances;
 mod join_levels;
 mod lanczos;
+mod losses;
 mod maps;
 mod matmul;
 mod nearest;
 mod pointwise;
 mod pool;
 mod resize;
+mod trained_conv;
 mod warp;
 mod winograd;
 
@@ -29,12 +31,14 @@ pub(crate) use describe::describe;
 pub(crate) use distances::{Band, LevelProducts, distances};
 pub(crate) use join_levels::{join_levels, quantile_rank};
 pub(crate) use lanczos::{Axis, Photograph, lanczos};
-pub(crate) use maps::{Gaussian, Projection, blur, max_score, project, upsample_map};
+pub(crate) use losses::{Distances, Margins, Optimised, Rates, Segmented, adam, distance_losses, squared_error};
+pub(crate) use maps::{Gaussian, Projection, blur, max_score, project, project_by, project_gradients, upsample_map};
 pub(crate) use matmul::{Matrix, Product, matmul, rows_as_columns};
-pub(crate) use nearest::{Products, nearest, nearest_prototype};
-pub(crate) use pointwise::{normalize, pack_nchw, square_norm};
-pub(crate) use pool::{adaptive_pool, avg_pool, max_pool};
-pub(crate) use resize::{resize, resize_sum, resize_through};
+pub(crate) use nearest::{Products, Ranked, nearest, nearest_gradient, nearest_prototype, nearest_ranked};
+pub(crate) use pointwise::{Relu, normalize, pack_nchw, relu_gradient, scale_channels, square_norm};
+pub(crate) use pool::{adaptive_pool, adaptive_pool_gradient, avg_pool, max_pool};
+pub(crate) use resize::{Gradient, resize, resize_gradient, resize_sum, resize_through};
+pub(crate) use trained_conv::TrainedConv;
 pub(crate) use warp::{Pose, warp};
 
 /// Workgroups of 64 invocations along x that cover `items`.

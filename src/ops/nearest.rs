@@ -1,10 +1,16 @@
-//! The smallest distances of each position: `nearest`, `nearest_prototype`.
+//! The smallest distances of each position: `nearest`, `nearest_ranked` and its gradient, `nearest_prototype`.
 
-use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
+use super::groups_of_64;
+use crate::gpu::{Binding, Constant, Graph, Kernel, Slice, Tensor, uniforms};
 
 /// For each pixel of `squared` (its channels are the candidates) the square roots of the `out.channels` smallest,
 /// ascending, into the rows of `out`.
 pub(crate) fn nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice) {
+    smallest(graph, label, squared, out, true);
+}
+
+/// The smallest of each pixel's channels, or their square roots.
+fn smallest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice, roots: bool) {
     uniforms! {
         struct Params {
             candidates: u32,
@@ -19,7 +25,71 @@ pub(crate) fn nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: 
     let sorted = f64::from(out.channels.next_power_of_two().max(8));
     let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::new("nearest") };
     let bindings = [Binding::read(squared), Binding::write(out.tensor)];
-    graph.dispatch(label, kernel, &params, bindings, [squared.pixels(), 1, 1]);
+    graph.dispatch(label, kernel.with_constant("ROOTS", roots), &params, bindings, [squared.pixels(), 1, 1]);
+}
+
+/// The nearest candidates of some positions: `[positions][K]` each.
+#[derive(Clone, Copy)]
+pub(crate) struct Ranked {
+    /// In ascending order.
+    pub distances: Tensor,
+    /// Which candidates they belong to, u32 as bits. Of candidates equally far the first come first.
+    pub indices: Tensor,
+}
+
+/// [`nearest`] into the rows of `out` from `first_row` on, and which candidates they are.
+pub(crate) fn nearest_ranked(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Ranked, first_row: u32) {
+    uniforms! {
+        struct Params {
+            candidates: u32,
+            nearest: u32,
+            first_row: u32,
+        }
+    }
+    let Ranked { distances, indices } = out;
+    let (rows, nearest) = (squared.pixels(), distances.channels);
+    graph.ensure_equal(label, indices.values(), distances.values());
+    graph.ensure_inside(label, distances.row_range(first_row, rows));
+    let sorted = graph.scratch(&format!("{label}.sorted"), [1, rows, 1, nearest]);
+    smallest(graph, &format!("{label}.smallest"), squared, sorted.all(), false);
+    let params = Params { candidates: squared.channels, nearest, first_row };
+    let bindings = [Binding::read(squared), Binding::read(sorted), Binding::write(distances), Binding::write(indices)];
+    let workgroups = [groups_of_64(params.candidates), rows, 1];
+    graph.dispatch(&format!("{label}.ranks"), Kernel::new("nearest_ranks"), &params, bindings, workgroups);
+}
+
+/// The gradient of descriptors `phi` from that of their distances to the nearest of `prototypes`,
+/// `[prototypes][channels]`.
+pub(crate) fn nearest_gradient(
+    graph: &mut Graph<'_>,
+    label: &str,
+    phi: Tensor,
+    prototypes: &Constant,
+    nearest: Ranked,
+    dy: Tensor,
+) -> Tensor {
+    uniforms! {
+        struct Params {
+            channels: u32,
+            nearest: u32,
+        }
+    }
+    let Ranked { distances, indices } = nearest;
+    graph.ensure_equal(label, [distances.pixels(), dy.pixels()], [phi.pixels(); 2]);
+    let out = graph.tensor(label, [phi.batch, phi.height, phi.width, phi.channels]);
+    let params = Params { channels: phi.channels / 4, nearest: distances.channels };
+    let bindings = [
+        Binding::read(phi),
+        Binding::read(prototypes),
+        Binding::read(distances),
+        Binding::read(indices),
+        Binding::read(dy),
+        Binding::write(out),
+    ];
+    let workgroups = [groups_of_64(params.channels), phi.pixels(), 1];
+    graph.dispatch(label, Kernel::new("nearest_gradient"), &params, bindings, workgroups);
+    graph.estimate(phi.values() * u64::from(params.nearest));
+    out
 }
 
 /// What [`nearest_prototype`] finds distances from.

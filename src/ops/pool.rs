@@ -1,4 +1,4 @@
-//! Pooling: `max_pool`, `avg_pool`, `adaptive_pool`.
+//! Pooling: `max_pool`, `avg_pool`, `adaptive_pool` and its gradient.
 
 use super::groups_of_64;
 use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
@@ -65,4 +65,29 @@ pub(crate) fn adaptive_pool(graph: &mut Graph<'_>, label: &str, x: Tensor, out: 
     let bindings = [Binding::read(x), Binding::write(out.tensor)];
     let kernel = Kernel::with("adaptive_pool", [("OUTPUT_F16", out.tensor.is_f16())]);
     graph.dispatch(label, kernel, &params, bindings, workgroups);
+}
+
+/// Adds the gradient of [`adaptive_pool`] to `out`, that of its input; `dy` are the leading channels that it wrote.
+pub(crate) fn adaptive_pool_gradient(graph: &mut Graph<'_>, label: &str, dy: Slice, out: Tensor) {
+    uniforms! {
+        struct Params {
+            size: u32,
+            stride: u32,
+            channels: u32,
+            out_size: u32,
+            dy_stride: u32,
+        }
+    }
+    graph.ensure_equal(label, [dy.first, dy.tensor.batch], [0, out.batch]);
+    graph.ensure_inside(label, dy);
+    let params = Params {
+        size: out.width,
+        stride: out.channels / 4,
+        channels: dy.channels / 4,
+        out_size: dy.tensor.width,
+        dy_stride: dy.stride() / 4,
+    };
+    let workgroups = [groups_of_64(params.size * params.channels), out.batch * params.size, 1];
+    let bindings = [Binding::read(dy.tensor), Binding::update(out)];
+    graph.dispatch(label, Kernel::new("adaptive_pool_gradient"), &params, bindings, workgroups);
 }

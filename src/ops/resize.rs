@@ -1,4 +1,4 @@
-//! Bilinear resizing: `resize`, `resize_through`, `resize_sum`.
+//! Bilinear resizing: `resize`, `resize_through`, `resize_sum`, and the gradient of a resize.
 
 use super::groups_of_64;
 use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
@@ -89,4 +89,54 @@ pub(crate) fn resize_sum(
     let workgroups = [groups_of_64(out_size * params.channels), batch * out_size, 1];
     graph.dispatch(label, Kernel::new("resize_sum"), &params, [Binding::read(x), Binding::write(out)], workgroups);
     out
+}
+
+/// What happens to what a gradient is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gradient {
+    /// It is the first, or the only one.
+    New,
+    /// It is added to those of other uses of the same tensor.
+    Added,
+}
+
+/// The gradient of [`resize`] from the size of `out` to that of `dy`'s tensor: its transpose.
+pub(crate) fn resize_gradient(
+    graph: &mut Graph<'_>,
+    label: &str,
+    dy: Slice,
+    out: Tensor,
+    align_corners: bool,
+    gradient: Gradient,
+) {
+    uniforms! {
+        struct Params {
+            height: u32,
+            width: u32,
+            channels: u32,
+            out_height: u32,
+            out_width: u32,
+            dy_offset: u32,
+            dy_stride: u32,
+            align_corners: u32,
+        }
+    }
+    graph.ensure_equal(label, [dy.tensor.batch, dy.channels], [out.batch, out.channels]);
+    graph.ensure_inside(label, dy);
+    let params = Params {
+        height: out.height,
+        width: out.width,
+        channels: out.channels,
+        out_height: dy.tensor.height,
+        out_width: dy.tensor.width,
+        dy_offset: dy.first,
+        dy_stride: dy.stride(),
+        align_corners: align_corners.into(),
+    };
+    let workgroups = [groups_of_64(out.width * out.channels), out.batch * out.height, 1];
+    let (kernel, out) = match gradient {
+        Gradient::New => (Kernel::new("resize_gradient"), Binding::write(out)),
+        Gradient::Added => (Kernel::with("resize_gradient", [("ADD", true)]), Binding::update(out)),
+    };
+    graph.dispatch(label, kernel, &params, [Binding::read(dy.tensor), out], workgroups);
 }

@@ -55,10 +55,15 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     }
     use crate::gpu::Format::{F16, F32};
     use crate::gpu::Winograd::{F2x2, F4x4};
+    use crate::ops::Gradient::{Added, New};
     use crate::ops::Transform::{AtLoad, BeforeUse};
     use crate::reference::Corners;
+    use cases::gradients::Looked;
     use cases::products::{Convolution, Formats};
     use cases::*;
+    const TRAINED_1X1: gradients::Convolution =
+        gradients::Convolution { shape: [2, 7, 9], kernel: 1, quarters: [5, 18], seed: 1 };
+    const TRAINED_3X3: gradients::Convolution = gradients::Convolution { kernel: 3, ..TRAINED_1X1 };
     check! {
         "normalize": maps::normalize(gpu, 2, 37, false, F32, 1),
         "normalize to f16": maps::normalize(gpu, 2, 37, false, F16, 1),
@@ -100,6 +105,26 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "Lanczos resize of a buffer": photographs::lanczos(gpu, &photographs::Example::SMALL, false),
         "Lanczos resize of a texture": photographs::lanczos(gpu, &photographs::Example::SMALL, true),
         "heat": photographs::heat(gpu, (53, 40), 1),
+        "conv2d 1x1 of training": gradients::trained_conv(gpu, TRAINED_1X1),
+        "conv2d 3x3 of training": gradients::trained_conv(gpu, TRAINED_3X3),
+        "gradient of conv2d 1x1, input": gradients::input_gradient(gpu, TRAINED_1X1),
+        "gradient of conv2d 3x3, input": gradients::input_gradient(gpu, TRAINED_3X3),
+        "gradient of conv2d 1x1, weights": gradients::weight_gradient(gpu, TRAINED_1X1),
+        "gradient of conv2d 3x3, weights": gradients::weight_gradient(gpu, TRAINED_3X3),
+        "gradient of relu": gradients::relu(gpu, 70, [1, 18], false, 1),
+        "gradient of relu and skip": gradients::relu(gpu, 70, [1, 18], true, 1),
+        "gradient of interpolate": gradients::resize(gpu, [[9, 5], [30, 21]], [1, 7], false, New, 1),
+        "gradient of interpolate, aligned corners": gradients::resize(gpu, [[30, 21], [9, 5]], [1, 7], true, Added, 1),
+        "gradient of adaptive_avg_pool2d": gradients::adaptive_pool(gpu, [2, 19, 7], [3, 1], 1),
+        "gradient of conv2d to one channel, input": gradients::project(gpu, 150, 9, false, 1),
+        "gradient of conv2d to one channel, weights": gradients::project(gpu, 150, 9, true, 1),
+        "nearest distances, ranked": gradients::nearest_ranks(gpu, 6, 1000, 200, 1),
+        "gradient of nearest distances": gradients::nearest_gradient(gpu, 40, 12, 1),
+        "squared error": gradients::squared_error(gpu, 2, 37, 1),
+        "losses of distances": gradients::distance_losses(gpu, 13, 50, Looked::Terms, 1),
+        "losses of distances, gradient": gradients::distance_losses(gpu, 13, 50, Looked::Gradient, 1),
+        "losses of distances, radius": gradients::distance_losses(gpu, 13, 50, Looked::Radius, 1),
+        "Adam": gradients::adam(gpu, 300, 4, 1),
     }
     for (name, formats) in [
         ("f16 weights", Formats::F16_WEIGHTS),
@@ -175,7 +200,7 @@ mod tests {
                     _ if shader.ends_with("_input") || shader.ends_with("_weights") => {
                         defines.contains(&"TEXTURE") == textures
                     }
-                    "rows_as_columns" => defines.contains(&"TEXTURE") == textures,
+                    "rows_as_columns" | "weights_as_matrix" => defines.contains(&"TEXTURE") == textures,
                     _ => true,
                 })
                 .map(|(shader, defines)| Kernel { defines, ..Kernel::new(shader) }.label())

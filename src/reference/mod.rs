@@ -4,7 +4,9 @@
 //! They are the truth that the shaders are tested against, so they follow the operations' definitions in PyTorch and
 //! SciPy and take no shortcut the shaders take; sums run in f64. They know nothing of GPUs and are slow.
 
+mod adam;
 mod adaptive_pool;
+mod adaptive_pool_gradient;
 mod avg_pool;
 mod blur;
 mod conv2d;
@@ -12,23 +14,32 @@ mod coreset;
 mod depthwise;
 mod distances;
 mod join_levels;
+mod losses;
 mod matmul;
 mod max_pool;
 mod max_score;
 mod nearest;
+mod nearest_gradient;
 pub mod network;
 mod normalize;
 mod pack_nchw;
 mod project;
+mod project_gradient;
+mod relu_gradient;
 mod resize;
+mod resize_gradient;
 mod resize_sum;
 mod resize_through;
+mod scale_channels;
 mod square_norm;
 mod upsample_map;
 mod warp;
+mod weight_gradient;
 mod winograd;
 
+pub use adam::{AdamState, adam};
 pub use adaptive_pool::adaptive_pool;
+pub use adaptive_pool_gradient::adaptive_pool_gradient;
 pub use avg_pool::avg_pool;
 pub use blur::blur;
 pub use conv2d::{Window, conv2d, conv2d_at};
@@ -36,19 +47,26 @@ pub use coreset::coreset;
 pub use depthwise::depthwise;
 pub use distances::distances;
 pub use join_levels::join_levels;
+pub use losses::{DistanceTerms, LossRole, distance_losses, squared_error};
 pub use matmul::matmul;
 pub use max_pool::max_pool;
 pub use max_score::max_score;
 pub use nearest::nearest;
+pub use nearest_gradient::{nearest_gradient, nearest_ranks};
 pub use normalize::normalize;
 pub use pack_nchw::pack_nchw;
 pub use project::project;
+pub use project_gradient::{project_input_gradient, project_weight_gradient};
+pub use relu_gradient::relu_gradient;
 pub use resize::{Corners, resize};
+pub use resize_gradient::resize_gradient;
 pub use resize_sum::resize_sum;
 pub use resize_through::resize_through;
+pub use scale_channels::scale_channels;
 pub use square_norm::square_norm;
 pub use upsample_map::upsample_map;
 pub use warp::warp;
+pub use weight_gradient::{input_gradient, weight_gradient};
 pub use winograd::{winograd2_input, winograd2_output, winograd4_input, winograd4_output};
 
 /// Feature maps, channels last: `[batch][height][width][channels]`.

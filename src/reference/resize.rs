@@ -21,7 +21,7 @@ pub fn resize(x: &Maps, [out_height, out_width]: [usize; 2], corners: Corners) -
 }
 
 /// The two pixels an output lies between, and the second one's share.
-fn taps(position: usize, size: usize, out_size: usize, corners: Corners) -> (usize, usize, f64) {
+pub(super) fn taps(position: usize, size: usize, out_size: usize, corners: Corners) -> (usize, usize, f64) {
     let source = match corners {
         Corners::Edges => ((position as f64 + 0.5) * size as f64 / out_size as f64 - 0.5).max(0.0),
         Corners::Centers => position as f64 * (size - 1) as f64 / (out_size - 1).max(1) as f64,

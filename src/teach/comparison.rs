@@ -5,10 +5,10 @@ use crate::gpu::{Binding, Constant, Format, Gpu, Graph, Schedule, Tensor, Upload
 use crate::ops::{Product, Products, matmul, nearest_prototype, rows_as_columns, square_norm};
 
 /// The squared norm of a prototype that is to be left out: so large that nothing else is farther.
-pub(super) const LEFT_OUT: f32 = 3e38;
+pub(crate) const LEFT_OUT: f32 = 3e38;
 
 /// The comparison of some descriptors with some prototypes, written down for their numbers.
-pub(super) struct Comparison<'a> {
+pub(crate) struct Comparison<'a> {
     gpu: &'a Gpu,
     schedule: Schedule,
     queries: Tensor,
@@ -19,7 +19,7 @@ pub(super) struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// A comparison of `queries` with `prototypes` rows of `channels` each.
-    pub(super) async fn new(gpu: &'a Gpu, [queries, prototypes, channels]: [u32; 3]) -> Result<Self> {
+    pub(crate) async fn new(gpu: &'a Gpu, [queries, prototypes, channels]: [u32; 3]) -> Result<Self> {
         let origin = Constant::buffer("teach.origin".to_owned(), [1, 1, channels], Format::F32);
         Uploader::new(gpu).fill(&origin, 0, bytemuck::cast_slice(&vec![0.0_f32; channels as usize])).await?;
         let mut graph = Graph::new(gpu, false);
@@ -44,13 +44,13 @@ impl<'a> Comparison<'a> {
     }
 
     /// Takes other prototypes.
-    pub(super) async fn set_prototypes(&self, prototypes: &[f32]) -> Result<()> {
+    pub(crate) async fn set_prototypes(&self, prototypes: &[f32]) -> Result<()> {
         self.write("prototypes", self.prototypes, prototypes).await
     }
 
     /// The distance of each row of `queries` to the nearest prototype, where `norms` has the prototypes' squared norms,
     /// [`LEFT_OUT`] for those that shall not count.
-    pub(super) async fn distances(&self, queries: &[f32], norms: &[f32]) -> Result<Vec<f32>> {
+    pub(crate) async fn distances(&self, queries: &[f32], norms: &[f32]) -> Result<Vec<f32>> {
         self.write("queries", self.queries, queries).await?;
         self.write("norms", self.norms, norms).await?;
         self.schedule.submit(self.gpu).await?;
@@ -66,7 +66,7 @@ impl<'a> Comparison<'a> {
 }
 
 /// |x|^2 of each row.
-pub(super) fn square_norms(rows: &[f32], channels: usize) -> Vec<f32> {
+pub(crate) fn square_norms(rows: &[f32], channels: usize) -> Vec<f32> {
     let square = |row: &[f32]| row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() as f32;
     rows.chunks_exact(channels).map(square).collect()
 }

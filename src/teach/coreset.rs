@@ -11,7 +11,7 @@ const ROUNDS: usize = 8;
 /// Numbers of at most `wanted` rows of `[rows][channels]`, chosen by the greedy k-centre rule in the rounds of
 /// [`reference::coreset`](crate::reference::coreset); fewer where fewer differ. `on_progress` is told how many are
 /// chosen.
-pub(super) async fn coreset(
+pub(crate) async fn coreset(
     gpu: &Gpu,
     rows: &[f32],
     channels: usize,

@@ -40,7 +40,10 @@ mod poses;
 mod taught;
 mod turned;
 
+pub(crate) use comparison::{Comparison, LEFT_OUT, square_norms};
+pub(crate) use coreset::coreset;
 pub use poses::{PoseDecision, Poses};
+pub(crate) use taught::config_metadata;
 pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
 
 use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel};
@@ -53,7 +56,6 @@ use crate::random::SplitMix;
 use crate::weights::{NamedTensor, Parameter, Role, Stored, Weights, serialize};
 use crate::{Engine, Error, ModelConfig, Precision, Result};
 use bank::Bank;
-use comparison::Comparison;
 use features::FeatureRun;
 use held_out::HeldOut;
 use poses::View;
@@ -410,7 +412,7 @@ fn separate(parts: &[Vec<MapSummary>]) -> Vec<&[MapSummary]> {
 }
 
 /// The backbone that a file holds: by its metadata where they name one, else the known one whose tensors are there.
-fn backbone_of(weights: &Weights) -> Result<BackboneConfig> {
+pub(crate) fn backbone_of(weights: &Weights) -> Result<BackboneConfig> {
     let metadata = weights.metadata();
     if ["pcsnet.config", "pcsnet.backbone"].iter().any(|key| metadata.contains_key(key)) {
         return Ok(weights.config()?.backbone);

@@ -116,7 +116,7 @@ pub(super) fn config_of(config: &ModelConfig, banks: &[Bank]) -> ModelConfig {
 }
 
 /// The key and value of a model file's metadata that state its sizes.
-pub(super) fn config_metadata(config: &ModelConfig) -> (String, String) {
+pub(crate) fn config_metadata(config: &ModelConfig) -> (String, String) {
     // Numbers and names: nothing that JSON could not hold.
     ("pcsnet.config".to_owned(), serde_json::to_string(config).unwrap_or_default())
 }

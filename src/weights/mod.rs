@@ -275,6 +275,22 @@ impl Place {
     }
 }
 
+/// Tensors by their names, each in a row.
+pub(crate) type NamedValues = BTreeMap<String, Vec<f32>>;
+
+/// The tensors of a safetensors file that is no model, each in a row, and its metadata; `name` stands for it in errors.
+///
+/// # Errors
+/// [`Error::Safetensors`] for a malformed file, and as [`Weights::read`].
+pub(crate) fn read_tensors(name: &str, bytes: Vec<u8>) -> Result<(NamedValues, BTreeMap<String, String>)> {
+    let file = TensorFile::from_bytes(name.to_owned(), bytes.into())?;
+    let read = |(index, tensor): (usize, &safetensors::StoredTensor)| {
+        Ok((tensor.name.clone(), file.read(index, &tensor.name, &tensor.shape)?))
+    };
+    let tensors = file.tensors.iter().enumerate().map(read).collect::<Result<_>>()?;
+    Ok((tensors, file.metadata.clone()))
+}
+
 fn insert_once(tensors: &mut BTreeMap<String, Place>, name: String, place: Place) -> Result<()> {
     if let Some(first) = tensors.get(&name) {
         let (first, second) = (first.describe(&name), place.describe(&name));

@@ -50,7 +50,7 @@ pub(super) struct TensorFile {
 pub(super) struct StoredTensor {
     /// Its name as written there.
     pub(super) name: String,
-    shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
     element: String,
     /// Its bytes, counted from the start of the file.
     bytes: Range<u64>,

@@ -1,6 +1,7 @@
 //! Every operation on the GPU against its CPU twin, over random shapes: the cases of the self-test (`src/probe/cases`)
 //! and more. Tensors end in a fence of sentinels that must survive.
 
+mod gradients;
 mod maps;
 mod photographs;
 mod pools;

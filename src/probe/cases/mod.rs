@@ -1,5 +1,6 @@
 //! Each operation with its CPU twin, for any shape.
 
+pub(crate) mod gradients;
 pub(crate) mod maps;
 pub(crate) mod photographs;
 pub(crate) mod pools;

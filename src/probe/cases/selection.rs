@@ -39,7 +39,7 @@ pub(crate) async fn distances(gpu: &Gpu) -> Result<Case> {
     let products = sides.map(|side| graph.external("products", [1, side, side, PROTOTYPES as u32]));
     let multiplied = products.map(|products| LevelProducts { products, first_row: 0 }).into();
     let band = Band { grid: GRID, first_row, rows: GRID - first_row, first_position: 0, levels: multiplied };
-    let out = ops::distances(&mut graph, "out", &band, position_norms, &prototype_norms);
+    let out = ops::distances(&mut graph, "out", &band, position_norms, Binding::read(&prototype_norms));
     let mut first_channel = 0;
     let values = levels.map(|level| {
         let [_, height, width, channels] = level.shape;

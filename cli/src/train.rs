@@ -1,0 +1,180 @@
+//! `pcsnet train`: a network trained by gradients on photographs of good parts.
+
+use crate::device::{self, DeviceArguments};
+use crate::output;
+use crate::shots::{self, Shot};
+use anyhow::{Context, Result};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pcsnet::image::Decoder;
+use pcsnet::image::Fit;
+use pcsnet::train::{Category, Losses, Recipe, TrainOptions, Trainer, Training};
+use pollster::block_on;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const NOTES: &str = "\
+A folder gives the photographs in it; of a test set in MVTec AD's layout they are those in train/good. Descriptor and \
+decoder of PCSNet are trained on them and on copies with pseudo-anomalies; the backbone stays as it is. `pcsnet teach` \
+makes a model without gradients, in a fraction of the time.
+
+After each epoch the state is kept in a file beside the model's, so that a run that was stopped or killed goes on from \
+there, to the same bits. The model has no threshold yet: `pcsnet calibrate --model FILE GOOD` finds one.
+
+Examples:
+  pcsnet train good/ --out part.safetensors
+  pcsnet train mvtec/tile --shots 8 --seed 1 --fit stretch --grid 32 --out tile.safetensors";
+
+/// Train PCSNet on a handful of photographs of good parts.
+#[derive(Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Arguments {
+    /// Photographs of good parts, folders of them, or a test set
+    #[arg(value_name = "GOOD", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// The model's file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Take only so many of the photographs, drawn at random
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..))]
+    shots: u32,
+
+    /// What is drawn at random
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+
+    /// ImageNet weights of a WideResNet-50-2, ResNet-18 or EfficientNet-Lite0, as torchvision, timm or `pcsnet fetch`
+    /// have them; by default an EfficientNet-Lite0 that is part of this program
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+
+    /// How a photograph becomes square: `crop` its middle or `stretch` it whole
+    #[arg(long, value_name = "crop|stretch", default_value = "crop", hide_possible_values = true, value_parser = crate::framing::fit())]
+    fit: Fit,
+
+    /// How to train: `held-out` is ours, `paper` the paper's
+    #[arg(long, value_name = "held-out|paper", default_value = Recipe::HELD_OUT.name, hide_possible_values = true, value_parser = recipe())]
+    recipe: Recipe,
+
+    /// A category of MVTec AD or MPDD, whose pseudo-anomalies the recipe `paper` takes
+    #[arg(long, value_name = "NAME", value_parser = Category::by_name)]
+    category: Option<Category>,
+
+    /// Epochs; by default the recipe's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+
+    /// Photographs of a step; as many copies with pseudo-anomalies are added
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..))]
+    batch: u32,
+
+    /// Side of the grid of positions, by default 64; prototypes follow, and a coarser one is faster
+    #[arg(long, value_name = "SIDE")]
+    grid: Option<u32>,
+
+    /// Distances to prototypes that are kept for each position, by default 200
+    #[arg(long, value_name = "K")]
+    nearest: Option<u32>,
+
+    /// Channels of the decoder, by default half of the features'
+    #[arg(long, value_name = "W")]
+    width: Option<u32>,
+
+    /// Begin anew, whatever an interrupted run has left
+    #[arg(long)]
+    restart: bool,
+
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+fn recipe() -> impl TypedValueParser<Value = Recipe> {
+    PossibleValuesParser::new(Recipe::ALL.map(|recipe| recipe.name)).try_map(|name| Recipe::by_name(&name))
+}
+
+impl Arguments {
+    fn options(&self) -> TrainOptions {
+        let mut options = TrainOptions::default();
+        (options.epochs, options.batch, options.fit, options.seed) = (self.epochs, self.batch, self.fit, self.seed);
+        (options.recipe, options.category) = (self.recipe, self.category.unwrap_or(Category::OTHER));
+        (options.grid, options.nearest, options.width) = (self.grid, self.nearest, self.width);
+        options
+    }
+}
+
+/// Runs `pcsnet train`.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let photographs = shots::find(&arguments.inputs, Some(arguments.shots), arguments.seed)?;
+    let backbone = shots::backbone(arguments.backbone.as_deref())?;
+    // Found out before any time is spent.
+    output::ensure_writable(output::folder_of(&arguments.out))?;
+    let engine = device::engine(&arguments.device)?;
+    let mut trainer = block_on(Trainer::new(&engine, &backbone, arguments.options()))?;
+    for path in &photographs {
+        let Shot { name, sha256, photograph } = Shot::read(path, Decoder::default())?;
+        trainer.add(name, Some(sha256), &photograph)?;
+    }
+    let mut training = block_on(trainer.start())?;
+    let checkpoint = checkpoint_of(&arguments.out);
+    if !arguments.restart {
+        resume(&mut training, &checkpoint)?;
+    }
+    train(&mut training, &checkpoint)?;
+    block_on(training.model())?.save(&arguments.out)?;
+    fs::remove_file(&checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))?;
+    let seconds = start.elapsed().as_secs_f64();
+    output::print(&format!(
+        "Trained on {} photographs, written to {} in {seconds:.0} s\n",
+        photographs.len(),
+        arguments.out.display()
+    ))
+}
+
+/// The file that keeps the state of a run.
+fn checkpoint_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".checkpoint");
+    name.into()
+}
+
+/// Goes on from what an interrupted run has left.
+fn resume(training: &mut Training, checkpoint: &Path) -> Result<()> {
+    let bytes = match fs::read(checkpoint) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", checkpoint.display())),
+    };
+    let name = checkpoint.display().to_string();
+    block_on(training.resume(&name, bytes)).context("--restart begins anew")?;
+    eprintln!("going on after epoch {} of {name}", training.epoch());
+    Ok(())
+}
+
+/// Trains to the end, and keeps the state after each epoch.
+fn train(training: &mut Training, checkpoint: &Path) -> Result<()> {
+    let (steps, epochs) = (training.steps_of_an_epoch(), training.epochs());
+    let bar = output::progress_bar("{msg} {wide_bar} {pos}/{len}", (epochs * steps) as usize, "training".to_owned());
+    while !training.is_done() {
+        let before = u64::from(training.epoch() * steps);
+        bar.set_position(before);
+        let start = Instant::now();
+        let losses = block_on(training.run_epoch(|done| bar.set_position(before + u64::from(done))))?;
+        let bytes = block_on(training.checkpoint())?;
+        output::write(checkpoint, |file| Ok(file.write_all(&bytes)?))?;
+        let Losses { nfc, afs, pdc, seg } = losses;
+        let seconds = start.elapsed().as_secs_f64();
+        bar.suspend(|| {
+            output::print(&format!(
+                "epoch {:3}  NFC {nfc:.4}  AFS {afs:.4}  PDC {pdc:.4}  SEG {seg:.4}  ({seconds:.1} s)\n",
+                training.epoch()
+            ))
+        })?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}

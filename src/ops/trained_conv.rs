@@ -1,0 +1,126 @@
+//! Convolutions whose weights change while they are used, and their gradients: stride 1, padding that keeps the size.
+
+use super::activation::Epilogue;
+use super::groups_of_64;
+use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
+use crate::gpu::{Binding, Graph, Kernel, Layer, Slice, Tensor, uniforms};
+
+/// A convolution's weights in memory that an optimiser writes to.
+#[derive(Clone, Copy)]
+pub(crate) struct TrainedConv {
+    /// `[1][kernel * kernel * inputs][1][outputs]`.
+    pub weights: Tensor,
+    /// Side of the square kernel.
+    pub kernel: u32,
+}
+
+impl TrainedConv {
+    fn taps(self) -> u32 {
+        self.kernel * self.kernel
+    }
+
+    fn inputs(self) -> u32 {
+        self.weights.height / self.taps()
+    }
+
+    /// `epilogue(conv2d(x, weights, padding=kernel // 2))` into `out`.
+    pub(crate) fn write(self, graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, epilogue: Epilogue<'_>) {
+        let matrix = if graph.gpu().matmul.reads_textures() {
+            self.matrix(graph, &format!("{label}.matrix"), false)
+        } else {
+            Matrix::made(self.weights)
+        };
+        self.multiply(graph, label, x, &Product { epilogue, ..Product::new(x.all(), &matrix, out) });
+    }
+
+    /// The gradient of the input from that of the output, through `epilogue`.
+    pub(crate) fn input_gradient(
+        self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        dy: Tensor,
+        epilogue: Epilogue<'_>,
+    ) -> Tensor {
+        let matrix = self.matrix(graph, &format!("{label}.matrix"), true);
+        let out = graph.tensor(label, [dy.batch, dy.height, dy.width, self.inputs()]);
+        self.multiply(graph, label, dy, &Product { epilogue, ..Product::new(dy.all(), &matrix, out.all()) });
+        out
+    }
+
+    /// The gradient of the weights of each image, `[batch][kernel * kernel * inputs][1][outputs]`.
+    pub(crate) fn weight_gradient(self, graph: &mut Graph<'_>, label: &str, x: Tensor, dy: Tensor) -> Tensor {
+        uniforms! {
+            struct Params {
+                height: u32,
+                width: u32,
+                kernel: u32,
+                inputs: u32,
+                outputs: u32,
+            }
+        }
+        graph.ensure_equal(label, [x.channels, dy.channels], [self.inputs(), self.weights.channels]);
+        graph.ensure_equal(label, [x.batch, x.height, x.width], [dy.batch, dy.height, dy.width]);
+        let out = graph.tensor(label, [x.batch, self.weights.height, 1, self.weights.channels]);
+        let params = Params {
+            height: x.height,
+            width: x.width,
+            kernel: self.kernel,
+            inputs: x.channels / 4,
+            outputs: dy.channels / 4,
+        };
+        let tiles = params.inputs.div_ceil(2) * params.outputs.div_ceil(2);
+        let bindings = [Binding::read(x), Binding::read(dy), Binding::write(out)];
+        let workgroups = [groups_of_64(tiles), self.taps(), x.batch];
+        graph.dispatch(label, Kernel::new("weight_gradient"), &params, bindings, workgroups);
+        graph.estimate(u64::from(x.pixels()) * self.weights.values());
+        out
+    }
+
+    /// The weights as a product's right operand: as they are, or turned around for gradients of the input.
+    fn matrix(self, graph: &mut Graph<'_>, label: &str, transposed: bool) -> Matrix {
+        uniforms! {
+            struct Params {
+                taps: u32,
+                rows: u32,
+                columns: u32,
+            }
+        }
+        let (inputs, outputs) = (self.inputs(), self.weights.channels);
+        let (rows, columns) = if transposed { (outputs, inputs) } else { (inputs, outputs) };
+        let out = graph.matrices(label, [1, self.taps() * rows, columns]);
+        let params = Params { taps: self.taps(), rows, columns: columns / 4 };
+        let names = [("TRANSPOSED", transposed), ("TEXTURE", graph.is_texture(out))];
+        let workgroups = [params.columns.div_ceil(16), (params.taps * rows).div_ceil(4), 1];
+        let bindings = [Binding::read(self.weights), Binding::write(out)];
+        graph.dispatch(label, Kernel::with("weights_as_matrix", names), &params, bindings, workgroups);
+        Matrix::made(out)
+    }
+
+    fn multiply(self, graph: &mut Graph<'_>, label: &str, x: Tensor, product: &Product<'_>) {
+        if self.kernel == 1 {
+            return matmul(graph, label, product);
+        }
+        let gather = Gather {
+            in_height: x.height,
+            in_width: x.width,
+            in_channels: x.channels / 4,
+            out_height: x.height,
+            out_width: x.width,
+            kernel: self.kernel,
+            stride: 1,
+            padding: self.kernel / 2,
+        };
+        let layer = Layer {
+            kernel: self.kernel,
+            stride: 1,
+            batch: x.batch,
+            height: x.height,
+            width: x.width,
+            inputs: x.channels,
+            outputs: product.matrix.columns,
+            f16: false,
+        };
+        let tiling = graph.tiling(&layer, None);
+        matmul_gathered(graph, label, product, gather, tiling);
+    }
+}

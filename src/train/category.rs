@@ -1,0 +1,73 @@
+//! What pseudo-anomalies suit the categories of MVTec AD and MPDD: the authors' table.
+
+use crate::{Error, Result};
+
+/// How rectangles are pasted into pictures of a category.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Category {
+    pub(super) name: &'static str,
+    /// Least and largest half-height and half-width, as shares of the picture's side.
+    pub(super) heights: [f64; 2],
+    pub(super) widths: [f64; 2],
+    /// How many rectangles there are at most.
+    pub(super) patches: u32,
+    /// Where the ground is plain: its brightness, how far from it grey levels still are ground, and the least share
+    /// of object in what is cut out.
+    pub(super) ground: Option<[f64; 3]>,
+}
+
+const FINE: [f64; 2] = [0.01, 0.05];
+const LONG: [f64; 2] = [0.01, 0.1];
+const LARGE: [f64; 2] = [0.03, 0.4];
+
+impl Category {
+    /// One large rectangle anywhere, for any other part.
+    pub const OTHER: Self = Self::new("", LARGE, LARGE, 1);
+
+    const KNOWN: [Self; 21] = [
+        Self::new("bottle", LARGE, LARGE, 1).on([200.0, 60.0, 0.7]),
+        Self::new("cable", FINE, FINE, 3),
+        Self::new("capsule", FINE, FINE, 1).on([200.0, 60.0, 0.7]),
+        Self::new("carpet", LARGE, LARGE, 2),
+        Self::new("grid", FINE, LONG, 3),
+        Self::new("hazelnut", FINE, LONG, 3).on([20.0, 20.0, 0.7]),
+        Self::new("leather", FINE, FINE, 3),
+        Self::new("metal_nut", [0.05, 0.4], [0.05, 0.4], 1).on([20.0, 20.0, 0.5]),
+        Self::new("pill", FINE, LONG, 2).on([20.0, 20.0, 0.7]),
+        Self::new("screw", FINE, FINE, 1).on([200.0, 60.0, 0.5]),
+        Self::new("tile", FINE, LONG, 1),
+        Self::new("toothbrush", FINE, FINE, 3).on([20.0, 20.0, 0.25]),
+        Self::new("transistor", LARGE, LARGE, 3),
+        Self::new("wood", FINE, FINE, 3),
+        Self::new("zipper", LARGE, LARGE, 3).on([200.0, 60.0, 0.7]),
+        Self::new("bracket_black", FINE, FINE, 1),
+        Self::new("bracket_brown", FINE, FINE, 3),
+        Self::new("bracket_white", LARGE, LARGE, 1).on([130.0, 60.0, 0.7]),
+        Self::new("connector", LARGE, LARGE, 1),
+        Self::new("metal_plate", LARGE, LARGE, 1),
+        Self::new("tubes", LARGE, LARGE, 1),
+    ];
+
+    const fn new(name: &'static str, heights: [f64; 2], widths: [f64; 2], patches: u32) -> Self {
+        Self { name, heights, widths, patches, ground: None }
+    }
+
+    const fn on(self, ground: [f64; 3]) -> Self {
+        Self { ground: Some(ground), ..self }
+    }
+
+    /// The category of a name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the known ones.
+    pub fn by_name(name: &str) -> Result<Self> {
+        let known = || Self::KNOWN.map(|category| category.name).join(", ");
+        let found = Self::KNOWN.into_iter().find(|category| category.name == name);
+        found.ok_or_else(|| Error::Config(format!("unknown category `{name}`; known are {}", known())))
+    }
+
+    /// Its name, empty for any other part.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}

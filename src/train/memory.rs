@@ -1,0 +1,311 @@
+//! What is trained, in the GPU's memory: values, their gradients, and what the optimiser remembers of these.
+
+use crate::Result;
+use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
+use crate::ops::{Epilogue, Optimised, Rates, TrainedConv, adam};
+use crate::weights::{Parameter, Role, Source};
+use std::collections::BTreeMap;
+
+/// PyTorch's `weight_decay`.
+const WEIGHT_DECAY: f32 = 1e-5;
+
+/// Which of the two learning rates a parameter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// The descriptor and the radius.
+    Adaptor = 0,
+    /// The decoder.
+    Cas = 1,
+}
+
+impl Group {
+    pub(super) const COUNT: u32 = 2;
+}
+
+/// Values of parameters by their PyTorch names, as PyTorch orders them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Values(pub BTreeMap<String, Vec<f32>>);
+
+impl Values {
+    /// The values of a parameter that is there.
+    pub(super) fn of(&mut self, name: &str) -> &mut Vec<f32> {
+        self.0.entry(name.to_owned()).or_default()
+    }
+}
+
+impl Source for Values {
+    fn values(&self, parameter: &Parameter) -> Result<Vec<f32>> {
+        let known = self.0.get(&parameter.name).cloned();
+        known.ok_or_else(|| crate::Error::MissingTensor {
+            tensor: parameter.name.clone(),
+            files: "the trainer's memory".to_owned(),
+            expected: parameter.shape.clone(),
+        })
+    }
+}
+
+/// How values stand in memory.
+#[derive(Clone, Debug)]
+pub(super) enum Layout {
+    /// A convolution without bias, or `inputs` of its `total` input channels from `first` on:
+    /// `[taps][inputs][outputs]`.
+    Convolution { name: String, outputs: u32, inputs: u32, first: u32, total: u32, kernel: u32 },
+    /// A CoordConv, whose input is joined by row, column and a one: `[channels + 4][channels]`. The row before the
+    /// last is the bias, the last stays 0.
+    CoordConv { name: String, channels: u32 },
+    /// A 1 x 1 convolution to one channel: its weights, its bias, three zeros.
+    Projection { name: String, channels: u32 },
+    /// A single number.
+    Scalar { name: String },
+}
+
+impl Layout {
+    /// A convolution with all its input channels.
+    pub(super) fn whole(name: impl Into<String>, [outputs, inputs]: [u32; 2], kernel: u32) -> Self {
+        Self::Convolution { name: name.into(), outputs, inputs, first: 0, total: inputs, kernel }
+    }
+
+    /// Rows and columns in memory.
+    fn shape(&self) -> [u32; 2] {
+        match *self {
+            Self::Convolution { outputs, inputs, kernel, .. } => [kernel * kernel * inputs, outputs],
+            Self::CoordConv { channels, .. } => [channels + 4, channels],
+            Self::Projection { channels, .. } => [1, channels + 4],
+            Self::Scalar { .. } => [1, 1],
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        match self {
+            Self::Convolution { name, outputs, total, kernel, .. } => {
+                vec![Parameter::new(format!("{name}.weight"), Role::Weight, &[*outputs, *total, *kernel, *kernel])]
+            }
+            Self::CoordConv { name, channels } => vec![
+                Parameter::new(format!("{name}.weight"), Role::Weight, &[*channels, channels + 2, 1, 1]),
+                Parameter::new(format!("{name}.bias"), Role::Bias, &[*channels]),
+            ],
+            Self::Projection { name, channels } => vec![
+                Parameter::new(format!("{name}.weight"), Role::Weight, &[1, *channels, 1, 1]),
+                Parameter::new(format!("{name}.bias"), Role::Bias, &[1]),
+            ],
+            Self::Scalar { name } => vec![Parameter::new(name.clone(), Role::Bias, &[1])],
+        }
+    }
+
+    /// Which element of which parameter the value at a row and column is; none for what only fills.
+    fn element(&self, row: usize, column: usize) -> Option<(usize, usize)> {
+        match *self {
+            Self::Convolution { inputs, first, total, kernel, .. } => {
+                let (inputs, first, total, taps) =
+                    (inputs as usize, first as usize, total as usize, (kernel * kernel) as usize);
+                let (tap, input) = (row / inputs, row % inputs);
+                Some((0, (column * total + first + input) * taps + tap))
+            }
+            Self::CoordConv { channels, .. } => match row.checked_sub(channels as usize + 2) {
+                None => Some((0, column * (channels as usize + 2) + row)),
+                Some(0) => Some((1, column)),
+                Some(_) => None,
+            },
+            Self::Projection { channels, .. } => match column.checked_sub(channels as usize) {
+                None => Some((0, column)),
+                Some(0) => Some((1, 0)),
+                Some(_) => None,
+            },
+            Self::Scalar { .. } => Some((0, 0)),
+        }
+    }
+
+    /// The element of each value in memory.
+    fn elements(&self) -> impl Iterator<Item = Option<(usize, usize)>> + '_ {
+        let [rows, columns] = self.shape().map(|size| size as usize);
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| self.element(row, column)))
+    }
+
+    /// Values as they stand in memory.
+    fn pack(&self, source: &impl Source) -> Result<Vec<f32>> {
+        let values = self.parameters().iter().map(|parameter| source.values(parameter)).collect::<Result<Vec<_>>>()?;
+        Ok(self.elements().map(|element| element.map_or(0.0, |(parameter, index)| values[parameter][index])).collect())
+    }
+
+    /// Puts what stands in memory where PyTorch has it.
+    fn unpack(&self, memory: &[f32], values: &mut Values) {
+        for (number, parameter) in self.parameters().iter().enumerate() {
+            let all = values.of(&parameter.name);
+            all.resize(parameter.shape.iter().product(), 0.0);
+            let elements = self.elements().zip(memory).filter_map(|(element, &value)| Some((element?, value)));
+            elements.filter(|((of, _), _)| *of == number).for_each(|((_, index), value)| all[index] = value);
+        }
+    }
+}
+
+/// A parameter, or two that are one matrix.
+struct Trained {
+    layout: Layout,
+    group: Group,
+    values: Tensor,
+    moments: Tensor,
+    gradient: Option<Tensor>,
+}
+
+/// A parameter of a [`Memory`].
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    index: usize,
+    pub values: Tensor,
+}
+
+/// A convolution whose weights are trained.
+#[derive(Clone, Copy)]
+pub(super) struct Conv {
+    place: Place,
+    conv: TrainedConv,
+}
+
+/// All that is trained, in the order it was declared.
+#[derive(Default)]
+pub(super) struct Memory(Vec<Trained>);
+
+/// The state of training, parameter by parameter: values, then what the optimiser remembers.
+pub(super) type State = Vec<[Vec<f32>; 2]>;
+
+impl Memory {
+    pub(super) fn declare(&mut self, graph: &mut Graph<'_>, layout: Layout, group: Group) -> Place {
+        let [rows, columns] = layout.shape();
+        let values = graph.external("values", [1, rows, 1, columns]);
+        let moments = graph.external("moments", [3, rows, 1, columns]);
+        self.0.push(Trained { layout, group, values, moments, gradient: None });
+        Place { index: self.0.len() - 1, values }
+    }
+
+    pub(super) fn conv(&mut self, graph: &mut Graph<'_>, layout: Layout, group: Group) -> Conv {
+        let kernel = if let Layout::Convolution { kernel, .. } = layout { kernel } else { 1 };
+        let place = self.declare(graph, layout, group);
+        Conv { place, conv: TrainedConv { weights: place.values, kernel } }
+    }
+
+    /// Says what the gradient of a parameter is.
+    pub(super) fn set_gradient(&mut self, place: Place, gradient: Tensor) {
+        self.0[place.index].gradient = Some(gradient);
+    }
+
+    /// Appends a step of the optimiser for all parameters that have gradients.
+    pub(super) fn optimise(&self, graph: &mut Graph<'_>, rates: Tensor) {
+        for (number, trained) in self.0.iter().enumerate() {
+            let Trained { group, values, moments, gradient: Some(gradient), .. } = *trained else { continue };
+            let rates = Rates { rates, group: group as u32, weight_decay: WEIGHT_DECAY };
+            adam(graph, &format!("adam.{number}"), Optimised { values, gradient, moments }, rates);
+        }
+    }
+
+    /// Writes values, with an optimiser that remembers nothing.
+    pub(super) async fn write(&self, gpu: &Gpu, schedule: &Schedule, source: &impl Source) -> Result<()> {
+        let start = |trained: &Trained| {
+            let values = trained.layout.pack(source)?;
+            let nothing = vec![0.0; 3 * values.len()];
+            Ok([values, nothing])
+        };
+        let state: State = self.0.iter().map(start).collect::<Result<_>>()?;
+        self.set_state(gpu, schedule, &state).await
+    }
+
+    pub(super) async fn set_state(&self, gpu: &Gpu, schedule: &Schedule, state: &State) -> Result<()> {
+        for (trained, [values, moments]) in self.0.iter().zip(state) {
+            for (tensor, values) in [(trained.values, values), (trained.moments, moments)] {
+                let buffer = schedule.buffer(tensor);
+                let write = || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
+                gpu.guarded("trained parameters", write).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn state(&self, gpu: &Gpu, schedule: &Schedule) -> Result<State> {
+        let tensors = self.0.iter().flat_map(|trained| [trained.values, trained.moments]);
+        let sources: Vec<_> = tensors.map(|tensor| (schedule.buffer(tensor), tensor.bytes())).collect();
+        let mut read = read_buffers(gpu, &sources).await?.into_iter();
+        Ok(self.0.iter().map(|_| [read.next().unwrap_or_default(), read.next().unwrap_or_default()]).collect())
+    }
+
+    /// The values by their names.
+    pub(super) fn named(&self, state: &State) -> Values {
+        let mut values = Values::default();
+        for (trained, [memory, _]) in self.0.iter().zip(state) {
+            trained.layout.unpack(memory, &mut values);
+        }
+        values
+    }
+}
+
+impl Conv {
+    pub(super) fn write(
+        self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        x: Tensor,
+        out: crate::gpu::Slice,
+        epilogue: Epilogue<'_>,
+    ) {
+        self.conv.write(graph, label, x, out, epilogue);
+    }
+
+    pub(super) fn input_gradient(
+        self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        dy: Tensor,
+        epilogue: Epilogue<'_>,
+    ) -> Tensor {
+        self.conv.input_gradient(graph, &format!("{label}.input_gradient"), dy, epilogue)
+    }
+
+    /// Notes the gradient of the weights.
+    pub(super) fn learn(self, memory: &mut Memory, graph: &mut Graph<'_>, label: &str, x: Tensor, dy: Tensor) {
+        let gradient = self.conv.weight_gradient(graph, &format!("{label}.weight_gradient"), x, dy);
+        memory.set_gradient(self.place, gradient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting(parameter: &Parameter) -> Vec<f32> {
+        let base = if parameter.role == Role::Bias { 1000.0 } else { 0.0 };
+        (0..parameter.shape.iter().product::<usize>()).map(|index| base + index as f32).collect()
+    }
+
+    #[test]
+    fn values_come_back_in_pytorchs_order() {
+        let layouts = [
+            Layout::whole("cas.a", [4, 8], 3),
+            Layout::CoordConv { name: "adaptor.b".to_owned(), channels: 4 },
+            Layout::Projection { name: "cas.c".to_owned(), channels: 8 },
+            Layout::Scalar { name: "adaptor.r".to_owned() },
+        ];
+        for layout in layouts {
+            let mut values = Values::default();
+            layout.unpack(&layout.pack(&counting).expect("all are known"), &mut values);
+            for parameter in layout.parameters() {
+                assert_eq!(values.0[&parameter.name], counting(&parameter), "{}", parameter.name);
+            }
+        }
+    }
+
+    /// As the kernels and `taps_inputs_outputs` have them.
+    #[test]
+    fn convolutions_stand_as_kernels_read_them() {
+        let packed = Layout::whole("cas.a", [4, 8], 3).pack(&counting).expect("all are known");
+        let parameter = Parameter::new(String::new(), Role::Weight, &[4, 8, 3, 3]);
+        assert_eq!(packed, crate::ops::taps_inputs_outputs(&counting(&parameter), [4, 8, 9], 8));
+        let parts = [0, 4].map(|first| Layout::Convolution {
+            name: "cas.res1.0".to_owned(),
+            outputs: 4,
+            inputs: 4,
+            first,
+            total: 8,
+            kernel: 1,
+        });
+        let whole = Layout::whole("cas.res1.0", [4, 8], 1).pack(&counting).expect("all are known");
+        assert_eq!(parts.map(|part| part.pack(&counting).expect("all are known")).concat(), whole);
+    }
+}
