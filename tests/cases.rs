@@ -109,7 +109,7 @@ fn hostile_files_end_soon() {
 
 /// A test set of the samples with other masks, as the cases' folder tells to make one.
 #[cfg(unix)]
-fn samples_with(masks: &Path, root: &Path) -> PathBuf {
+fn samples_with(masks: &Path, root: &Path) -> std::path::PathBuf {
     let (samples, set) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("samples"), root.join("set"));
     std::fs::create_dir(&set).expect("writable");
     for (target, name) in [(samples.join("test"), "test"), (masks.to_owned(), "ground_truth")] {
@@ -123,7 +123,7 @@ fn samples_with(masks: &Path, root: &Path) -> PathBuf {
 #[test]
 fn masks_of_every_kind_say_the_same() {
     use pcsnet::data::Dataset;
-    let Some(folder) = cases("masks") else { return };
+    let Some(folder) = shared("cases/masks") else { return };
     let open = |masks: &Path| {
         let root = tempfile::tempdir().expect("a temporary folder");
         let set = Dataset::open(samples_with(masks, root.path())).unwrap_or_else(|error| panic!("{error}"));

@@ -78,8 +78,11 @@ fn row(found: &Statistics) -> String {
     )
 }
 
+/// Clocks of all waves of a network's dispatches, by generation.
+pub type Work = BTreeMap<Family, f64>;
+
 /// How much less work one set of kernels is than another, network by network, as a Markdown table.
-pub fn comparison(rows: &[(String, BTreeMap<Family, f64>, BTreeMap<Family, f64>)]) -> Result<String> {
+pub fn comparison(rows: &[(String, Work, Work)]) -> Result<String> {
     let mut text = String::from("| network | generation | clocks of all waves, before | now | before / now |\n");
     text.push_str("| --- | --- | ---: | ---: | ---: |\n");
     for (network, before, now) in rows {
