@@ -248,7 +248,8 @@ export function activityOf(state) {
 }
 
 function loadingText({ name, stage, done, total }, then) {
-  if (stage === 'kernels') return { text: `Preparing the network${then}`, fraction: done / total };
+  // A model whose kernels are all there has none to wait for.
+  if (stage === 'kernels') return { text: `Preparing the network${then}`, fraction: total ? done / total : undefined };
   if (stage === undefined) return { text: `Loading ${name}${then}` };
   const what = stage === 'download' ? `Loading ${name}` : `Handing ${name} to the device`;
   return { text: `${what}: ${megabytes(done)}${total ? ` of ${megabytes(total)}` : ''}${then}`, fraction: total && done / total };

@@ -40,6 +40,7 @@ const calls = {
     if (source.name && (await source.text()) === 'bad') throw new Error(`${source.name}: not a usable safetensors file`);
     progress({ stage: 'upload', done: 50, total: 100 });
     progress({ stage: 'kernels', done: 1, total: 4 });
+    if (detectors.size) progress({ stage: 'kernels', done: 0, total: 0 });
     const name = source.name ?? 'default';
     const id = detectors.size + 1;
     // Every model has scores of its own, in steps that no two greys of the tests share.
