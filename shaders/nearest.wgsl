@@ -9,6 +9,7 @@
 //   squared  [rows][candidates] vec4s
 //   out      [rows][nearest], written from first_row on
 struct Params {
+    // In vec4s.
     candidates: u32,
     nearest: u32,
     first_row: u32,

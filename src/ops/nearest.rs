@@ -20,7 +20,8 @@ fn smallest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice, roo
     }
     graph.ensure_equal(label, out.rows, squared.pixels());
     graph.ensure_inside(label, out);
-    let params = Params { candidates: squared.channels, nearest: out.channels, first_row: out.first / out.stride() };
+    let (candidates, first_row) = (squared.channels / 4, out.first / out.stride());
+    let params = Params { candidates, nearest: out.channels, first_row };
     // With room for the surplus of the last bucket.
     let sorted = f64::from(out.channels.next_power_of_two().max(8));
     let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::new("nearest") };

@@ -190,16 +190,18 @@ mod tests {
             let name = |label: &str| label.split('[').next().unwrap_or_default().to_owned();
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
-            let textures = gpu.matmul.reads_textures();
+            let (textures, pairs) = (gpu.matmul.reads_textures(), gpu.matmul == MatmulKernel::Tiled);
             let products: Vec<String> = gpu.tilings().iter().map(|tiling| tiling.kernel([]).label()).collect();
             let missing: Vec<String> = shaders::variants()
                 .filter(|(shader, defines)| match *shader {
                     "pack_rows" => textures,
                     _ if shader.starts_with("matmul_") => products.iter().any(|label| name(label).starts_with(shader)),
-                    // Those of Winograd's transforms whose output is multiplied.
-                    _ if shader.ends_with("_input") || shader.ends_with("_weights") => {
-                        defines.contains(&"TEXTURE") == textures
+                    // Those of Winograd's transforms that suit the products.
+                    "winograd2_output" | "winograd4_output" => defines.contains(&"PAIRS") == pairs,
+                    "winograd2_input" | "winograd4_input" => {
+                        (defines.contains(&"TEXTURE"), defines.contains(&"PAIRS")) == (textures, pairs)
                     }
+                    "winograd2_weights" | "winograd4_weights" => defines.contains(&"TEXTURE") == textures,
                     "rows_as_columns" | "weights_as_matrix" => defines.contains(&"TEXTURE") == textures,
                     _ => true,
                 })

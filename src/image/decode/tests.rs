@@ -123,6 +123,24 @@ fn floating_point_and_signed_tiff() {
     assert_eq!(greys(&Decoder::default().with_range(range).decode(&wide, "sample").expect("decodes")), [0, 100, 213]);
 }
 
+/// The `tiff` crate takes the first of a tag's values without asking whether there is one.
+#[test]
+fn tiff_tags_without_values_are_refused() {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut bytes).expect("encodes");
+    encoder.write_image::<::tiff::encoder::colortype::Gray8>(2, 1, &[0, 255]).expect("encodes");
+    let bytes = bytes.into_inner();
+    let directory = u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")) as usize;
+    let count = usize::from(u16::from_le_bytes([bytes[directory], bytes[directory + 1]]));
+    assert!(count > 8);
+    for tag in 0..count {
+        let mut damaged = bytes.clone();
+        // Behind their number, tags of 12 bytes, whose count stands behind name and type.
+        damaged[directory + 2 + 12 * tag + 4..][..4].fill(0);
+        assert!(reason(&damaged).contains("a tag without a value"), "{}", reason(&damaged));
+    }
+}
+
 #[test]
 fn what_is_missing_is_told() {
     let tall =

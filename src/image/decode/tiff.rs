@@ -38,7 +38,9 @@ pub(super) fn is_big(bytes: &[u8]) -> bool {
 /// are read.
 pub(super) fn decode_tiff(bytes: &[u8], options: &Decoder) -> Result<Pixels, Reason> {
     let Some(Entry { value: meaning, at }) = photometric(bytes) else {
-        return Err(unusable("it does not say what its samples mean, or is cut short; save it as grey or RGB"));
+        return Err(unusable(
+            "it does not say what its samples mean, has a tag without a value, or is cut short; save it as grey or RGB",
+        ));
     };
     let bytes = with_raw_samples(bytes, at);
     let mut page = Page::open(&bytes, meaning, options)?;
@@ -266,7 +268,7 @@ struct Entry {
     at: usize,
 }
 
-/// Finds what the samples mean.
+/// Finds what the samples mean, in a directory whose tags all have values: the `tiff` crate counts on it.
 fn photometric(bytes: &[u8]) -> Option<Entry> {
     let is_little = bytes.starts_with(b"II");
     let number = |at: usize, length: usize| -> Option<u64> {
@@ -281,9 +283,13 @@ fn photometric(bytes: &[u8]) -> Option<Entry> {
         if is_big(bytes) { (8, 8, 8, 20, 12) } else { (4, 4, 2, 12, 8) };
     let directory = usize::try_from(number(offset_at, offset_length)?).ok()?;
     let count = number(directory, count_length)?.min(u64::from(u16::MAX)) as usize;
-    let entries = (0..count).map(|index| directory.saturating_add(count_length + index * entry_length));
+    let mut entries = (0..count).map(|index| directory.saturating_add(count_length + index * entry_length));
+    let is_empty = |entry: usize| number(entry.saturating_add(4), value_at - 4) == Some(0);
+    if entries.clone().any(is_empty) {
+        return None;
+    }
     let wanted = u64::from(Tag::PhotometricInterpretation.to_u16());
-    let at = entries.into_iter().find(|&entry| number(entry, 2) == Some(wanted))?.checked_add(value_at)?;
+    let at = entries.find(|&entry| number(entry, 2) == Some(wanted))?.checked_add(value_at)?;
     Some(Entry { value: number(at, 2)? as u16, at })
 }
 
