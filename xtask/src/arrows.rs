@@ -2,7 +2,7 @@
 //! modules import one another in a circle.
 
 use crate::run::project_root;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -23,16 +23,24 @@ pub(crate) fn check() -> Result<()> {
     for folder in CRATES {
         let modules = Modules::read(&root.join(folder))?;
         if folder == "src" {
-            let wrong = differences(&modules.arrows_in(&[]), &drawn(&architecture)?);
-            ensure!(wrong.is_empty(), "ARCHITECTURE.md and src/ disagree:\n{}", wrong.join("\n"));
+            ensure_drawn(&modules, &architecture)?;
         }
-        for parent in modules.parents() {
-            if let Some(circle) = circle(&modules.arrows_in(&parent)) {
-                anyhow::bail!("{folder}: modules import one another in a circle: {}", circle.join(" -> "));
-            }
-        }
+        ensure_no_circles(&modules).context(folder)?;
     }
     Ok(())
+}
+
+fn ensure_drawn(modules: &Modules, architecture: &str) -> Result<()> {
+    let wrong = differences(&modules.arrows_in(&[]), &drawn(architecture)?);
+    ensure!(wrong.is_empty(), "ARCHITECTURE.md and src/ disagree:\n{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn ensure_no_circles(modules: &Modules) -> Result<()> {
+    match modules.parents().iter().find_map(|parent| circle(&modules.arrows_in(parent))) {
+        Some(circle) => bail!("modules import one another in a circle: {}", circle.join(" -> ")),
+        None => Ok(()),
+    }
 }
 
 /// The arrows of the picture: lines `room -> room room`.
@@ -257,10 +265,13 @@ impl<'ast> Visit<'ast> for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// The modules of a crate of these files.
     fn modules(files: &[(&str, &str)]) -> Modules {
-        let folder = std::env::temp_dir().join(format!("arrows-{}-{}", std::process::id(), files.len()));
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("arrows-{}-{number}", std::process::id()));
         for (name, text) in files {
             let path = folder.join(name);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a writable folder");
@@ -281,18 +292,17 @@ mod tests {
             ("ops.rs", "fn f() { crate::gpu::g(); } #[cfg(test)] mod tests { use crate::engine::E; }"),
             ("gpu.rs", "pub struct Gpu;"),
         ];
-        let drawn = drawn(PICTURE).expect("a picture");
-        assert_eq!(differences(&modules(&honest).arrows_in(&[]), &drawn), [""; 0]);
+        ensure_drawn(&modules(&honest), PICTURE).expect("as drawn");
+        ensure_no_circles(&modules(&honest)).expect("none");
         let mut against = honest.to_vec();
         against[3].1 = "use super::ops::x; pub struct Gpu;";
-        against.push(("none.rs", ""));
-        let found = modules(&against).arrows_in(&[]);
-        assert_eq!(differences(&found, &drawn), ["  gpu -> ops is imported and not drawn"]);
-        assert_eq!(circle(&found).expect("two that import one another").len(), 3);
+        let undrawn = ensure_drawn(&modules(&against), PICTURE).expect_err("an arrow too many").to_string();
+        assert!(undrawn.ends_with("disagree:\n  gpu -> ops is imported and not drawn"), "{undrawn}");
+        let circle = ensure_no_circles(&modules(&against)).expect_err("two that import one another").to_string();
+        assert!(circle.ends_with("gpu -> ops -> gpu"), "{circle}");
         against[1].1 = "use crate::Gpu;";
-        against.push(("other.rs", ""));
-        let found = differences(&modules(&against).arrows_in(&[]), &drawn);
-        assert!(found.contains(&"  engine -> ops is drawn and not imported".to_owned()), "{found:?}");
+        let absent = ensure_drawn(&modules(&against), PICTURE).expect_err("an arrow too few").to_string();
+        assert!(absent.contains("  engine -> ops is drawn and not imported"), "{absent}");
     }
 
     #[test]
