@@ -220,13 +220,17 @@ export function thresholdOf(card) {
   return card.threshold ?? coloursOf(card)[1];
 }
 
-/** The values at the ends of the legend: the colours', and where a score or the threshold lie beyond them. */
+/**
+ * The values at the ends of the legend: the colours', and where the threshold or a score lie beyond them, these; a
+ * score with a margin, so that the threshold can be set above it.
+ */
 export function legendOf(state) {
   const [low, high] = coloursOf(state.model?.card);
   const results = [...state.pictures, state.camera.frame].map((picture) => resultOf(state, picture)).filter(Boolean);
   const outcome = outcomeOf(state);
   const good = outcome ? heldOutScores(outcome) : [];
-  const values = [low, high, state.threshold ?? low, ...results.map(({ score }) => score), ...good];
+  const above = results.map(({ score }) => score + (high - low) / 50);
+  const values = [low, high, state.threshold ?? low, ...above, ...good];
   return [Math.min(...values), Math.max(...values)];
 }
 
