@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use crate::gpu::{Gpu, Graph, Kernel, Layer, Memory, Program, Schedule, StepInfo, Tensor, read_buffers};
-use crate::image::{Fit, RgbImage};
+use crate::image::{Fit, RgbImage, rgba};
 use crate::model::Outputs;
 use crate::ops;
 use crate::{Error, Result};
@@ -197,7 +197,7 @@ impl Session {
                     found: format!("{} x {}", image.width(), image.height()),
                 });
             }
-            let rgba: Vec<u8> = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+            let rgba = rgba(image);
             let offset = index as u64 * rgba.len() as u64;
             self.gpu.queue.write_buffer(&self.buffers.pixels, offset, &rgba);
         }

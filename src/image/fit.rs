@@ -335,6 +335,11 @@ fn luminance([r, g, b]: [u8; 3]) -> u32 {
     (u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16
 }
 
+/// Pixels as the GPU reads them: red, green, blue and 255.
+pub(crate) fn rgba(image: &RgbImage) -> Vec<u8> {
+    image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,7 @@ pub use ::image::RgbImage;
 pub(crate) use components::ensure_rows;
 pub use components::{Components, components};
 pub use decode::{Decoded, Decoder, Depth, MAX_BYTES, MAX_PIXELS, ValueRange, decode, open};
+pub(crate) use fit::rgba;
 pub use fit::{Fit, Frame, MAX_SIDE, Rect, mask_pixels, preprocess, preprocess_mask};
 pub use heatmap::{ColourMap, Scale, heatmap, overlay, paint_over};
 pub use tiles::{JoinedMap, Tiles};

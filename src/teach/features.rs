@@ -2,7 +2,7 @@
 
 use super::poses::View;
 use crate::gpu::{Constant, Format, Gpu, Graph, Schedule, Tensor, Uploader, read_buffers};
-use crate::image::RgbImage;
+use crate::image::{RgbImage, rgba};
 use crate::model::Backbone;
 use crate::{ModelConfig, Result, ops};
 
@@ -27,8 +27,7 @@ impl<'a> FeatureRun<'a> {
 
     /// The features of a photograph of the network's input size in some views, in their order.
     pub(super) async fn run(&self, photograph: &RgbImage, views: &[View]) -> Result<Vec<ViewFeatures>> {
-        let pixels: Vec<u32> =
-            photograph.pixels().map(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 255])).collect();
+        let pixels = rgba(photograph);
         let mut found = Vec::with_capacity(views.len());
         let (threes, others) = views.split_at(views.len() / TOGETHER * TOGETHER);
         for three in threes.chunks(TOGETHER) {
@@ -75,12 +74,12 @@ impl<'a> Batch<'a> {
     }
 
     /// The features of packed pixels in as many views as the graph has.
-    async fn run(&self, pixels: &[u32], views: &[View]) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
+    async fn run(&self, pixels: &[u8], views: &[View]) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
         let poses: Vec<ops::Pose> = views.iter().map(|view| view.pose).collect();
         self.gpu
             .guarded("a photograph's views", || {
-                let write = |tensor, bytes| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);
-                write(self.pixels, bytemuck::cast_slice(pixels));
+                let write = |tensor, bytes: &[u8]| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);
+                write(self.pixels, pixels);
                 write(self.poses, bytemuck::cast_slice(&poses));
             })
             .await?;

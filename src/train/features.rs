@@ -1,7 +1,7 @@
 //! What the frozen backbone makes of photographs: computed once for each picture that training sees.
 
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
-use crate::image::RgbImage;
+use crate::image::{RgbImage, rgba};
 use crate::model::Backbone;
 use crate::{ModelConfig, Result, ops};
 
@@ -49,12 +49,9 @@ impl FeatureRun {
     async fn run_for(&self, gpu: &Gpu, pictures: &[&RgbImage], which: usize) -> Result<Vec<Features>> {
         let mut found = Vec::with_capacity(pictures.len());
         for together in pictures.chunks(TOGETHER) {
-            let packed = |picture: &&RgbImage| -> Vec<u32> {
-                picture.pixels().map(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 255])).collect()
-            };
-            let pixels: Vec<u32> = together.iter().flat_map(packed).collect();
+            let pixels: Vec<u8> = together.iter().flat_map(|picture| rgba(picture)).collect();
             let buffer = self.schedule.buffer(self.pixels);
-            let write = || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&pixels));
+            let write = || gpu.queue.write_buffer(buffer, 0, &pixels);
             gpu.guarded("photographs", write).await?;
             self.schedule.submit(gpu).await?;
             let tensors = self.levels.iter().map(|level| level[which]);

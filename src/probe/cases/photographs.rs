@@ -4,7 +4,7 @@ use crate::Result;
 use crate::engine::HeatParams;
 use crate::gpu::{Gpu, Graph, HeatPass, Kernel, read_buffers};
 use crate::image::resize::Taps;
-use crate::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, overlay};
+use crate::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, overlay, rgba};
 use crate::ops::{self, Axis, Photograph};
 use crate::probe::harness::{Answer, Case, FENCE, SENTINEL, host_buffer, values};
 
@@ -33,10 +33,6 @@ fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
         let first = 3 * (y * width + x) as usize;
         ::image::Rgb([0, 1, 2].map(|channel| ((values[first + channel] + 1.0) * 128.0) as u8))
     })
-}
-
-fn rgba(image: &RgbImage) -> Vec<u8> {
-    image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect()
 }
 
 fn levels(bytes: &[u8]) -> Vec<f32> {
