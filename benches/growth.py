@@ -22,8 +22,8 @@ import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "python"))
-from pcsnet import bundle, randomise
-from pcsnet.config import ModelConfig
+from pcsnet_torch import bundle, randomise
+from pcsnet_torch.config import ModelConfig
 
 BATCHES = (1, 2, 4, 8)
 WIDTHS = (0.5, 1.0, 2.0)

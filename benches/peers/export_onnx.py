@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 
-from pcsnet import bundle, decoder  # noqa: E402
-from pcsnet.model import PCSNet  # noqa: E402
+from pcsnet_torch import bundle, decoder  # noqa: E402
+from pcsnet_torch.model import PCSNet  # noqa: E402
 
 PARTS = {
     "network": (["image"], ["map"]),

@@ -15,7 +15,7 @@ def main() -> None:
     except ImportError as error:
         runner.skip(ENGINE, error)
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
-    from pcsnet import bundle
+    from pcsnet_torch import bundle
 
     torch.set_num_threads(options.threads)
     network, _ = bundle.load(options.model)

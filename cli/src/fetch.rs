@@ -95,9 +95,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         fs::rename(&partial, &file).with_context(|| format!("cannot rename {}", partial.display()))?;
     }
     output::print(&format!(
-        "{}\nsha256 {}, as the hub states\n\nTrain with it (python/README.md):\n  python -m pcsnet train FOLDER \
-         --backbone {} --out head.safetensors\nAs a model file of its own:\n  python -m pcsnet export --backbone {} \
-         --out backbone.safetensors\n",
+        "{}\nsha256 {}, as the hub states\n\nTrain with it (python/README.md):\n  python -m pcsnet_torch train FOLDER \
+         --backbone {} --out head.safetensors\nAs a model file of its own:\n  python -m pcsnet_torch export \
+         --backbone {} --out backbone.safetensors\n",
         file.display(),
         remote.sha256,
         file.display(),

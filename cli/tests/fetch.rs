@@ -101,7 +101,8 @@ fn files(folder: &Path) -> Vec<String> {
 fn a_file_is_fetched_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (address, requests) = SOUND.start();
-    let says = || contains(SHA256).and(contains("python -m pcsnet export --backbone ./resnet18.tv_in1k.safetensors"));
+    let says =
+        || contains(SHA256).and(contains("python -m pcsnet_torch export --backbone ./resnet18.tv_in1k.safetensors"));
     fetch(folder.path(), &address).success().stdout(says());
     assert_eq!(fs::read(folder.path().join(NAME)).expect("the file"), CONTENT);
     assert_eq!(files(folder.path()), [NAME]);

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcsnet import data, preprocess
-from pcsnet.errors import PcsnetError
+from pcsnet_torch import data, preprocess
+from pcsnet_torch.errors import PcsnetError
 
 SHADED = np.stack(np.broadcast_arrays(np.arange(16)[:, None] * 16, np.arange(16) * 16, 7), -1).astype(np.uint8)
 DEFECT, EMPTY = (np.repeat([[255] * 4 + [0] * 12], 16, 0).astype(np.uint8), np.zeros((16, 16), np.uint8))

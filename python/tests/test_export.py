@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from pcsnet import backbone, bundle, cli, export
-from pcsnet.config import BackboneConfig, ModelConfig, StageConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.preprocess import TENSORFLOW, fit, to_tensor
-from pcsnet.randomise import random_image, random_model
+from pcsnet_torch import backbone, bundle, cli, export
+from pcsnet_torch.config import BackboneConfig, ModelConfig, StageConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.preprocess import TENSORFLOW, fit, to_tensor
+from pcsnet_torch.randomise import random_image, random_model
 
 
 @pytest.mark.parametrize("name", ["resnet18", "wide_resnet50_2"])

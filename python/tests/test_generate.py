@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from pcsnet import cli, data, generate
+from pcsnet_torch import cli, data, generate
 
 
 sound_picture = lru_cache(lambda seed: generate.photograph(seed)[0])

@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from pcsnet import bundle
-from pcsnet.config import ModelConfig
-from pcsnet.model import PCSNet
-from pcsnet.randomise import random_image
+from pcsnet_torch import bundle
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.model import PCSNet
+from pcsnet_torch.randomise import random_image
 
 # Largest allowed difference, relative to the stage's largest value: float32 sums taken in another order. It is the
 # score that needs it: its squares are small differences of large numbers, and the authors' own float32 values are up to
@@ -46,8 +46,8 @@ def test_every_stage(golden, kind):
 
 @pytest.mark.parametrize("kind", ["plain", "rotation"])
 def test_random_weights_are_those_of_the_golden_ones(golden, kind):
-    from pcsnet.bundle import is_ignored
-    from pcsnet.randomise import _draw, _last_norms
+    from pcsnet_torch.bundle import is_ignored
+    from pcsnet_torch.randomise import _draw, _last_norms
 
     _, weights = golden
     model = PCSNet(ModelConfig.by_name("wide_resnet50_2", kind))

@@ -7,7 +7,7 @@ import pytest
 from skimage.measure import label
 from sklearn.metrics import auc, roc_auc_score
 
-from pcsnet import metrics
+from pcsnet_torch import metrics
 
 
 def test_auroc_by_hand():

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from pcsnet import bundle, cli
-from pcsnet.config import BackboneConfig, ModelConfig
-from pcsnet.descriptor import CoordConv, nearest_distances
-from pcsnet.errors import PcsnetError
-from pcsnet.model import blur
-from pcsnet.randomise import random_image, random_model
+from pcsnet_torch import bundle, cli
+from pcsnet_torch.config import BackboneConfig, ModelConfig
+from pcsnet_torch.descriptor import CoordConv, nearest_distances
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.model import blur
+from pcsnet_torch.randomise import random_image, random_model
 
 
 def test_authors_sizes():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcsnet import preprocess
-from pcsnet.config import ModelConfig
-from pcsnet.errors import PcsnetError
+from pcsnet_torch import preprocess
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.errors import PcsnetError
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pcsnet import (
+from pcsnet_torch import (
     anomalies,
     backbone,
     bundle,
@@ -25,10 +25,10 @@ from pcsnet import (
     recipes,
     train,
 )
-from pcsnet.config import ModelConfig
-from pcsnet.descriptor import nearest_distances
-from pcsnet.errors import PcsnetError
-from pcsnet.randomise import random_model
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.descriptor import nearest_distances
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.randomise import random_model
 
 R = torch.tensor([1.0])
 

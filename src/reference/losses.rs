@@ -103,7 +103,8 @@ mod tests {
     use super::super::testing::{assert_close, sample};
     use super::*;
 
-    /// From `losses.balanced_segmentation` of `python/pcsnet` with maps `x / 8` and a mask of `[[0, 1, 0], [0, 1, 0]]`.
+    /// From `losses.balanced_segmentation` of `python/pcsnet_torch` with maps `x / 8` and a mask of
+    /// `[[0, 1, 0], [0, 1, 0]]`.
     #[test]
     fn segmentation_as_pytorch() {
         let maps = sample([1, 2, 3, 1]).map(|value| value / 8.0);
@@ -114,7 +115,7 @@ mod tests {
     }
 
     /// From `compactness(d[:1], r) + separation(d[1:], mask, r, 0.4) + 50 * disparity(d, [0, 1])` of
-    /// `python/pcsnet/losses.py` with its `HARDEST` set to 5, a radius of 0.7, and a mask of the lower two of the
+    /// `python/pcsnet_torch/losses.py` with its `HARDEST` set to 5, a radius of 0.7, and a mask of the lower two of the
     /// second image's four positions.
     #[test]
     fn distances_as_pytorch() {

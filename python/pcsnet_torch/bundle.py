@@ -7,9 +7,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 
-from pcsnet.config import ModelConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.model import PCSNet
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.model import PCSNet
 
 # Tensors that PyTorch modules carry but this network does not use.
 IGNORED = ("backbone.layer4.", "backbone.fc.", "cas.inner_cls.")

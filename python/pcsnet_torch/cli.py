@@ -1,4 +1,4 @@
-"""The command line: `python -m pcsnet ...`; each subcommand reads its options here and works elsewhere."""
+"""The command line: `python -m pcsnet_torch ...`; each subcommand reads its options here and works elsewhere."""
 
 import argparse
 import csv
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcsnet import accuracy, anomalies, bundle, evaluate, export, generate, preprocess, release, train
-from pcsnet.config import DESCRIPTORS, ModelConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.randomise import random_model
-from pcsnet.recipes import RECIPES
-from pcsnet.train import Settings
+from pcsnet_torch import accuracy, anomalies, bundle, evaluate, export, generate, preprocess, release, train
+from pcsnet_torch.config import DESCRIPTORS, ModelConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.randomise import random_model
+from pcsnet_torch.recipes import RECIPES
+from pcsnet_torch.train import Settings
 
 
 def main(arguments=None) -> None:
@@ -34,7 +34,7 @@ def main(arguments=None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser("pcsnet", description="PCSNet few-shot anomaly detection in PyTorch")
+    top = argparse.ArgumentParser("pcsnet-train", description="PCSNet few-shot anomaly detection in PyTorch")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, run, summary):

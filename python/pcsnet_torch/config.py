@@ -9,7 +9,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from pcsnet.errors import PcsnetError
+from pcsnet_torch.errors import PcsnetError
 
 LEVELS = 3
 

@@ -17,8 +17,8 @@
     evaluate     metrics on a test set, beside untrained baselines
 """
 
-from pcsnet.config import BackboneConfig, ModelConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.model import PCSNet
+from pcsnet_torch.config import BackboneConfig, ModelConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.model import PCSNet
 
 __all__ = ["BackboneConfig", "ModelConfig", "PCSNet", "PcsnetError"]

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcsnet import backbone
-from pcsnet.config import ModelConfig
-from pcsnet.decoder import Decoder, resize
-from pcsnet.descriptor import Adaptor, nearest_distances
+from pcsnet_torch import backbone
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.decoder import Decoder, resize
+from pcsnet_torch.descriptor import Adaptor, nearest_distances
 
 
 class PCSNet(nn.Module):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcsnet.config import ModelConfig
+from pcsnet_torch.config import ModelConfig
 
 
 class Adaptor(nn.Module):

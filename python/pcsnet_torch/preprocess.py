@@ -10,8 +10,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from pcsnet.config import ModelConfig
-from pcsnet.errors import PcsnetError
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.errors import PcsnetError
 
 FITS = ("crop", "stretch")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8", ".webp", ".gif",

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from pcsnet.errors import PcsnetError
+from pcsnet_torch.errors import PcsnetError
 
 SIDE = 320
 OVERSAMPLE = 2

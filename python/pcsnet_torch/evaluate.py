@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from pcsnet import data
-from pcsnet.decoder import resize
-from pcsnet.descriptor import nearest_distances
-from pcsnet.metrics import PixelScores, auroc
-from pcsnet.model import PCSNet, blur
-from pcsnet.preprocess import load_input, load_mask
+from pcsnet_torch import data
+from pcsnet_torch.decoder import resize
+from pcsnet_torch.descriptor import nearest_distances
+from pcsnet_torch.metrics import PixelScores, auroc
+from pcsnet_torch.model import PCSNet, blur
+from pcsnet_torch.preprocess import load_input, load_mask
 
 METHODS = ("prototypes", "patches", "distance", "network")
 

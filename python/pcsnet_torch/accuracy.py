@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pcsnet import data
-from pcsnet.config import ModelConfig
-from pcsnet.errors import PcsnetError
-from pcsnet.evaluate import METHODS, Methods, compare, features_of, stacked
-from pcsnet.preprocess import range_of_set
-from pcsnet.train import Settings, Trainer
+from pcsnet_torch import data
+from pcsnet_torch.config import ModelConfig
+from pcsnet_torch.errors import PcsnetError
+from pcsnet_torch.evaluate import METHODS, Methods, compare, features_of, stacked
+from pcsnet_torch.preprocess import range_of_set
+from pcsnet_torch.train import Settings, Trainer
 
 METRICS = ("image AUROC", "pixel AUROC", "AUPRO")
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcsnet.config import BackboneConfig
+from pcsnet_torch.config import BackboneConfig
 
 
 def build(config: BackboneConfig) -> nn.Module:

@@ -1,3 +1,0 @@
-from pcsnet.cli import main
-
-main()

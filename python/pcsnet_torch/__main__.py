@@ -1,0 +1,3 @@
+from pcsnet_torch.cli import main
+
+main()
