@@ -108,6 +108,45 @@ fn copies_and_a_defective_one_among_the_good_are_named() {
     assert!(summary.warnings().iter().any(|warning| warning.starts_with("6.png is far from the other photographs")));
 }
 
+fn more(model: &TaughtModel, photographs: &[RgbImage]) -> TaughtModel {
+    let mut teacher =
+        block_on(Teacher::resume(engine(), &model.weights().expect("a sound model"), None)).expect("taught");
+    for (index, photograph) in photographs.iter().enumerate() {
+        teacher.add(format!("more {index}.png"), photograph).expect("a photograph");
+    }
+    block_on(teacher.teach(|_| {})).expect("a new photograph")
+}
+
+/// A good part of a kind that no shot showed fails, and passes when it was added; what failed before still does.
+#[test]
+fn a_false_alarm_is_taught() {
+    let shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 30.0)).collect();
+    let model = taught(&shots, Poses::Fixed);
+    let other = |seed| part(seed, 250.0);
+    assert_eq!(verdicts(&model, &[other(40)]), [Some(Verdict::Fail)], "its notch is elsewhere");
+    let learned = more(&model, &[other(40), shots[0].clone(), other(41)]);
+    let summary = learned.summary();
+    assert_eq!((summary.photographs, summary.added, summary.copies.len()), (7, 2, 1));
+    let names: Vec<&str> = summary.held_out.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["0.png", "1.png", "2.png", "3.png", "4.png", "more 0.png", "more 2.png"]);
+    assert_eq!(verdicts(&learned, &[other(42), part(43, 30.0)]), [Some(Verdict::Pass); 2]);
+    assert_eq!(verdicts(&learned, &[defective(44, 30.0)]), [Some(Verdict::Fail)]);
+}
+
+/// Photographs one after another give what they give at once: where all prototypes fit, the same ones, and distances
+/// that were measured against fewer others.
+#[test]
+fn taught_one_after_another_as_at_once() {
+    let shots: Vec<RgbImage> = (0..4).map(|seed| part(seed, 30.0)).collect();
+    let (at_once, after) = (taught(&shots, Poses::Fixed), more(&taught(&shots[..2], Poses::Fixed), &shots[2..]));
+    let [at_once_scores, after_scores] = [&at_once, &after].map(|model| inspected(model, &[defective(50, 30.0)]).0[0]);
+    assert!((after_scores / at_once_scores - 1.0).abs() < 0.25, "{after_scores}, not {at_once_scores}");
+    let one = more(&taught(&shots[..1], Poses::Fixed), &shots[1..2]);
+    assert_eq!((one.summary().photographs, one.summary().held_out.len()), (2, 1), "the first was held out of nothing");
+    let three = more(&one, &shots[2..3]);
+    assert_eq!(three.summary().photographs, 3);
+}
+
 #[test]
 fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
     let model = taught(&[part(1, 0.0)], Poses::Auto);

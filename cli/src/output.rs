@@ -1,7 +1,7 @@
 //! What the command shows, and its files, which appear whole or not at all: each is written under another name in the
 //! same folder, then renamed.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,6 +19,12 @@ pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(cannot)?;
     temporary_in(folder).with_context(cannot)?;
     Ok(())
+}
+
+/// Makes a file's folder, with those above it, and makes sure that the file can be written there.
+pub(crate) fn ensure_file_writable(path: &Path) -> Result<()> {
+    ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
+    ensure_writable(folder_of(path))
 }
 
 /// Writes a file through `fill`, replacing one of that name. The folder is made where it is missing.

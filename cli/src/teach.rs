@@ -3,12 +3,13 @@
 use crate::device::{self, DeviceArguments};
 use crate::output;
 use crate::shots::{self, Shot};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
 use pcsnet::teach::{Effort, Poses, TeachOptions, TeachSummary, Teacher};
+use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -20,12 +21,14 @@ trained by gradients: photographs become prototypes of what good parts look like
 others, and that says how far good parts may be from them. What is decided on the way, and why, is said at the end.
 
 The file holds everything: backbone, prototypes, threshold and colours. `pcsnet detect --model FILE` inspects with it. \
-Good photographs that were not taught can make the threshold surer: `pcsnet calibrate --model FILE GOOD`.
+More photographs, such as one of a good part that failed, are added with --more, which needs the model's file and none \
+of the first photographs; the threshold is then found anew.
 
 Examples:
   pcsnet teach good/ --out part.safetensors
   pcsnet teach mvtec/screw --shots 8 --seed 1 --out screw.safetensors
-  pcsnet teach good/ --backbone wide_resnet50_2.safetensors --accurate --out part.safetensors";
+  pcsnet teach good/ --backbone wide_resnet50_2.safetensors --accurate --out part.safetensors
+  pcsnet teach --more false-alarm.png --model part.safetensors";
 
 /// Make a model from a handful of photographs of good parts.
 #[derive(Args)]
@@ -35,9 +38,17 @@ pub(crate) struct Arguments {
     #[arg(value_name = "GOOD", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// The model's file
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    /// The model's file; with --more by default the model itself, which is replaced as a whole
+    #[arg(long, value_name = "FILE", required_unless_present = "more")]
+    out: Option<PathBuf>,
+
+    /// Teach a model more photographs, without the first ones
+    #[arg(long, requires = "model", conflicts_with_all = ["backbone", "poses", "range", "small", "accurate"])]
+    more: bool,
+
+    /// The model that --more adds to
+    #[arg(long, value_name = "FILE", requires = "more")]
+    model: Option<PathBuf>,
 
     /// Take only so many of the photographs, drawn at random
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -70,9 +81,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     accurate: bool,
 
-    /// The share of good parts that may fail
-    #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = crate::calibrate::rate)]
-    false_alarm_rate: f64,
+    /// The share of good parts that may fail: by default 0.05, with --more that of the model
+    #[arg(long, value_name = "RATE", value_parser = crate::calibrate::rate)]
+    false_alarm_rate: Option<f64>,
 
     #[command(flatten)]
     device: DeviceArguments,
@@ -91,26 +102,37 @@ impl Arguments {
             (_, true) => Effort::Accurate,
             _ => Effort::Standard,
         };
-        options.false_alarm_rate = self.false_alarm_rate;
+        options.false_alarm_rate = self.false_alarm_rate.unwrap_or(options.false_alarm_rate);
         options.seed = self.seed;
-        options.range = self.range;
         options
+    }
+
+    /// The teacher, and how it wants its photographs read.
+    fn teacher(&self, photographs: &[PathBuf]) -> Result<(Teacher, Decoder)> {
+        if let Some(model) = &self.model {
+            let model = Weights::open([model])?;
+            let decoder = Decoder::default().with_range(ValueRange::from_metadata(&model.metadata())?);
+            let engine = device::engine(&self.device)?;
+            return Ok((block_on(Teacher::resume(&engine, &model, self.false_alarm_rate))?, decoder));
+        }
+        let (backbone, mut options) = (shots::backbone(self.backbone.as_deref())?, self.options());
+        options.range = match self.range {
+            Some(range) => Some(range),
+            None => shots::range_of(photographs)?,
+        };
+        let engine = device::engine(&self.device)?;
+        Ok((block_on(Teacher::new(&engine, &backbone, options))?, Decoder::default().with_range(options.range)))
     }
 }
 
 /// Runs `pcsnet teach`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
+    let Some(out) = arguments.out.as_ref().or(arguments.model.as_ref()) else { bail!("--out is missing") };
+    // What can fail at once does so before the work.
+    output::ensure_file_writable(out)?;
     let photographs = shots::find(&arguments.inputs, arguments.shots, arguments.seed)?;
-    let backbone = shots::backbone(arguments.backbone.as_deref())?;
-    let mut options = arguments.options();
-    options.range = match options.range {
-        Some(range) => Some(range),
-        None => shots::range_of(&photographs)?,
-    };
-    let decoder = Decoder::default().with_range(options.range);
-    let engine = device::engine(&arguments.device)?;
-    let mut teacher = block_on(Teacher::new(&engine, &backbone, options))?;
+    let (mut teacher, decoder) = arguments.teacher(&photographs)?;
     for path in &photographs {
         let Shot { name, sha256, photograph } = Shot::read(path, decoder)?;
         teacher.add_file(name, Some(sha256), &photograph)?;
@@ -122,15 +144,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bar.set_message(progress.step.to_string());
     }))?;
     bar.finish_and_clear();
-    taught.save(&arguments.out)?;
+    taught.save(out)?;
     let mut text = describe(taught.summary())?;
-    writeln!(text, "Written to {} in {:.0} s", arguments.out.display(), start.elapsed().as_secs_f64())?;
+    writeln!(text, "Written to {} in {:.0} s", out.display(), start.elapsed().as_secs_f64())?;
     output::print(&text)
 }
 
 fn describe(summary: &TeachSummary) -> Result<String> {
     let mut text = String::new();
-    writeln!(text, "Taught from {} photographs", summary.photographs)?;
+    let new = if summary.added > 0 { format!(", {} of them new", summary.added) } else { String::new() };
+    writeln!(text, "Taught from {} photographs{new}", summary.photographs)?;
     let lie = if summary.poses.any { "at any angle" } else { "always as photographed" };
     let why = match summary.poses.nearer_when_turned {
         Some(share) => format!(

@@ -2,7 +2,7 @@
 
 use crate::device::{self, DeviceArguments};
 use crate::output;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use pcsnet::TracedStage;
 use pcsnet::weights::{self, NamedTensor, Stored, read_tensor};
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 
 /// Runs `pcsnet trace`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(!arguments.out.is_dir(), "cannot write {}: it is a folder", arguments.out.display());
+    output::ensure_file_writable(&arguments.out)?;
     output::ensure_writable(output::folder_of(&arguments.out))?;
     let weights = device::open_weights(&arguments.model)?;
     let side = weights.config()?.input as usize;

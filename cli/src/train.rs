@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let photographs = shots::find(&arguments.inputs, Some(arguments.shots), arguments.seed)?;
     let backbone = shots::backbone(arguments.backbone.as_deref())?;
     // Found out before any time is spent.
-    output::ensure_writable(output::folder_of(&arguments.out))?;
+    output::ensure_file_writable(&arguments.out)?;
     let engine = device::engine(&arguments.device)?;
     let mut trainer = block_on(Trainer::new(&engine, &backbone, arguments.options()))?;
     for path in &photographs {

@@ -32,6 +32,23 @@ fn a_folder_of_photographs_becomes_a_model_that_detect_reads() {
         .stdout(predicate::str::contains("Taught from 5 photographs"))
         .stdout(predicate::str::contains("copies of other photographs count once: copy.png"))
         .stdout(predicate::str::contains("5.0 % of good parts are expected to fail"));
+    // A photograph is added without the first ones, and one that was taught adds nothing.
+    fs::create_dir(folder.path().join("more")).expect("room");
+    write_picture(&folder.path().join("more/5.png"), &picture(64, 64, 5));
+    let before = fs::read(folder.path().join("part.safetensors")).expect("a model");
+    let more = |photograph: &str| {
+        let model = ["--model", "part.safetensors"];
+        pcsnet(folder.path()).args(["teach", "--more", photograph]).args(model).assert()
+    };
+    more("good/copy.png").failure().stderr(predicate::str::contains("1 that the model was made of already"));
+    assert!(fs::read(folder.path().join("part.safetensors")).expect("a model") == before);
+    more("more/5.png").success().stdout(predicate::str::contains("Taught from 6 photographs, 1 of them new"));
+    pcsnet(folder.path())
+        .args(["teach", "--more", "more/5.png", "--model"])
+        .arg(write_model(folder.path(), &tensors()))
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("teach it anew"));
     // One that was taught is as near as can be.
     pcsnet(folder.path())
         .args(["detect", "--model", "part.safetensors", "--no-pictures", "good/0.png"])
@@ -50,8 +67,9 @@ fn what_cannot_be_taught_is_said() {
         .stderr(predicate::str::contains("2 photographs were asked for, but there are only 1 of good parts"));
     fs::create_dir(folder.path().join("empty")).expect("room");
     teach(folder.path(), &["empty", "--out", "part.safetensors"]).failure();
-    teach(folder.path(), &["good", "--out", "nowhere/part.safetensors"])
+    teach(folder.path(), &["good", "--out", "good"]).failure().stderr(predicate::str::contains("it is a folder"));
+    teach(folder.path(), &["good", "--out", "good/0.png/part.safetensors"])
         .failure()
-        .stderr(predicate::str::contains("nowhere"));
+        .stderr(predicate::str::contains("cannot write into the output folder good/0.png"));
     assert!(!folder.path().join("part.safetensors").exists());
 }

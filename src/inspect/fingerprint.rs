@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Side of the small picture that stands for a photograph.
 const SIDE: u32 = 32;
+/// Pixels of that picture.
+pub(crate) const FINGERPRINT_PIXELS: usize = (SIDE * SIDE) as usize;
 /// The root of the mean squared difference, in grey levels, up to which two photographs count as one. JPEG of quality
 /// 60 and a shrunk copy change up to 1.2; the nearest of 150 photographs of different parts differ by 3.2 (MVTec's
 /// screws) and 6.3 (magnetic tiles).
@@ -19,6 +21,16 @@ impl Fingerprint {
     /// The fingerprint of a photograph of any size.
     pub fn of(photograph: &RgbImage) -> Self {
         Self(grayscale(&thumbnail(photograph, SIDE, SIDE)).into_raw())
+    }
+
+    /// The brightness of each pixel, row by row.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f32> {
+        self.0.iter().copied().map(f32::from)
+    }
+
+    /// The fingerprint with these [`values`](Self::values).
+    pub(crate) fn of_values(values: &[f32]) -> Self {
+        Self(values.iter().map(|value| *value as u8).collect())
     }
 
     /// Whether both are of the same photograph: of copies, be they stored anew with losses or in another size.

@@ -41,6 +41,7 @@ pub use calibrate::{
 };
 pub use calibration::{Calibration, Verdict};
 pub use findings::Findings;
+pub(crate) use fingerprint::FINGERPRINT_PIXELS;
 pub use fingerprint::Fingerprint;
 pub use framing::{Framing, Placement};
 pub use inspector::{Gathered, Inspection, InspectionTimes, Inspector};

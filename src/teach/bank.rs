@@ -8,8 +8,8 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::random::SplitMix;
 
-/// Descriptors that prototypes are chosen from. More are drawn from at random: neighbouring positions and poses are
-/// alike.
+/// Descriptors that prototypes are chosen from, former prototypes included. More are drawn from at random: neighbouring
+/// positions and poses are alike.
 const POOL: usize = 30_000;
 
 /// Descriptors of some photographs, of all levels.
@@ -28,9 +28,10 @@ pub(super) struct Rows {
 }
 
 impl Pool {
-    /// Room for some views of photographs.
-    pub(super) fn new(levels: usize, views: usize, seed: u64) -> Self {
-        Self { levels: vec![Rows::default(); levels], share: POOL.div_ceil(views).max(1), random: SplitMix(seed) }
+    /// Room for some views of photographs, beside so many former prototypes of a level.
+    pub(super) fn new(levels: usize, views: usize, former: usize, seed: u64) -> Self {
+        let share = (POOL - former.min(POOL)).div_ceil(views).max(1);
+        Self { levels: vec![Rows::default(); levels], share, random: SplitMix(seed) }
     }
 
     /// Takes the features of a photograph's view at its valid positions, or at as many of them as there is room for.
@@ -54,6 +55,7 @@ impl Pool {
 }
 
 /// The prototypes of one level.
+#[derive(Clone)]
 pub(super) struct Bank {
     pub mean: Vec<f32>,
     pub deviation: Vec<f32>,
@@ -67,25 +69,39 @@ pub(super) struct Bank {
 }
 
 impl Bank {
-    /// Standardises the rows and chooses at most `wanted` of them.
+    /// Standardises the rows, puts those of a former bank beside them, whose unit then is that of all, and chooses at
+    /// most `wanted`.
     pub(super) async fn choose(
         gpu: &Gpu,
-        Rows { mut values, owners }: Rows,
+        former: Option<&Self>,
+        Rows { mut values, mut owners }: Rows,
         wanted: u32,
         on_progress: impl FnMut(u32),
     ) -> Result<Self> {
         let channels = values.len() / owners.len();
-        let (mean, deviation) = statistics(&values, channels);
+        let (mean, deviation) = match former {
+            Some(bank) => (bank.mean.clone(), bank.deviation.clone()),
+            None => statistics(&values, channels),
+        };
         standardise(&mut values, &mean, &deviation);
+        if let Some(bank) = former {
+            values.extend_from_slice(&bank.rows);
+            owners.extend_from_slice(&bank.owners);
+        }
         let mut chosen = coreset(gpu, &values, channels, wanted, on_progress).await?;
         let distinct = chosen.len() as u32;
         let last = chosen.last().copied().unwrap_or_default();
         chosen.resize(chosen.len().next_multiple_of(4).max(4), last);
         let row = |index: &u32| &values[*index as usize * channels..][..channels];
-        let rows: Vec<f32> = chosen.iter().flat_map(row).map(|value| half::f16::from_f32(*value).to_f32()).collect();
-        let norms = square_norms(&rows, channels);
+        let rows = chosen.iter().flat_map(row).map(|value| half::f16::from_f32(*value).to_f32()).collect();
         let owners = chosen.iter().map(|index| owners[*index as usize]).collect();
-        Ok(Self { mean, deviation, rows, norms, owners, distinct })
+        Ok(Self { distinct, ..Self::new(mean, deviation, rows, owners) })
+    }
+
+    /// A bank of `[prototypes][channels]`, all of which differ.
+    pub(super) fn new(mean: Vec<f32>, deviation: Vec<f32>, rows: Vec<f32>, owners: Vec<u32>) -> Self {
+        let (norms, distinct) = (square_norms(&rows, mean.len()), owners.len() as u32);
+        Self { mean, deviation, rows, norms, owners, distinct }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -102,8 +118,12 @@ impl Bank {
 
     /// `[channels][prototypes]`, as model files have them.
     pub(super) fn columns(&self) -> Vec<f32> {
-        let channels = self.channels();
-        (0..channels).flat_map(|channel| self.rows[channel..].iter().step_by(channels).copied()).collect()
+        transposed(&self.rows, self.channels())
+    }
+
+    /// The photograph each prototype is of.
+    pub(super) fn owners(&self) -> &[u32] {
+        &self.owners
     }
 
     /// Squared norms of the prototypes, too large to be near where they are of the photograph that is held out.
@@ -118,6 +138,11 @@ impl Bank {
         standardise(&mut values, &self.mean, &self.deviation);
         values
     }
+}
+
+/// The transpose of a matrix of rows of this length.
+pub(super) fn transposed(rows: &[f32], length: usize) -> Vec<f32> {
+    (0..length).flat_map(|column| rows[column..].iter().step_by(length).copied()).collect()
 }
 
 /// Mean and deviation of each channel. A channel that is the same everywhere has deviation 1.
@@ -161,7 +186,7 @@ mod tests {
 
     #[test]
     fn only_valid_positions_are_taken_and_no_more_than_there_is_room_for() {
-        let mut pool = Pool::new(1, 2, 1);
+        let mut pool = Pool::new(1, 2, 0, 1);
         let view = View { valid: vec![true, false, true, true], ..View::turned(0.0, 4, 2) };
         pool.add(0, &view, vec![vec![1.0, 2.0, 3.0, 4.0]]);
         pool.share = 2;

@@ -9,13 +9,14 @@ use crate::model::Join;
 use crate::ops::quantile_rank;
 use crate::parameters::{Parameters, Storage};
 use crate::weights::names::TAUGHT;
-use crate::weights::{Parameter, Role, Stored};
+use crate::weights::{Parameter, Stored};
 use crate::{ModelConfig, Result};
 
 /// Distances of one view: of each level `[grid * grid]`.
 type ViewDistances = Vec<Vec<f32>>;
 
 /// Distances of photographs to the prototypes of the others.
+#[derive(Clone)]
 pub(super) struct HeldOut {
     grid: u32,
     levels: usize,
@@ -41,23 +42,31 @@ impl HeldOut {
         self.parts.push(views);
     }
 
+    /// How many photographs were taken.
+    pub(super) fn photographs(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The distances of the photographs that are shown in one view each; several are altered views of a single one.
+    pub(super) fn single_views(&self) -> impl Iterator<Item = &ViewDistances> {
+        self.parts.iter().filter(|views| views.len() == 1).flatten()
+    }
+
     /// The tensors of the taught head.
     pub(super) fn head(&self, banks: &[Bank], config: &ModelConfig, decision: PoseDecision) -> Vec<Tensor> {
-        let f32_tensor = |name: String, role, shape: &[u32], values| {
-            Tensor::new(Parameter::new(name, role, shape), values, Stored::F32)
-        };
+        let f32_tensor = |name, shape: &[u32], values| Tensor::new(name, shape, values, Stored::F32);
         let mut tensors = Vec::new();
         for (level, bank) in config.levels().into_iter().zip(banks) {
             let (name, channels) = (format!("{TAUGHT}layer_{}", level + 1), bank.channels() as u32);
-            tensors.push(f32_tensor(format!("{name}.mean"), Role::NormMean, &[channels], bank.mean.clone()));
-            tensors.push(f32_tensor(format!("{name}.deviation"), Role::NormScale, &[channels], bank.deviation.clone()));
-            let prototypes = Parameter::new(format!("{name}.C"), Role::Prototypes, &[channels, bank.count()]);
-            tensors.push(Tensor::new(prototypes, bank.columns(), Stored::F16));
+            tensors.push(f32_tensor(format!("{name}.mean"), &[channels], bank.mean.clone()));
+            tensors.push(f32_tensor(format!("{name}.deviation"), &[channels], bank.deviation.clone()));
+            let prototypes = [channels, bank.count()];
+            tensors.push(Tensor::new(format!("{name}.C"), &prototypes, bank.columns(), Stored::F16));
         }
         let (levels, grid) = (self.levels as u32, self.grid);
         let [normal, bounds] = self.units(decision);
-        tensors.push(f32_tensor(format!("{TAUGHT}normal"), Role::Distances, &[levels, grid, grid], normal));
-        tensors.push(f32_tensor(format!("{TAUGHT}bounds"), Role::Distances, &[levels, 4], bounds));
+        tensors.push(f32_tensor(format!("{TAUGHT}normal"), &[levels, grid, grid], normal));
+        tensors.push(f32_tensor(format!("{TAUGHT}bounds"), &[levels, 4], bounds));
         tensors
     }
 

@@ -36,6 +36,7 @@ mod comparison;
 mod coreset;
 mod features;
 mod held_out;
+mod memory;
 mod poses;
 mod taught;
 mod turned;
@@ -58,6 +59,7 @@ use crate::{Engine, Error, ModelConfig, Precision, Result};
 use bank::Bank;
 use features::FeatureRun;
 use held_out::HeldOut;
+use memory::Former;
 use poses::View;
 use std::fmt;
 
@@ -174,12 +176,17 @@ pub fn draw<T>(items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
     SplitMix(seed).draw(items, count)
 }
 
-/// A photograph of a good part, as the network sees it.
-struct Photograph {
+/// What a photograph of a good part is known by.
+struct Identity {
     name: String,
     /// SHA-256 of the file, in hexadecimal digits, where there was one.
     sha256: Option<String>,
     fingerprint: Fingerprint,
+}
+
+/// A photograph of a good part, as the network sees it.
+struct Photograph {
+    identity: Identity,
     pixels: RgbImage,
 }
 
@@ -190,6 +197,8 @@ pub struct Teacher {
     tensors: Vec<Tensor>,
     config: ModelConfig,
     options: TeachOptions,
+    /// The model that more is taught.
+    former: Option<Former>,
     photographs: Vec<Photograph>,
     /// Names of photographs that are copies of others.
     copies: Vec<String>,
@@ -197,23 +206,34 @@ pub struct Teacher {
 
 /// A tensor of the model that is being made.
 struct Tensor {
-    parameter: Parameter,
+    name: String,
+    shape: Vec<usize>,
     values: Vec<f32>,
     stored: Stored,
 }
 
 impl Tensor {
     /// The values as they come back from the file: rounded, where they are stored so.
-    fn new(parameter: Parameter, mut values: Vec<f32>, stored: Stored) -> Self {
+    fn new(name: String, shape: &[u32], mut values: Vec<f32>, stored: Stored) -> Self {
         if stored == Stored::F16 {
             values.iter_mut().for_each(|value| *value = half::f16::from_f32(*value).to_f32());
         }
-        Self { parameter, values, stored }
+        Self { name, shape: shape.iter().map(|size| *size as usize).collect(), values, stored }
+    }
+
+    /// A parameter of the backbone. Kernels can be halves where they fit; what BatchNorm divides by should keep its
+    /// digits.
+    fn of_backbone(weights: &Weights, parameter: &Parameter) -> Result<Self> {
+        let values = weights.read(&parameter.name, &parameter.shape)?;
+        let fits = values.iter().all(|value| value.abs() <= half::f16::MAX.to_f32());
+        let stored = if parameter.role == Role::Weight && fits { Stored::F16 } else { Stored::F32 };
+        let shape: Vec<u32> = parameter.shape.iter().map(|size| *size as u32).collect();
+        Ok(Self::new(parameter.name.clone(), &shape, values, stored))
     }
 
     fn named(&self) -> NamedTensor<'_> {
-        let Self { parameter, values, stored } = self;
-        NamedTensor { name: &parameter.name, shape: &parameter.shape, values, stored: *stored }
+        let Self { name, shape, values, stored } = self;
+        NamedTensor { name, shape, values, stored: *stored }
     }
 }
 
@@ -239,15 +259,39 @@ impl Teacher {
         let levels = (1..=LEVELS as u32).map(level).collect();
         let head = HeadConfig::Taught(TaughtHead { levels });
         let config = ModelConfig { backbone: backbone_of(backbone)?, input, grid, head };
+        Self::with_backbone(engine, backbone, config, options).await
+    }
+
+    /// Loads a model that was taught before, to teach it more photographs. The first ones are not needed: their
+    /// prototypes stay candidates, and their distances to those of the others stand as they were measured, to which more
+    /// prototypes can only bring them nearer. Poses and effort stay as they are, and so does the rate of false alarms
+    /// unless another is given.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load_backbone`], and [`Error::Config`] for a model that was not taught.
+    pub async fn resume(engine: &Engine, model: &Weights, false_alarm_rate: Option<f64>) -> Result<Self> {
+        let config = model.config()?;
+        let former = Former::read(model, &config)?;
+        let options = TeachOptions {
+            poses: Poses::by_name(&former.record.poses_asked)?,
+            effort: Effort::by_name(&former.record.effort)?,
+            false_alarm_rate: false_alarm_rate.unwrap_or(former.record.false_alarm_rate),
+            seed: former.record.seed,
+            range: ValueRange::from_metadata(&model.metadata())?,
+        };
+        let teacher = Self::with_backbone(engine, model, config, options).await?;
+        Ok(Self { former: Some(former), ..teacher })
+    }
+
+    async fn with_backbone(
+        engine: &Engine,
+        backbone: &Weights,
+        config: ModelConfig,
+        options: TeachOptions,
+    ) -> Result<Self> {
         let schema = schema::backbone(&config);
         backbone.check(&schema)?;
-        let stored = |parameter: &Parameter, values: Vec<f32>| {
-            // Kernels can be halves where they fit; what BatchNorm divides by should keep its digits.
-            let fits = values.iter().all(|value| value.abs() <= half::f16::MAX.to_f32());
-            let halved = parameter.role == Role::Weight && fits;
-            Tensor::new(parameter.clone(), values, if halved { Stored::F16 } else { Stored::F32 })
-        };
-        let read = |parameter: &Parameter| Ok(stored(parameter, backbone.read(&parameter.name, &parameter.shape)?));
+        let read = |parameter| Tensor::of_backbone(backbone, parameter);
         let tensors: Vec<Tensor> = schema.tensors().iter().map(read).collect::<Result<_>>()?;
         // Taught on the very numbers that the model will have.
         let named: Vec<_> = tensors.iter().map(Tensor::named).collect();
@@ -255,7 +299,8 @@ impl Teacher {
         let rounded = Weights::from_bytes("the backbone", serialize(&named, &metadata)?)?;
         let backbone = engine.load_backbone(&rounded, Precision::F32).await?;
         let (photographs, copies) = (Vec::new(), Vec::new());
-        Ok(Self { engine: engine.clone(), backbone, tensors, config, options, photographs, copies })
+        let engine = engine.clone();
+        Ok(Self { engine, backbone, tensors, config, options, former: None, photographs, copies })
     }
 
     /// Takes a photograph of a good part. A copy of one that was taken before adds nothing and is only noted.
@@ -273,18 +318,29 @@ impl Teacher {
     /// As [`Teacher::add`].
     pub fn add_file(&mut self, name: impl Into<String>, sha256: Option<String>, photograph: &RgbImage) -> Result<()> {
         let pixels = preprocess(photograph, Fit::Stretch, self.config.input)?;
-        let (name, fingerprint) = (name.into(), Fingerprint::of(photograph));
-        if self.photographs.iter().any(|known| known.fingerprint.is_same(&fingerprint)) {
-            self.copies.push(name);
+        let identity = Identity { name: name.into(), sha256, fingerprint: Fingerprint::of(photograph) };
+        if self.identities().any(|known| known.fingerprint.is_same(&identity.fingerprint)) {
+            self.copies.push(identity.name);
         } else {
-            self.photographs.push(Photograph { name, sha256, fingerprint, pixels });
+            self.photographs.push(Photograph { identity, pixels });
         }
         Ok(())
     }
 
-    /// How many different photographs were taken.
+    /// How many different photographs were taken, those of a former model not counted.
     pub fn photographs(&self) -> usize {
         self.photographs.len()
+    }
+
+    /// All different photographs, those of a former model first.
+    fn identities(&self) -> impl Iterator<Item = &Identity> {
+        let former = self.former.iter().flat_map(|former| &former.photographs);
+        former.chain(self.photographs.iter().map(|photograph| &photograph.identity))
+    }
+
+    /// The number of the first photograph that no former model has.
+    fn first_owner(&self) -> u32 {
+        self.former.as_ref().map_or(0, |former| former.photographs.len() as u32)
     }
 
     /// Makes a model of the photographs. Photographs may be added afterwards, and another model made of all.
@@ -292,14 +348,17 @@ impl Teacher {
     /// The same photographs, options and seed give the same model on the same adapter, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Input`] without a photograph, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from
+    /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from
     /// the device.
     pub async fn teach(&self, mut on_progress: impl FnMut(TeachProgress)) -> Result<TaughtModel> {
         if self.photographs.is_empty() {
             return Err(Error::Input {
                 what: "photographs of good parts".to_owned(),
-                expected: "at least 1, better 8".to_owned(),
-                found: "none".to_owned(),
+                expected: "at least 1 that is new, better 8".to_owned(),
+                found: match self.copies.len() {
+                    0 => "none".to_owned(),
+                    copies => format!("{copies} that the model was made of already"),
+                },
             });
         }
         let gpu = self.engine.gpu();
@@ -312,7 +371,7 @@ impl Teacher {
         let framing = Framing { fit: Fit::Stretch, tiles: None, side: self.config.input };
         let setting = Setting { framing, precision: Precision::F32 };
         let calibrated = calibrate_held_out(&separate(&parts), self.options.false_alarm_rate, setting)?;
-        TaughtModel::new(self, taught::Found { decision, banks, head, parts, calibrated })
+        TaughtModel::new(self, taught::Found { decision, banks, head, held_out, parts, calibrated })
     }
 
     /// Whether parts lie at any angle.
@@ -322,6 +381,9 @@ impl Teacher {
         run: &FeatureRun<'_>,
         on_progress: &mut impl FnMut(TeachProgress),
     ) -> Result<PoseDecision> {
+        if let Some(former) = &self.former {
+            return Ok(former.record.poses);
+        }
         match self.options.poses {
             Poses::Fixed => return Ok(PoseDecision::told(false)),
             Poses::Any => return Ok(PoseDecision::told(true)),
@@ -347,20 +409,22 @@ impl Teacher {
         let views = View::of_good_parts(decision, self.config.input, self.config.grid);
         let levels = self.config.levels();
         let total = self.photographs.len() as u32;
-        let mut pool = bank::Pool::new(levels.len(), self.photographs.len() * views.len(), self.options.seed);
-        for (owner, photograph) in (0..).zip(&self.photographs) {
-            on_progress(TeachProgress { step: TeachStep::Describing, done: owner, total });
+        let [_, _, wanted] = self.options.effort.sizes();
+        let kept = self.former.as_ref().map_or(0, |_| wanted as usize);
+        let mut pool = bank::Pool::new(levels.len(), self.photographs.len() * views.len(), kept, self.options.seed);
+        for (done, photograph) in (0..).zip(&self.photographs) {
+            on_progress(TeachProgress { step: TeachStep::Describing, done, total });
             for (view, features) in views.iter().zip(run.run(&photograph.pixels, &views).await?) {
-                pool.add(owner, view, features);
+                pool.add(self.first_owner() + done, view, features);
             }
         }
-        let [_, _, wanted] = self.options.effort.sizes();
         let total = wanted * levels.len() as u32;
         let mut banks = Vec::with_capacity(levels.len());
         for (index, rows) in (0..).zip(pool.levels()) {
             let choosing =
                 |done| on_progress(TeachProgress { step: TeachStep::Choosing, done: index * wanted + done, total });
-            banks.push(Bank::choose(gpu, rows, wanted, choosing).await?);
+            let former = self.former.as_ref().map(|former| &former.banks[index as usize]);
+            banks.push(Bank::choose(gpu, former, rows, wanted, choosing).await?);
         }
         Ok(banks)
     }
@@ -374,18 +438,24 @@ impl Teacher {
         on_progress: &mut impl FnMut(TeachProgress),
     ) -> Result<HeldOut> {
         let (input, grid) = (self.config.input, self.config.grid);
-        let alone = self.photographs.len() == 1;
-        let views = if alone { View::slightly_altered(input, grid) } else { View::turns(1, input, grid) };
+        let mut held_out = match &self.former {
+            Some(former) => former.held_out.clone(),
+            None => HeldOut::new(grid, banks.len()),
+        };
+        // A single score is no distribution: one photograph's altered views stand for several photographs.
+        let stands_for_several = held_out.photographs() + self.photographs.len() == 1;
+        let views = if stands_for_several { View::slightly_altered(input, grid) } else { View::turns(1, input, grid) };
+        let alone = self.identities().count() == 1;
         let mut comparisons = Vec::with_capacity(banks.len());
         for bank in banks {
             let comparison = Comparison::new(gpu, [grid * grid, bank.count(), bank.channels() as u32]).await?;
             comparison.set_prototypes(bank.rows()).await?;
             comparisons.push(comparison);
         }
-        let mut held_out = HeldOut::new(grid, banks.len());
         let total = self.photographs.len() as u32;
-        for (owner, photograph) in (0..).zip(&self.photographs) {
-            on_progress(TeachProgress { step: TeachStep::HoldingOut, done: owner, total });
+        for (done, photograph) in (0..).zip(&self.photographs) {
+            on_progress(TeachProgress { step: TeachStep::HoldingOut, done, total });
+            let owner = self.first_owner() + done;
             let mut part = Vec::with_capacity(views.len());
             for features in run.run(&photograph.pixels, &views).await? {
                 let mut levels = Vec::with_capacity(banks.len());

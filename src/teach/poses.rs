@@ -2,7 +2,7 @@
 
 use crate::ops::Pose;
 use crate::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which orientations good parts may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Poses {
 }
 
 /// What was decided about the orientations of good parts, and from what.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PoseDecision {
     /// Whether parts may be turned by any angle.
     pub any: bool,

@@ -1,14 +1,15 @@
 //! A model that was taught, and what was decided on the way.
 
 use super::bank::Bank;
+use super::held_out::HeldOut;
+use super::memory::{self, Record};
 use super::poses::PoseDecision;
-use super::{Photograph, Teacher, Tensor};
+use super::{Identity, Teacher, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::image::ValueRange;
 use crate::inspect::{Calibrated, MapSummary, Origin};
 use crate::weights::{NamedTensor, Weights, serialize};
 use crate::{ModelConfig, Result};
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A taught model, as a file has it.
@@ -23,6 +24,8 @@ pub struct TaughtModel {
 pub struct TeachSummary {
     /// Different photographs the model was made of.
     pub photographs: usize,
+    /// How many of them were added to a former model; 0 where there was none.
+    pub added: usize,
     /// Photographs that were copies of others.
     pub copies: Vec<String>,
     /// Whether parts lie at any angle.
@@ -31,7 +34,8 @@ pub struct TeachSummary {
     pub prototypes: Vec<u32>,
     /// The threshold, and what it was found from.
     pub calibrated: Calibrated,
-    /// The photographs' scores, each compared with the others alone, in the order they were taken.
+    /// The photographs' scores, each compared with the others alone, in the order they were taken. Where a model of a
+    /// single photograph was taught more, that one is missing: it was compared with itself.
     pub held_out: Vec<HeldOutScore>,
 }
 
@@ -51,26 +55,32 @@ pub(super) struct Found {
     pub decision: PoseDecision,
     pub banks: Vec<Bank>,
     pub head: Vec<Tensor>,
+    pub held_out: HeldOut,
     pub parts: Vec<Vec<MapSummary>>,
     pub calibrated: Calibrated,
 }
 
 impl TaughtModel {
     pub(super) fn new(teacher: &Teacher, found: Found) -> Result<Self> {
-        let Found { decision, banks, head, parts, calibrated } = found;
+        let Found { decision, banks, head, held_out, parts, calibrated } = found;
         let config = config_of(&teacher.config, &banks);
-        let tensors: Vec<NamedTensor<'_>> = teacher.tensors.iter().chain(&head).map(Tensor::named).collect();
-        let bytes = serialize(&tensors, &metadata(teacher, &config, decision, &calibrated))?;
+        let photographs: Vec<&Identity> = teacher.identities().collect();
+        let memory = memory::tensors(&photographs, &banks, &held_out, &config);
+        let tensors = teacher.tensors.iter().chain(&head).chain(&memory);
+        let tensors: Vec<NamedTensor<'_>> = tensors.map(Tensor::named).collect();
+        let record = Record::of(&photographs, &held_out, decision, &teacher.options);
+        let bytes = serialize(&tensors, &metadata(teacher, &config, &record, &calibrated))?;
         let scores: Vec<f32> = parts.iter().filter_map(|views| views.first()).map(|view| view.score).collect();
-        let numbered = teacher.photographs.iter().zip(&scores).enumerate();
-        let held_out = numbered.map(|(index, (photograph, &score))| HeldOutScore {
+        let held_out = photographs[photographs.len() - scores.len()..].iter().zip(&scores).enumerate();
+        let held_out = held_out.map(|(index, (photograph, &score))| HeldOutScore {
             name: photograph.name.clone(),
             score,
             disagrees: calibrated.outliers.contains(&index),
         });
         let held_out = held_out.collect();
         let summary = TeachSummary {
-            photographs: teacher.photographs.len(),
+            photographs: photographs.len(),
+            added: teacher.former.as_ref().map_or(0, |_| teacher.photographs.len()),
             copies: teacher.copies.clone(),
             poses: decision,
             prototypes: banks.iter().map(|bank| bank.distinct).collect(),
@@ -121,27 +131,23 @@ pub(crate) fn config_metadata(config: &ModelConfig) -> (String, String) {
     ("pcsnet.config".to_owned(), serde_json::to_string(config).unwrap_or_default())
 }
 
+/// The metadata of the model's file: those of a former model, as far as they still hold, and what was found.
 fn metadata(
     teacher: &Teacher,
     config: &ModelConfig,
-    decision: PoseDecision,
+    record: &Record,
     calibrated: &Calibrated,
 ) -> BTreeMap<String, String> {
-    let names: Vec<&str> = teacher.photographs.iter().map(|photograph| photograph.name.as_str()).collect();
-    let hashes = teacher.photographs.iter().map(|Photograph { sha256, .. }| sha256.as_deref());
-    let training = json!({
-        "recipe": "taught",
-        "images": names,
-        "sha256": hashes.collect::<Option<Vec<_>>>().unwrap_or_default(),
-        "poses": decision,
-        "effort": teacher.options.effort.name(),
-        "poses_asked": teacher.options.poses.name(),
-        "seed": teacher.options.seed,
-    });
-    let mut metadata: BTreeMap<String, String> =
-        [config_metadata(config), ("pcsnet.training".to_owned(), training.to_string())].into();
-    let kept = calibrated.to_metadata().into_iter().filter_map(|(key, value)| Some((key, value?)));
-    metadata.extend(kept);
+    let mut metadata = teacher.former.as_ref().map(|former| former.metadata.clone()).unwrap_or_default();
+    for (key, value) in calibrated.to_metadata() {
+        match value {
+            Some(value) => metadata.insert(key, value),
+            None => metadata.remove(&key),
+        };
+    }
+    // Numbers and names: nothing that JSON could not hold.
+    metadata.insert("pcsnet.training".to_owned(), serde_json::to_string(record).unwrap_or_default());
+    metadata.extend([config_metadata(config)]);
     metadata.extend(teacher.options.range.map(ValueRange::to_metadata));
     metadata
 }

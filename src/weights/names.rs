@@ -9,6 +9,8 @@ pub(crate) const CAS: &str = "cas.";
 
 /// Prefix of a head that was taught.
 pub(crate) const TAUGHT: &str = "taught.";
+/// Prefix of what a taught model keeps for teaching it more.
+pub(crate) const TEACHING: &str = "teaching.";
 
 /// What a tensor's name in a file stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +39,7 @@ impl Name {
 
 /// The prefix of the part of the model that a full name belongs to.
 pub(super) fn part(name: &str) -> Option<&'static str> {
-    [BACKBONE, ADAPTOR, CAS, TAUGHT].into_iter().find(|prefix| name.starts_with(prefix))
+    [BACKBONE, ADAPTOR, CAS, TAUGHT, TEACHING].into_iter().find(|prefix| name.starts_with(prefix))
 }
 
 /// Whether torchvision's ResNets or timm's EfficientNets have such a name at their top level.
