@@ -1,4 +1,4 @@
-// Matrix product for GPUs without fast workgroup memory: as matmul_tiled, 64 x 64 outputs a workgroup and 8 x 4 an
+// Matrix product where workgroup memory or its barriers are slow: as matmul_tiled, 64 x 64 outputs a workgroup and 8 x 4 an
 // invocation, with both operands read where they lie. The 16 invocations that differ in x read neighbouring vec4s of B and
 // the same vec4 of A, which the caches then hold. See shared/matmul.wgsl for the operands.
 #import matmul
@@ -29,10 +29,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let z = workgroup.z;
     let row = workgroup.y * TILE_ROWS + 8u * local.y;
     let column = workgroup.x * TILE_COLUMNS + local.x;
+    if row >= params.rows || column >= params.columns {
+        return;
+    }
     let upper_rows = rows_of_a(z, row);
     let lower_rows = rows_of_a(z, row + 4u);
-    // Past the last column anything will do, it is never stored.
-    let b_first = z * params.b_batch + min(column, params.columns - 1u);
+    let b_first = z * params.b_batch + column;
     var upper = mat4x4<f32>();
     var lower = mat4x4<f32>();
     for (var k = 0u; k < params.depth; k++) {

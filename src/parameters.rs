@@ -4,7 +4,7 @@
 //! [`Schema`] of a model; [`Parameters::load`] then asks a [`Source`] for one parameter after another and fills the
 //! constants.
 
-use crate::gpu::{Constant, Format, Gpu, Layer, Uploader, Winograd};
+use crate::gpu::{Constant, Format, Gpu, Layer, MatmulKernel, Uploader, Winograd};
 use crate::weights::{Parameter, Schema, Source};
 use crate::{Error, Result};
 
@@ -116,8 +116,10 @@ impl<'a> Parameters<'a> {
 
     /// Which of Winograd's algorithms computes a 3 x 3 convolution.
     pub(crate) fn winograd(&self, layer: &Layer) -> Winograd {
-        let measured = || self.storage.gpu.and_then(|gpu| gpu.tuning().winograd(layer));
-        self.storage.winograd.or_else(measured).unwrap_or(Winograd::for_side(layer.height))
+        let gpu = self.storage.gpu;
+        let measured = || gpu.and_then(|gpu| gpu.tuning().winograd(layer));
+        let kernel = gpu.map_or(MatmulKernel::Tiled, |gpu| gpu.matmul);
+        self.storage.winograd.or_else(measured).unwrap_or_else(|| kernel.winograd(layer.height))
     }
 
     /// Takes from the room for transformed weights; false where they do not fit.

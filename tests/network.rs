@@ -65,12 +65,12 @@ fn engine_with(matmul: pcsnet::gpu::MatmulKernel) -> pcsnet::Engine {
     pcsnet::Engine::new(device, queue, options).expect("the adapter was checked")
 }
 
-/// What a GPU gets by default must be right on this adapter too.
+/// What a GPU and a browser's CPU adapter get by default must be right on this adapter too.
 #[test]
 fn every_choice_of_kernels() {
-    use pcsnet::gpu::MatmulKernel::{Register, Tiled};
+    use pcsnet::gpu::MatmulKernel::{Direct, Register, Tiled};
     use pcsnet::gpu::Winograd::{F2x2, F4x4};
-    for (matmul, winograd) in [(Tiled, Some(F4x4)), (Tiled, Some(F2x2)), (Register, None)] {
+    for (matmul, winograd) in [(Tiled, Some(F4x4)), (Tiled, Some(F2x2)), (Register, None), (Direct, None)] {
         let mut options = LoadOptions::default();
         options.winograd = winograd;
         for (stage, error) in errors(&engine_with(matmul), &small_configs()[0], 20, options) {

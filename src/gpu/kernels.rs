@@ -12,6 +12,9 @@ pub enum MatmulKernel {
     Register,
     /// Large register tiles with operands in textures, and rows shared within subgroups of exactly 8 invocations.
     RegisterTexture,
+    /// Small register tiles, no workgroup memory: the CPU adapter of browsers, which takes long over barriers and over
+    /// compiling large tiles.
+    Direct,
 }
 
 impl MatmulKernel {
@@ -22,6 +25,7 @@ impl MatmulKernel {
             && info.subgroup_min_size == 8
             && info.subgroup_max_size == 8;
         match info.device_type {
+            wgpu::DeviceType::Cpu if info.backend == wgpu::Backend::BrowserWebGpu => Self::Direct,
             wgpu::DeviceType::Cpu if subgroups_of_8 => Self::RegisterTexture,
             wgpu::DeviceType::Cpu => Self::Register,
             _ => Self::Tiled,
@@ -36,11 +40,28 @@ impl MatmulKernel {
                 Tiling { shader: "matmul_tiled", staged: true, rows: 32, columns: 64 },
                 Tiling { shader: "matmul_tiled", staged: true, rows: 128, columns: 64 },
                 Tiling { shader: "matmul_tiled", staged: true, rows: 128, columns: 128 },
-                Tiling { shader: "matmul_direct", staged: false, rows: 64, columns: 64 },
+                Tiling::DIRECT,
             ],
             Self::Register => &[Tiling { shader: "matmul_register", staged: false, rows: 32, columns: 64 }],
             Self::RegisterTexture => &[Tiling { shader: "matmul_texture", staged: false, rows: 32, columns: 64 }],
+            Self::Direct => &[Tiling::DIRECT],
         }
+    }
+
+    /// Channels of an invocation of Winograd's transforms: GPUs hold no more patches of 4 in registers, and where a
+    /// browser compiles for its CPU adapter, fewer are compiled sooner. To other CPU adapters it is all the same.
+    pub(crate) fn transformed_channels(self) -> u32 {
+        match self {
+            Self::Tiled | Self::Direct => 2,
+            Self::Register | Self::RegisterTexture => 4,
+        }
+    }
+
+    /// Which of Winograd's algorithms suits an image of `side` x `side` pixels without measuring: a small one is computed
+    /// sooner than the larger weights are read, and the larger tiles fit it badly. The transforms of the smaller are
+    /// compiled sooner, too.
+    pub(crate) fn winograd(self, side: u32) -> Winograd {
+        if side < 24 || self == Self::Direct { Winograd::F2x2 } else { Winograd::F4x4 }
     }
 
     /// Whether its operands are textures.
@@ -60,6 +81,8 @@ pub(crate) struct Tiling {
 }
 
 impl Tiling {
+    const DIRECT: Self = Self { shader: "matmul_direct", staged: false, rows: 64, columns: 64 };
+
     /// Tells it from the kernel's other tilings.
     pub(crate) fn name(&self) -> String {
         format!("{}_{}x{}", self.shader, self.rows, self.columns)
@@ -106,12 +129,6 @@ pub enum Winograd {
 }
 
 impl Winograd {
-    /// What suits an image of `side` x `side` pixels without measuring: a small one is computed sooner than the larger
-    /// weights are read, and the larger tiles fit it badly.
-    pub(crate) fn for_side(side: u32) -> Self {
-        if side < 24 { Self::F2x2 } else { Self::F4x4 }
-    }
-
     /// The shaders of the transforms of input, output and weights.
     pub(crate) fn shaders(self) -> [&'static str; 3] {
         match self {

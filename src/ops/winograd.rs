@@ -2,7 +2,7 @@
 
 use super::groups_of_64;
 use super::matmul::{Matrix, Product, matmul_tiled};
-use crate::gpu::{Binding, Constant, Format, Graph, Kernel, MatmulKernel, Tensor, Tiling, Winograd, uniforms};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, Tiling, Winograd, uniforms};
 use crate::parameters::Part;
 
 uniforms! {
@@ -69,9 +69,8 @@ pub(super) fn conv2d(
     let tiles = x.batch * tiles_down * tiles_across;
     let positions = winograd.positions();
     let [input_shader, output_shader, _] = winograd.shaders();
-    // Channels of an invocation. GPUs hold no more patches of 4 in registers, to CPU adapters it is all the same.
-    let pairs = graph.gpu().matmul == MatmulKernel::Tiled;
-    let element = if pairs { 2 } else { 4 };
+    let element = graph.gpu().matmul.transformed_channels();
+    let pairs = element == 2;
     let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / element), x.batch * tiles_down, 1];
 
     // Patches are as short as the shorter of both ends, products, whose rounding weighs as much and which are read only

@@ -190,7 +190,7 @@ mod tests {
             let name = |label: &str| label.split('[').next().unwrap_or_default().to_owned();
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
-            let (textures, pairs) = (gpu.matmul.reads_textures(), gpu.matmul == MatmulKernel::Tiled);
+            let (textures, pairs) = (gpu.matmul.reads_textures(), gpu.matmul.transformed_channels() == 2);
             let products: Vec<String> = gpu.tilings().iter().map(|tiling| tiling.kernel([]).label()).collect();
             let missing: Vec<String> = shaders::variants()
                 .filter(|(shader, defines)| match *shader {

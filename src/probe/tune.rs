@@ -72,7 +72,7 @@ fn ways(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Vec<Way> {
         _ if !layer.is_winograd() => vec![None],
         Some(choice) => vec![Some(choice)],
         None => {
-            let usual = Winograd::for_side(layer.height);
+            let usual = gpu.matmul.winograd(layer.height);
             let other = if usual == Winograd::F2x2 { Winograd::F4x4 } else { Winograd::F2x2 };
             vec![Some(usual), Some(other)]
         }

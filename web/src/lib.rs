@@ -54,10 +54,7 @@ impl Engine {
             };
             let adapter = instance.request_adapter(&options).await?;
             let (device, queue) = gpu::open_adapter(&adapter).await?;
-            let mut options = EngineOptions::default();
-            // The one CPU adapter of browsers, SwiftShader, takes minutes to compile the kernels made for CPU adapters.
-            options.matmul = Some(gpu::MatmulKernel::Tiled);
-            Ok(Self(pcsnet::Engine::new(device, queue, options)?))
+            Ok(Self(pcsnet::Engine::new(device, queue, EngineOptions::default())?))
         })
     }
 
