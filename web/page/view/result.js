@@ -91,6 +91,7 @@ function showThreshold(state) {
   setText($('legend-low'), number(low));
   setText($('legend-high'), number(high));
   paintLegend($('legend'), [low, high], coloursOf(model.card));
+  $('legend').oncontextrestored = () => paintLegend($('legend'), [low, high], coloursOf(model.card));
   mark($('score-mark'), result?.score, [low, high]);
   mark($('model-mark'), model.card.threshold ?? undefined, [low, high]);
   $('reset').disabled = threshold === thresholdOf(model.card);

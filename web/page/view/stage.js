@@ -27,7 +27,6 @@ export function showStage({ store, preview }) {
 
   function paint(bitmap) {
     [picture.width, picture.height] = [bitmap.width, bitmap.height];
-    // Held by the processor, so that it outlasts a lost device.
     picture.getContext('2d', { willReadFrequently: true }).drawImage(bitmap, 0, 0);
     $('frame').style.setProperty('--ratio', bitmap.width / bitmap.height);
   }
@@ -48,11 +47,17 @@ export function showStage({ store, preview }) {
     }
   }
 
+  // With a lost graphics device browsers lose what was painted, too.
+  picture.oncontextrestored = () => {
+    wanted = undefined;
+    dispatch({ type: 'picture painted', id: undefined });
+  };
+  $('heat').oncontextrestored = () => heated.result && paintHeat($('heat'), heated.result, heated);
+
   function showHeat({ model, threshold }, result) {
-    const card = model.card;
     if (heated.result !== result || heated.threshold !== threshold) {
-      paintHeat($('heat'), result, { colours: coloursOf(card), threshold });
-      heated = { result, threshold };
+      heated = { result, threshold, colours: coloursOf(model.card) };
+      paintHeat($('heat'), result, heated);
     }
     const { width, height } = result;
     place($('inspected'), result.inspected, { width, height });
