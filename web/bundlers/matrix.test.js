@@ -2,11 +2,12 @@
 // tarball; each is run in Chromium and must find the reference's score.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
+import { publint } from 'publint';
 import { expectedScores, launch, newPage, root, serve, site } from '../tests/harness.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -140,5 +141,17 @@ test('the tarball holds what its user needs, and says where it comes from', () =
     'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD-PARTY-NOTICES.md', 'DEFAULT-MODEL.md'];
   assert.deepEqual(needed.filter((path) => !paths.includes(path)), []);
   const about = JSON.parse(readFileSync(join(site, 'pcsnet/package.json'), 'utf8'));
-  for (const field of ['repository', 'homepage', 'bugs', 'keywords', 'files', 'license']) assert.ok(about[field], field);
+  const fields = ['version', 'keywords', 'files', 'license', ...(hasOrigin() ? ['repository', 'homepage', 'bugs'] : [])];
+  for (const field of fields) assert.ok(about[field], field);
+});
+
+/** Whether this checkout came from somewhere, which the package then names. */
+function hasOrigin() {
+  const { status, stdout } = spawnSync('git', ['remote', 'get-url', 'origin'], { cwd: root, encoding: 'utf8' });
+  return status === 0 && /^(git@|\w+:\/\/[^/]*\.)/.test(stdout);
+}
+
+test('what publint knows to go wrong in packages does not', async () => {
+  const { messages } = await publint({ pkgDir: join(site, 'pcsnet'), strict: true });
+  assert.deepEqual(messages, []);
 });

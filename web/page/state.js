@@ -274,7 +274,7 @@ export function messagesOf(state) {
     add('lost', 'fault', `The graphics device was lost${reason ? ` (${reason})` : ''}: its driver was restarted, or another program took it.`, { action: 'retry' });
   }
   if (device.software) {
-    add('software', 'note', 'This browser computes without a graphics card here, so a picture takes several seconds.');
+    add('software', 'note', 'This browser computes without a graphics card here: a picture takes seconds, and teaching a part minutes.');
   }
   if (modelProblem) {
     const { reason, retry } = modelProblem;

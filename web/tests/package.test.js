@@ -1,9 +1,11 @@
 // The npm package as a web developer meets it, on pages of its own.
 
 import assert from 'node:assert/strict';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { PATIENCE, expectedScores, launch, newPage, serve } from './harness.js';
+import { brotliCompressSync } from 'node:zlib';
+import { PATIENCE, expectedScores, launch, newPage, serve, site } from './harness.js';
 
 const { rows, spread } = expectedScores();
 const sample = rows.find(({ name }) => name === 'fibre 1');
@@ -37,6 +39,14 @@ test('the example page works', async () => {
   const [, score] = (await example.locator('p').textContent()).match(/^fail: score ([\d.]+), \d+ regions$/);
   assert.ok(close(score, sample.score), `${score}, expected ${sample.score}`);
   await example.close();
+});
+
+test("what the page's visitors download takes at most 3.5 MB", (t) => {
+  const [list] = readFileSync(join(site, 'files.js'), 'utf8').match(/\[[^]*\]/);
+  const files = [...JSON.parse(list), 'pcsnet/default.safetensors'];
+  const bytes = files.reduce((sum, file) => sum + brotliCompressSync(readFileSync(join(site, file))).length, 0);
+  t.diagnostic(`${(bytes / 1e6).toFixed(2)} MB of brotli in ${files.length} files`);
+  assert.ok(bytes <= 3.5e6, `${bytes} bytes`);
 });
 
 test('every kind of picture, on a device of the page', async () => {

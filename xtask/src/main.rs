@@ -8,6 +8,7 @@ mod files;
 mod fuzz;
 mod kernels;
 mod machine;
+mod manifest;
 mod notices;
 mod package;
 mod precompute;

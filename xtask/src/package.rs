@@ -2,7 +2,7 @@
 
 use crate::files::{copy, copy_folder, read, write};
 use crate::run::{cargo, project_root};
-use crate::{notices, wasm};
+use crate::{manifest, notices, wasm};
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -22,6 +22,7 @@ pub(crate) fn build(out: &Path) -> Result<()> {
     let root = project_root();
     bind(out)?;
     copy_folder(&root.join("web/package"), out)?;
+    manifest::complete(out)?;
     copy(&root.join("weights").join(MODEL), &out.join(MODEL))?;
     // Files beside a module are found by some bundlers and lost by others; a module is found by all.
     as_module(&gzip(&read(&out.join(WASM))?)?, "application/gzip", &out.join("wasm.js"))?;
