@@ -46,29 +46,39 @@ export function startNetwork({ store, takeFrame }) {
     dispatch({ type: 'device opening' });
     // A lost device can leave much behind in a thread.
     newThread();
-    const mine = remote;
-    try {
-      const { adapter, lost } = await mine.init({ wasm: WASM });
-      dispatch({ type: 'device open', software: adapter.software, adapter: adapter.name });
-      lost.then((reason) => mine === remote && dispatch({ type: 'device lost', reason }));
-    } catch (error) {
-      dispatch({ type: 'device absent', reason: error.message });
-      return;
-    }
     byDefault = inUse = undefined;
-    if (!(await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL, retry: true }))) return;
+    const opened = openDevice(remote);
+    // The model comes while the wasm does.
+    if (!(await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL, retry: true, opened }))) return;
     const file = store.state.model?.file ?? (await recall('model'));
     if (file) await openModel(file);
     const outcome = await recall('taught');
     if (outcome) dispatch({ type: 'outcome known', outcome });
   }
 
-  async function load({ id, name, source, file, retry }) {
+  /** Opens the device of a thread; false where there is none. */
+  async function openDevice(mine) {
+    try {
+      const { adapter, lost } = await mine.init({ wasm: WASM });
+      dispatch({ type: 'device open', software: adapter.software, adapter: adapter.name });
+      lost.then((reason) => mine === remote && dispatch({ type: 'device lost', reason }));
+      return true;
+    } catch (error) {
+      dispatch({ type: 'device absent', reason: error.message });
+      return false;
+    }
+  }
+
+  /** Takes a model into use once the device is `opened`, and gives it up where there is none. */
+  async function load({ id, name, source, file, retry, opened = Promise.resolve(true) }) {
     dispatch({ type: 'model asked', name });
     const progress = (progress) => dispatch({ type: 'model progress', ...progress });
     const frugal = source.size > LARGE && { precision: 'f16', convolutions: 'small' };
+    const giveUp = new AbortController();
+    opened.then((isOpen) => isOpen || giveUp.abort());
     try {
-      const detector = await remote.load(source, { progress, backbone: byDefault, ...frugal });
+      const { signal } = giveUp;
+      const [detector] = await Promise.all([remote.load(source, { progress, signal, backbone: byDefault, ...frugal }), opened]);
       if (inUse && inUse !== byDefault) inUse.free();
       inUse = detector;
       if (id === DEFAULT_MODEL) byDefault = detector;
@@ -77,7 +87,7 @@ export function startNetwork({ store, takeFrame }) {
       dispatch({ type: 'model loaded', model: { id, name, file, card: detector.card }, threshold });
       return true;
     } catch (error) {
-      if (store.state.device.phase !== 'lost') dispatch({ type: 'model refused', name, reason: error.message, retry });
+      if ((await opened) && store.state.device.phase !== 'lost') dispatch({ type: 'model refused', name, reason: error.message, retry });
       return false;
     }
   }

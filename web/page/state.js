@@ -60,7 +60,9 @@ const events = {
 
   // What was wrong with the model before is settled by asking for another.
   'model asked': (state, { name }) => ({ ...state, loading: { name }, modelProblem: undefined }),
-  'model progress': (state, { stage, done, total }) => ({ ...state, loading: { ...state.loading, stage, done, total } }),
+  // What was given up may have told more.
+  'model progress': (state, { stage, done, total }) =>
+    state.loading ? { ...state, loading: { ...state.loading, stage, done, total } } : state,
   'model loaded': (state, { model, threshold }) => ({
     ...state, model, ready: true, loading: undefined, threshold: threshold ?? thresholdOf(model.card),
     pictures: state.pictures.map((picture) => ({ ...picture, problem: undefined })),

@@ -21,11 +21,15 @@ const TYPES = {
   '.json': 'application/json',
 };
 
-/** Serves a folder; `refuse` may match paths that get an error 503, `instead` has other contents for some. */
+/**
+ * Serves a folder; `refuse` may match paths that get an error 503, `instead` has other contents for some, and a path is answered
+ * when `before(path)` is settled.
+ */
 export async function serve(folder = site) {
-  const state = { refuse: undefined, instead: new Map() };
-  const server = createServer((request, response) => {
+  const state = { refuse: undefined, instead: new Map(), before: () => {} };
+  const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, 'http://localhost').pathname);
+    await state.before(path);
     let file = join(folder, path);
     if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html');
     if (state.refuse?.test(path)) return response.writeHead(503).end();

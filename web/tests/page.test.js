@@ -311,6 +311,23 @@ test("a user's own head runs on the default backbone", async () => {
   await visit.locator('#card', { hasText: 'the default model' }).waitFor();
 });
 
+test('wasm and model are fetched side by side', async () => {
+  let ask;
+  const isAsked = new Promise((resolve) => (ask = resolve));
+  // No wasm comes before the model is asked for.
+  server.state.before = (path) => {
+    if (path.endsWith('.safetensors')) ask();
+    return path.endsWith('.wasm') ? isAsked : undefined;
+  };
+  try {
+    const page = await open();
+    await ready(page);
+    await page.context().close();
+  } finally {
+    server.state.before = () => {};
+  }
+});
+
 test('a model that cannot be loaded gives a message and another try', async () => {
   server.state.refuse = /safetensors/;
   const page = await open();
