@@ -17,7 +17,7 @@ mkdirSync(screenshots, { recursive: true });
 export const PATIENCE = 300_000;
 
 const TYPES = {
-  '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm', '.png': 'image/png',
+  '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.png': 'image/png',
   '.json': 'application/json',
 };
 
