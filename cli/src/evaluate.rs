@@ -1,24 +1,27 @@
 //! `pcsnet evaluate`: how good models are on test sets.
 
+mod candidate;
 mod gallery;
 mod measure;
 mod plan;
 mod report;
 mod tables;
 
+pub(crate) use candidate::Candidate;
+pub(crate) use measure::{METRICS, Measured};
+pub(crate) use tables::Summary;
+
 use crate::device::{self, DeviceArguments};
 use crate::framing::FramingArguments;
 use crate::output;
-use crate::pipeline::Pipeline;
 use anyhow::Result;
 use clap::Args;
 use gallery::Gallery;
 use pcsnet::Engine;
-use pcsnet::inspect::{Calibration, Framing};
+use pcsnet::inspect::Framing;
 use plan::{Category, ModelFiles};
 use report::Subject;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use tables::Evaluated;
 
 const NOTES: &str = "\
@@ -110,26 +113,16 @@ fn files(arguments: &Arguments, head: &PathBuf) -> Vec<PathBuf> {
 
 fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: &ModelFiles) -> Result<Evaluated> {
     let weights = device::open_weights(&files(arguments, &model.path))?;
-    let calibration = Calibration::from_metadata(&weights.metadata())?;
-    let loaded = device::load(engine, &weights, &arguments.device, arguments.framing.batch)?;
-    let inspector = arguments.framing.inspector(&loaded, calibration)?;
-    let calibration = *inspector.calibration();
-    let jobs = arguments.framing.jobs();
-    let (decoder, stop) = (arguments.framing.decoder(&weights.metadata())?, AtomicBool::new(false));
-    let pipeline = Pipeline::new(&inspector, decoder, jobs, &stop);
-    let template = "{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left";
-    let message = format!("{}, {}", category.set.name, model.name);
-    let progress = output::progress_bar(template, category.set.test.len(), message);
+    let candidate = Candidate::new(engine, &weights, &arguments.framing, &arguments.device)?;
     let mut gallery = (!arguments.no_report).then(Gallery::new).transpose()?;
-    let measured = measure::measure(&pipeline, &category.set, gallery.as_mut(), calibration.threshold, &progress);
-    progress.finish_and_clear();
-    let (category, measured) = (&category.set.name, measured?);
+    let measured = candidate.measure(&model.name, &category.set, gallery.as_mut())?;
+    let category = &category.set.name;
     if let Some(gallery) = &mut gallery {
         let subject = Subject {
             category,
             model: &model.name,
-            calibration,
-            settings: settings(arguments, engine, inspector.framing(), &model.path),
+            calibration: *candidate.inspector.calibration(),
+            settings: settings(arguments, engine, candidate.inspector.framing(), &model.path),
             card: weights.metadata().iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         };
         let name = format!("{category}-{}.html", model.name.replace(['/', '\\'], "_"));

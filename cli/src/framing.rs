@@ -42,6 +42,13 @@ pub(crate) struct FramingArguments {
     max_pixels: u64,
 }
 
+/// As a model asks for it.
+impl Default for FramingArguments {
+    fn default() -> Self {
+        Self { fit: None, tiles: None, batch: 1, jobs: None, range: None, max_pixels: pcsnet::image::MAX_PIXELS }
+    }
+}
+
 /// Reads the name of a fit.
 pub(crate) fn fit() -> impl TypedValueParser<Value = Fit> {
     PossibleValuesParser::new(["crop", "stretch"]).try_map(|name| Fit::by_name(&name))

@@ -14,6 +14,7 @@ mod images;
 mod info;
 mod output;
 mod pipeline;
+mod reproduce;
 mod shots;
 mod teach;
 mod trace;
@@ -64,6 +65,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Fetch(fetch::Arguments),
     Info(info::Arguments),
+    Reproduce(reproduce::Arguments),
     Trace(trace::Arguments),
     Train(train::Arguments),
 }
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Fetch(arguments) => fetch::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
+        Command::Reproduce(arguments) => reproduce::run(arguments),
         Command::Teach(arguments) => teach::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),
         Command::Train(arguments) => train::run(arguments).map(|()| DONE),

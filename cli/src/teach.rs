@@ -63,15 +63,25 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
 
-    /// How parts lie: always as photographed, or at any angle; by default the photographs tell
-    #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true)]
-    #[arg(value_parser = poses())]
-    poses: Poses,
-
     /// The samples that are black and white in photographs of more than 8 bits, such as 0,4095 for a camera of 12 bits.
     /// By default they are recognised from all the photographs together; the model keeps them
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
+
+    #[command(flatten)]
+    settings: TeachSettings,
+
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+/// What a model that is taught shall be like.
+#[derive(Args, Debug)]
+pub(crate) struct TeachSettings {
+    /// How parts lie: always as photographed, or at any angle; by default the photographs tell
+    #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true)]
+    #[arg(value_parser = poses())]
+    poses: Poses,
 
     /// A smaller and faster model
     #[arg(long, conflicts_with = "accurate")]
@@ -84,17 +94,15 @@ pub(crate) struct Arguments {
     /// The share of good parts that may fail: by default 0.05, with --more that of the model
     #[arg(long, value_name = "RATE", value_parser = crate::calibrate::rate)]
     false_alarm_rate: Option<f64>,
-
-    #[command(flatten)]
-    device: DeviceArguments,
 }
 
 fn poses() -> impl TypedValueParser<Value = Poses> {
     PossibleValuesParser::new(Poses::ALL.map(Poses::name)).try_map(|name| Poses::by_name(&name))
 }
 
-impl Arguments {
-    fn options(&self) -> TeachOptions {
+impl TeachSettings {
+    /// With these, the options for a seed.
+    pub(crate) fn options(&self, seed: u64) -> TeachOptions {
         let mut options = TeachOptions::default();
         options.poses = self.poses;
         options.effort = match (self.small, self.accurate) {
@@ -103,19 +111,21 @@ impl Arguments {
             _ => Effort::Standard,
         };
         options.false_alarm_rate = self.false_alarm_rate.unwrap_or(options.false_alarm_rate);
-        options.seed = self.seed;
+        options.seed = seed;
         options
     }
+}
 
+impl Arguments {
     /// The teacher, and how it wants its photographs read.
     fn teacher(&self, photographs: &[PathBuf]) -> Result<(Teacher, Decoder)> {
         if let Some(model) = &self.model {
             let model = Weights::open([model])?;
             let decoder = Decoder::default().with_range(ValueRange::from_metadata(&model.metadata())?);
             let engine = device::engine(&self.device)?;
-            return Ok((block_on(Teacher::resume(&engine, &model, self.false_alarm_rate))?, decoder));
+            return Ok((block_on(Teacher::resume(&engine, &model, self.settings.false_alarm_rate))?, decoder));
         }
-        let (backbone, mut options) = (shots::backbone(self.backbone.as_deref())?, self.options());
+        let (backbone, mut options) = (shots::backbone(self.backbone.as_deref())?, self.settings.options(self.seed));
         options.range = match self.range {
             Some(range) => Some(range),
             None => shots::range_of(photographs)?,
@@ -133,10 +143,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::ensure_file_writable(out)?;
     let photographs = shots::find(&arguments.inputs, arguments.shots, arguments.seed)?;
     let (mut teacher, decoder) = arguments.teacher(&photographs)?;
-    for path in &photographs {
-        let Shot { name, sha256, photograph } = Shot::read(path, decoder)?;
-        teacher.add_file(name, Some(sha256), &photograph)?;
-    }
+    add(&mut teacher, &photographs, decoder)?;
     let bar = output::progress_bar("{msg} {wide_bar} {pos}/{len}", 0, String::new());
     let taught = block_on(teacher.teach(|progress| {
         bar.set_length(progress.total.into());
@@ -148,6 +155,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut text = describe(taught.summary())?;
     writeln!(text, "Written to {} in {:.0} s", out.display(), start.elapsed().as_secs_f64())?;
     output::print(&text)
+}
+
+/// Shows a teacher these photographs.
+pub(crate) fn add(teacher: &mut Teacher, photographs: &[PathBuf], decoder: Decoder) -> Result<()> {
+    for path in photographs {
+        let Shot { name, sha256, photograph } = Shot::read(path, decoder)?;
+        teacher.add_file(name, Some(sha256), &photograph)?;
+    }
+    Ok(())
 }
 
 fn describe(summary: &TeachSummary) -> Result<String> {

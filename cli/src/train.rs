@@ -6,9 +6,11 @@ use crate::shots::{self, Shot};
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pcsnet::Engine;
 use pcsnet::image::Decoder;
 use pcsnet::image::Fit;
 use pcsnet::train::{Category, Losses, Recipe, TrainOptions, Trainer, Training};
+use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fs;
 use std::io::ErrorKind;
@@ -52,10 +54,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
 
-    /// How a photograph becomes square: `crop` its middle or `stretch` it whole
-    #[arg(long, value_name = "crop|stretch", default_value = "crop", hide_possible_values = true, value_parser = crate::framing::fit())]
-    fit: Fit,
-
     /// How to train: `held-out` is ours, `paper` the paper's
     #[arg(long, value_name = "held-out|paper", default_value = Recipe::HELD_OUT.name, hide_possible_values = true, value_parser = recipe())]
     recipe: Recipe,
@@ -63,6 +61,24 @@ pub(crate) struct Arguments {
     /// A category of MVTec AD or MPDD, whose pseudo-anomalies the recipe `paper` takes
     #[arg(long, value_name = "NAME", value_parser = Category::by_name)]
     category: Option<Category>,
+
+    /// Begin anew, whatever an interrupted run has left
+    #[arg(long)]
+    restart: bool,
+
+    #[command(flatten)]
+    settings: TrainSettings,
+
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+/// How a network is trained, whatever the recipe.
+#[derive(Args, Debug)]
+pub(crate) struct TrainSettings {
+    /// How a photograph becomes square: `crop` its middle or `stretch` it whole
+    #[arg(long, value_name = "crop|stretch", default_value = "crop", hide_possible_values = true, value_parser = crate::framing::fit())]
+    fit: Fit,
 
     /// Epochs; by default the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -83,24 +99,18 @@ pub(crate) struct Arguments {
     /// Channels of the decoder, by default half of the features'
     #[arg(long, value_name = "W")]
     width: Option<u32>,
-
-    /// Begin anew, whatever an interrupted run has left
-    #[arg(long)]
-    restart: bool,
-
-    #[command(flatten)]
-    device: DeviceArguments,
 }
 
 fn recipe() -> impl TypedValueParser<Value = Recipe> {
     PossibleValuesParser::new(Recipe::ALL.map(|recipe| recipe.name)).try_map(|name| Recipe::by_name(&name))
 }
 
-impl Arguments {
-    fn options(&self) -> TrainOptions {
+impl TrainSettings {
+    /// With these, the options of a recipe, a category's pseudo-anomalies and a seed.
+    pub(crate) fn options(&self, recipe: Recipe, category: Category, seed: u64) -> TrainOptions {
         let mut options = TrainOptions::default();
-        (options.epochs, options.batch, options.fit, options.seed) = (self.epochs, self.batch, self.fit, self.seed);
-        (options.recipe, options.category) = (self.recipe, self.category.unwrap_or(Category::OTHER));
+        (options.recipe, options.category, options.seed) = (recipe, category, seed);
+        (options.epochs, options.batch, options.fit) = (self.epochs, self.batch, self.fit);
         (options.grid, options.nearest, options.width) = (self.grid, self.nearest, self.width);
         options
     }
@@ -114,19 +124,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // Found out before any time is spent.
     output::ensure_file_writable(&arguments.out)?;
     let engine = device::engine(&arguments.device)?;
-    let mut trainer = block_on(Trainer::new(&engine, &backbone, arguments.options()))?;
-    for path in &photographs {
-        let Shot { name, sha256, photograph } = Shot::read(path, Decoder::default())?;
-        trainer.add(name, Some(sha256), &photograph)?;
-    }
-    let mut training = block_on(trainer.start())?;
+    let category = arguments.category.unwrap_or(Category::OTHER);
+    let options = arguments.settings.options(arguments.recipe, category, arguments.seed);
     let checkpoint = checkpoint_of(&arguments.out);
-    if !arguments.restart {
-        resume(&mut training, &checkpoint)?;
+    if arguments.restart {
+        remove(&checkpoint)?;
     }
-    train(&mut training, &checkpoint)?;
+    let training = train(start_on(&engine, &backbone, options, &photographs)?, &checkpoint, |_| Ok(()))?;
     block_on(training.model())?.save(&arguments.out)?;
-    fs::remove_file(&checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))?;
+    remove(&checkpoint)?;
     let seconds = start.elapsed().as_secs_f64();
     output::print(&format!(
         "Trained on {} photographs, written to {} in {seconds:.0} s\n",
@@ -135,8 +141,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ))
 }
 
+/// A training on these photographs, before its first step.
+pub(crate) fn start_on(
+    engine: &Engine,
+    backbone: &Weights,
+    options: TrainOptions,
+    photographs: &[PathBuf],
+) -> Result<Training> {
+    let mut trainer = block_on(Trainer::new(engine, backbone, options))?;
+    for path in photographs {
+        let Shot { name, sha256, photograph } = Shot::read(path, Decoder::default())?;
+        trainer.add(name, Some(sha256), &photograph)?;
+    }
+    Ok(block_on(trainer.start())?)
+}
+
+/// Removes a file that may be there.
+pub(crate) fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The file that keeps the state of a run.
-fn checkpoint_of(out: &Path) -> PathBuf {
+pub(crate) fn checkpoint_of(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".checkpoint");
     name.into()
@@ -155,8 +186,13 @@ fn resume(training: &mut Training, checkpoint: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Trains to the end, and keeps the state after each epoch.
-fn train(training: &mut Training, checkpoint: &Path) -> Result<()> {
+/// Trains to the end, from where an interrupted run has left its state, and keeps the state after each epoch.
+pub(crate) fn train(
+    mut training: Training,
+    checkpoint: &Path,
+    mut after_epoch: impl FnMut(&Training) -> Result<()>,
+) -> Result<Training> {
+    resume(&mut training, checkpoint)?;
     let (steps, epochs) = (training.steps_of_an_epoch(), training.epochs());
     let bar = output::progress_bar("{msg} {wide_bar} {pos}/{len}", (epochs * steps) as usize, "training".to_owned());
     while !training.is_done() {
@@ -164,6 +200,7 @@ fn train(training: &mut Training, checkpoint: &Path) -> Result<()> {
         bar.set_position(before);
         let start = Instant::now();
         let losses = block_on(training.run_epoch(|done| bar.set_position(before + u64::from(done))))?;
+        after_epoch(&training)?;
         let bytes = block_on(training.checkpoint())?;
         output::write(checkpoint, |file| Ok(file.write_all(&bytes)?))?;
         let Losses { nfc, afs, pdc, seg } = losses;
@@ -176,5 +213,5 @@ fn train(training: &mut Training, checkpoint: &Path) -> Result<()> {
         })?;
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(training)
 }

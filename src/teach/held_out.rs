@@ -54,20 +54,7 @@ impl HeldOut {
 
     /// The tensors of the taught head.
     pub(super) fn head(&self, banks: &[Bank], config: &ModelConfig, decision: PoseDecision) -> Vec<Tensor> {
-        let f32_tensor = |name, shape: &[u32], values| Tensor::new(name, shape, values, Stored::F32);
-        let mut tensors = Vec::new();
-        for (level, bank) in config.levels().into_iter().zip(banks) {
-            let (name, channels) = (format!("{TAUGHT}layer_{}", level + 1), bank.channels() as u32);
-            tensors.push(f32_tensor(format!("{name}.mean"), &[channels], bank.mean.clone()));
-            tensors.push(f32_tensor(format!("{name}.deviation"), &[channels], bank.deviation.clone()));
-            let prototypes = [channels, bank.count()];
-            tensors.push(Tensor::new(format!("{name}.C"), &prototypes, bank.columns(), Stored::F16));
-        }
-        let (levels, grid) = (self.levels as u32, self.grid);
-        let [normal, bounds] = self.units(decision);
-        tensors.push(f32_tensor(format!("{TAUGHT}normal"), &[levels, grid, grid], normal));
-        tensors.push(f32_tensor(format!("{TAUGHT}bounds"), &[levels, 4], bounds));
-        tensors
+        [bank_tensors(banks, config), unit_tensors(config, self.units(decision))].concat()
     }
 
     /// What distances are measured in, as the tensors `normal` and `bounds` of the head have it.
@@ -165,6 +152,27 @@ impl HeldOut {
         let peak = peaks.iter().sum::<f32>() / peaks.len() as f32;
         [1.0 / peak.max(1e-3), low / BEYOND, high * BEYOND, 0.0]
     }
+}
+
+/// The tensors of a head that hold its prototypes.
+pub(super) fn bank_tensors(banks: &[Bank], config: &ModelConfig) -> Vec<Tensor> {
+    let tensors_of = |(level, bank): (usize, &Bank)| {
+        let (name, channels) = (format!("{TAUGHT}layer_{}", level + 1), bank.channels() as u32);
+        let prototypes = [channels, bank.count()];
+        [
+            Tensor::new(format!("{name}.mean"), &[channels], bank.mean.clone(), Stored::F32),
+            Tensor::new(format!("{name}.deviation"), &[channels], bank.deviation.clone(), Stored::F32),
+            Tensor::new(format!("{name}.C"), &prototypes, bank.columns(), Stored::F16),
+        ]
+    };
+    config.levels().into_iter().zip(banks).flat_map(tensors_of).collect()
+}
+
+/// The tensors of a head that hold the units of distances, `normal` and `bounds`.
+pub(super) fn unit_tensors(config: &ModelConfig, [normal, bounds]: [Vec<f32>; 2]) -> Vec<Tensor> {
+    let (levels, grid) = (config.levels().len() as u32, config.grid);
+    let normal = Tensor::new(format!("{TAUGHT}normal"), &[levels, grid, grid], normal, Stored::F32);
+    vec![normal, Tensor::new(format!("{TAUGHT}bounds"), &[levels, 4], bounds, Stored::F32)]
 }
 
 /// `scipy.ndimage.gaussian_filter(mode="reflect")` of a square map.

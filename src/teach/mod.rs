@@ -32,6 +32,7 @@
 //! ```
 
 mod bank;
+mod baseline;
 mod comparison;
 mod coreset;
 mod features;
@@ -41,6 +42,7 @@ mod poses;
 mod taught;
 mod turned;
 
+pub use baseline::Baseline;
 pub(crate) use comparison::{Comparison, LEFT_OUT, square_norms};
 pub(crate) use coreset::coreset;
 pub use poses::{PoseDecision, Poses};
@@ -205,6 +207,7 @@ pub struct Teacher {
 }
 
 /// A tensor of the model that is being made.
+#[derive(Clone)]
 struct Tensor {
     name: String,
     shape: Vec<usize>,
@@ -351,16 +354,7 @@ impl Teacher {
     /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from
     /// the device.
     pub async fn teach(&self, mut on_progress: impl FnMut(TeachProgress)) -> Result<TaughtModel> {
-        if self.photographs.is_empty() {
-            return Err(Error::Input {
-                what: "photographs of good parts".to_owned(),
-                expected: "at least 1 that is new, better 8".to_owned(),
-                found: match self.copies.len() {
-                    0 => "none".to_owned(),
-                    copies => format!("{copies} that the model was made of already"),
-                },
-            });
-        }
+        self.ensure_photographs()?;
         let gpu = self.engine.gpu();
         let run = FeatureRun::new(gpu, self.backbone.network(), &self.config).await?;
         let decision = self.decide_poses(gpu, &run, &mut on_progress).await?;

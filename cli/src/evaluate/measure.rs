@@ -51,6 +51,8 @@ pub(crate) struct Measured {
     pub images: Vec<(Item, f32)>,
     /// The good images' maps in short.
     pub good: Vec<MapSummary>,
+    /// The threshold that images are judged by; `None` where the model has none.
+    pub threshold: Option<f32>,
     /// The curves over all images' scores.
     pub image_curve: Vec<CurvePoint>,
     /// The curves over all maps' pixels; empty without masks.
@@ -140,7 +142,8 @@ pub(crate) fn measure(
     for kind in set.kinds() {
         rows.push(Row::new(kind, &image_ranking(&images, Some(kind))?, pixels_of(kind)));
     }
-    Ok(Measured { failed, rows, images, good, image_curve: all.curve, pixel_curve: all_pixels.ranking.curve })
+    let (image_curve, pixel_curve) = (all.curve, all_pixels.ranking.curve);
+    Ok(Measured { failed, rows, images, good, threshold, image_curve, pixel_curve })
 }
 
 fn contribution(item: &Item, inspected: Inspected, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {

@@ -128,7 +128,7 @@ fn summaries(models: &[&Evaluated], row: usize) -> Vec<Summary> {
 
 /// A metric over several models.
 #[derive(Debug, Serialize, PartialEq)]
-struct Summary {
+pub(crate) struct Summary {
     mean: Option<f64>,
     /// `None` for less than two models.
     standard_deviation: Option<f64>,
@@ -136,7 +136,7 @@ struct Summary {
 
 impl Summary {
     /// The mean and spread of values; undefined where any of them is.
-    fn of(values: impl Iterator<Item = Value>) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = Value>) -> Self {
         let Ok(values) = values.collect::<Result<Vec<f64>, _>>() else {
             return Self { mean: None, standard_deviation: None };
         };
@@ -148,7 +148,7 @@ impl Summary {
     }
 
     /// The summary in percent, as `94.9±0.2`.
-    fn cell(&self) -> String {
+    pub(crate) fn cell(&self) -> String {
         match (self.mean, self.standard_deviation) {
             (None, _) => "undefined".to_owned(),
             (Some(mean), None) => format!("{:.1}", 100.0 * mean),

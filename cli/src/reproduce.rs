@@ -1,0 +1,281 @@
+//! `pcsnet reproduce`: the paper's experiment, with any way to make a model.
+
+mod paper;
+mod runs;
+mod table;
+
+use crate::device::{self, DeviceArguments};
+use crate::evaluate::{Candidate, Measured};
+use crate::framing::FramingArguments;
+use crate::output;
+use crate::shots;
+use crate::{teach, train};
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use pcsnet::data::{self, Dataset};
+use pcsnet::image::Decoder;
+use pcsnet::teach::{Baseline, Teacher};
+use pcsnet::train::{Category, Recipe, Training};
+use pcsnet::weights::Weights;
+use pcsnet::{Engine, Error};
+use pollster::block_on;
+use runs::{Draw, Runs};
+use std::path::{Path, PathBuf};
+
+const NOTES: &str = "\
+FOLDER is a test set with photographs of good parts to draw shots from, as in MVTec AD and MPDD (train/good), or a \
+folder of such sets. For each set, number of shots, seed and method a model is made and measured on the set's test \
+images, as `pcsnet teach` or `train` and `pcsnet evaluate` do it; the table has mean and standard deviation over the \
+seeds, and beside them what the paper's authors report (WideResNet-50-2, the best epoch on the test images).
+
+Methods:
+  teach     `pcsnet teach`
+  held-out  `pcsnet train --recipe held-out`
+  paper     `pcsnet train --recipe paper`, with the set's own pseudo-anomalies where the authors have them
+  means     the distance to the nearest of the shots' mean features at each position, a baseline
+  patches   the distance to the nearest of as many single features, drawn at random, a baseline
+
+Written to the output folder, where a run that was stopped goes on when it is started again:
+  runs.jsonl  a line for each model that was measured, with --every-epoch for each epoch's
+  table.md    the table
+  models/     the models
+
+Examples:
+  pcsnet reproduce mvtec --backbone wide_resnet50_2.safetensors
+  pcsnet reproduce mvtec/screw --shots 8 --method teach,patches
+  pcsnet reproduce mvtec --method paper --every-epoch --backbone wide_resnet50_2.safetensors";
+
+/// Make and measure models for all sets of a folder, several draws each, beside the paper's figures.
+#[derive(Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Arguments {
+    /// A test set with photographs of good parts, or a folder of such sets
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+
+    /// Only these sets of the folder
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    category: Vec<String>,
+
+    /// How models are made
+    #[arg(long, value_name = "METHOD", value_enum, value_delimiter = ',', default_value = "teach")]
+    method: Vec<Method>,
+
+    /// How many photographs of good parts a model is made from
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "2,4,8")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    shots: Vec<u32>,
+
+    /// What is drawn at random, once for each
+    #[arg(long, value_name = "S", value_delimiter = ',', default_value = "0,1,2")]
+    seeds: Vec<u64>,
+
+    /// ImageNet weights, as of `pcsnet teach`
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+
+    /// Of networks that are trained, measure every epoch: the authors report the best on the test images
+    #[arg(long)]
+    every_epoch: bool,
+
+    /// The folder for everything that is written; it is made if missing
+    #[arg(long, value_name = "FOLDER", default_value = "pcsnet-reproduction")]
+    out: PathBuf,
+
+    #[command(flatten, next_help_heading = "Teaching")]
+    teach: teach::TeachSettings,
+
+    #[command(flatten, next_help_heading = "Training")]
+    train: train::TrainSettings,
+
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+/// How a model is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Method {
+    Teach,
+    HeldOut,
+    Paper,
+    Means,
+    Patches,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Teach => "teach",
+            Self::HeldOut => "held-out",
+            Self::Paper => "paper",
+            Self::Means => "means",
+            Self::Patches => "patches",
+        }
+    }
+}
+
+/// Runs `pcsnet reproduce` and gives the exit code.
+pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
+    let sets = sets(&arguments.folder, &arguments.category)?;
+    let backbone = shots::backbone(arguments.backbone.as_deref())?;
+    output::ensure_writable(&arguments.out.join("models"))?;
+    let mut runs = Runs::open(&arguments.out.join("runs.jsonl"))?;
+    let engine = device::engine(&arguments.device)?;
+    let laboratory = Laboratory { arguments, engine, backbone };
+    let draws = laboratory.draws(&sets);
+    let mut is_whole = true;
+    for (set, method, draw) in &draws {
+        if runs.is_done(draw) {
+            continue;
+        }
+        match laboratory.run(set, *method, draw, &mut runs) {
+            // Nothing that follows would end otherwise.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::DeviceLost(_))) => return Err(error),
+            Err(error) => {
+                is_whole = false;
+                output::complain(&format!("failed: {draw}: {}", crate::one_line(&error)));
+            }
+            Ok(()) => {}
+        }
+        let table = table::markdown(draws.iter().map(|(_, _, draw)| draw), &runs);
+        output::write(&arguments.out.join("table.md"), |file| Ok(file.write_all(table.as_bytes())?))?;
+    }
+    output::print(&table::markdown(draws.iter().map(|(_, _, draw)| draw), &runs))?;
+    output::print(&format!("\nWritten to {}\n", arguments.out.display()))?;
+    Ok(if is_whole { crate::DONE } else { crate::SOME_UNDONE })
+}
+
+/// Photographs to draw from and to measure with.
+struct TestSet {
+    folder: PathBuf,
+    set: Dataset,
+}
+
+/// The folder's test set, or the test sets in it.
+fn sets(folder: &Path, names: &[String]) -> Result<Vec<TestSet>> {
+    let folders = match names {
+        [] if Dataset::open(folder).is_ok() => vec![folder.to_owned()],
+        [] => data::categories(folder)?,
+        names => names.iter().map(|name| folder.join(name)).collect(),
+    };
+    let open = |folder: PathBuf| Ok(TestSet { set: Dataset::open(&folder)?, folder });
+    let sets = folders.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+    ensure!(!sets.is_empty(), "there is no test set in {}", folder.display());
+    Ok(sets)
+}
+
+/// What all models of an experiment have in common.
+struct Laboratory<'a> {
+    arguments: &'a Arguments,
+    engine: Engine,
+    backbone: Weights,
+}
+
+impl Laboratory<'_> {
+    /// All that is to be done, set by set.
+    fn draws<'s>(&self, sets: &'s [TestSet]) -> Vec<(&'s TestSet, Method, Draw)> {
+        let Arguments { method, shots, seeds, .. } = self.arguments;
+        let mut draws = Vec::new();
+        for set in sets {
+            for &method in method {
+                for &shots in shots {
+                    for &seed in seeds {
+                        let (category, settings) = (set.set.name.clone(), self.settings(method));
+                        let draw = Draw { category, method: method.name().to_owned(), settings, shots, seed };
+                        draws.push((set, method, draw));
+                    }
+                }
+            }
+        }
+        draws
+    }
+
+    /// What a method's models depend on beside the photographs, in words by which runs are told apart.
+    fn settings(&self, method: Method) -> String {
+        let backbone = match &self.arguments.backbone {
+            Some(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            None => "built-in backbone".to_owned(),
+        };
+        match method {
+            Method::Teach | Method::Means | Method::Patches => {
+                let options = self.arguments.teach.options(0);
+                format!("{backbone}, {}, poses {}", options.effort.name(), options.poses.name())
+            }
+            Method::HeldOut | Method::Paper => format!("{backbone}, {:?}", self.arguments.train),
+        }
+    }
+
+    /// Makes a model and measures it.
+    fn run(&self, TestSet { folder, set }: &TestSet, method: Method, draw: &Draw, runs: &mut Runs) -> Result<()> {
+        let photographs = shots::find(std::slice::from_ref(folder), Some(draw.shots), draw.seed)?;
+        match method {
+            Method::Teach => {
+                let teacher = self.teacher(&photographs, draw.seed)?;
+                let taught = block_on(teacher.teach(|_| {}))?;
+                taught.save(self.model_file(draw))?;
+                runs.add(draw, None, &self.measure(&taught.weights()?, set, draw)?)
+            }
+            Method::Means => self.run_baseline(set, Baseline::Means, draw, &photographs, runs),
+            Method::Patches => self.run_baseline(set, Baseline::Patches, draw, &photographs, runs),
+            Method::HeldOut => self.train(set, Recipe::HELD_OUT, draw, &photographs, runs),
+            Method::Paper => self.train(set, Recipe::PAPER, draw, &photographs, runs),
+        }
+    }
+
+    fn teacher(&self, photographs: &[PathBuf], seed: u64) -> Result<Teacher> {
+        let mut options = self.arguments.teach.options(seed);
+        options.range = shots::range_of(photographs)?;
+        let mut teacher = block_on(Teacher::new(&self.engine, &self.backbone, options))?;
+        teach::add(&mut teacher, photographs, Decoder::default().with_range(options.range))?;
+        Ok(teacher)
+    }
+
+    fn run_baseline(
+        &self,
+        set: &Dataset,
+        baseline: Baseline,
+        draw: &Draw,
+        photographs: &[PathBuf],
+        runs: &mut Runs,
+    ) -> Result<()> {
+        let weights = block_on(self.teacher(photographs, draw.seed)?.baseline(baseline))?;
+        runs.add(draw, None, &self.measure(&weights, set, draw)?)
+    }
+
+    fn train(
+        &self,
+        set: &Dataset,
+        recipe: Recipe,
+        draw: &Draw,
+        photographs: &[PathBuf],
+        runs: &mut Runs,
+    ) -> Result<()> {
+        let category = Category::by_name(&set.name).unwrap_or(Category::OTHER);
+        let options = self.arguments.train.options(recipe, category, draw.seed);
+        let file = self.model_file(draw);
+        let checkpoint = train::checkpoint_of(&file);
+        let start = train::start_on(&self.engine, &self.backbone, options, photographs)?;
+        let measure_epoch = |training: &Training| -> Result<()> {
+            if !self.arguments.every_epoch || training.is_done() {
+                return Ok(());
+            }
+            let weights = block_on(training.model())?.weights()?;
+            runs.add(draw, Some(training.epoch()), &self.measure(&weights, set, draw)?)
+        };
+        let training = train::train(start, &checkpoint, measure_epoch)?;
+        let model = block_on(training.model())?;
+        model.save(&file)?;
+        runs.add(draw, None, &self.measure(&model.weights()?, set, draw)?)?;
+        train::remove(&checkpoint)
+    }
+
+    fn measure(&self, weights: &Weights, set: &Dataset, draw: &Draw) -> Result<Measured> {
+        let framing = FramingArguments::default();
+        let candidate = Candidate::new(&self.engine, weights, &framing, &self.arguments.device)?;
+        candidate.measure(&draw.to_string(), set, None).with_context(|| format!("cannot measure {draw}"))
+    }
+
+    fn model_file(&self, Draw { category, method, shots, seed, .. }: &Draw) -> PathBuf {
+        self.arguments.out.join("models").join(format!("{category}-{method}-{shots}-{seed}.safetensors"))
+    }
+}
