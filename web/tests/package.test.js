@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { brotliCompressSync } from 'node:zlib';
+import { brotliCompressSync, constants } from 'node:zlib';
 import { PATIENCE, expectedScores, launch, newPage, serve, site } from './harness.js';
 
 const { rows, spread } = expectedScores();
@@ -44,7 +44,9 @@ test('the example page works', async () => {
 test("what the page's visitors download takes at most 3.5 MB", (t) => {
   const [list] = readFileSync(join(site, 'files.js'), 'utf8').match(/\[[^]*\]/);
   const files = [...JSON.parse(list), 'pcsnet/default.safetensors'];
-  const bytes = files.reduce((sum, file) => sum + brotliCompressSync(readFileSync(join(site, file))).length, 0);
+  // The best quality takes many times as long to save a few per cent.
+  const params = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
+  const bytes = files.reduce((sum, file) => sum + brotliCompressSync(readFileSync(join(site, file)), params).length, 0);
   t.diagnostic(`${(bytes / 1e6).toFixed(2)} MB of brotli in ${files.length} files`);
   assert.ok(bytes <= 3.5e6, `${bytes} bytes`);
 });

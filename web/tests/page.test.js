@@ -123,6 +123,7 @@ test('dropped, pasted and chosen files have the scores of the reference', async 
     () => visit.locator('#open').setInputFiles(fibre.path),
   ];
   for (const way of ways) assertClose(await scoreAfter(visit, way), fibre);
+  await visit.getByRole('button', { name: 'Clear' }).click();
 });
 
 test('sliders change the verdict, the regions and the heat', async () => {

@@ -4,20 +4,25 @@
 use crate::files::{read, write};
 use crate::run::project_root;
 use anyhow::{Context, Result};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 /// Completes the `package.json` of a folder.
 pub(crate) fn complete(folder: &Path) -> Result<()> {
     let path = folder.join("package.json");
-    let mut manifest: Value = serde_json::from_slice(&read(&path)?).context("package.json is not JSON")?;
-    manifest["version"] = json!(env!("CARGO_PKG_VERSION"));
+    // The order of what `exports` holds has a meaning, so values stay as they are written.
+    let mut manifest: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_slice(&read(&path)?).context("package.json is not JSON")?;
+    let mut set = |field: &str, value: Value| anyhow::Ok(manifest.insert(field.to_owned(), to_raw_value(&value)?));
+    set("version", json!(env!("CARGO_PKG_VERSION")))?;
     match origin().as_deref().and_then(web_address) {
         Some(home) => {
-            manifest["repository"] = json!({ "type": "git", "url": format!("git+{home}.git") });
-            manifest["homepage"] = json!(format!("{home}#readme"));
-            manifest["bugs"] = json!(format!("{home}/issues"));
+            set("repository", json!({ "type": "git", "url": format!("git+{home}.git") }))?;
+            set("homepage", json!(format!("{home}#readme")))?;
+            set("bugs", json!(format!("{home}/issues")))?;
         }
         None => eprintln!("This checkout has no remote `origin`, so package.json names no repository."),
     }
