@@ -3,6 +3,7 @@
 use crate::device::{self, DeviceArguments};
 use crate::framing::FramingArguments;
 use crate::images::{self, Image};
+use crate::monitor::Monitor;
 use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::{Context, Result, ensure};
@@ -10,15 +11,13 @@ use clap::Args;
 use pcsnet::data::Dataset;
 use pcsnet::image::{Decoder, Scale};
 use pcsnet::inspect::{
-    Alteration, Calibrated, Calibration, FalseAlarms, Fingerprint, GoodPart, MapSummary, Method, Origin, Setting,
-    TrainingImages, alterations, calibrate, calibrate_labelled,
+    self, Alteration, Calibrated, Calibration, FalseAlarms, Fingerprint, GoodPart, MapSummary, Method, Origin, Setting,
+    TrainingImages, alterations, calibrate_labelled,
 };
 use pcsnet::weights::{Weights, update_metadata};
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 const NOTES: &str = "\
 From photographs of good parts, which the model was not trained on, comes the threshold that a stated share of good \
@@ -45,10 +44,13 @@ Examples:
   pcsnet calibrate --model wide.safetensors head.safetensors --false-alarm-rate 0.001 good/
   pcsnet calibrate --model bottle.safetensors --labelled mvtec/bottle";
 
+/// What is done with every photograph.
+const STEP: &str = "inspecting";
+
 /// Give a model a threshold: from good parts for a false-alarm rate, or the F1-best of a labelled set.
-#[derive(Args)]
+#[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The model: a bundle, or the backbone's and the head's safetensors. May be repeated, and any .safetensors file
     /// among the images belongs to the model too
     #[arg(long, value_name = "FILE", required = true)]
@@ -86,8 +88,28 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "a share above 0, at most 0.5, is expected, such as 0.01".to_owned())
 }
 
+/// A calibration that was found, and what became of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The calibration.
+    pub calibrated: Calibrated,
+    /// The photographs of good parts that it was found from, by whose numbers it names some; none with labelled ones.
+    pub photographs: Vec<PathBuf>,
+    /// The file that it was written into.
+    pub written: Option<PathBuf>,
+}
+
 /// Runs `pcsnet calibrate`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let outcome = output::with_bar("{msg} {bar:40} {pos}/{len}", |monitor| calibrate(arguments, monitor))?;
+    output::print(&describe(&outcome)?)
+}
+
+/// Calibrates a model and, where that is wanted, writes it into its file.
+///
+/// # Errors
+/// Whatever keeps it from being found or written; the file then stays as it was.
+pub fn calibrate(arguments: &Arguments, monitor: Monitor<'_>) -> Result<Outcome> {
     let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let weights = device::open_weights(&model_files)?;
     let head = head_file(&model_files)?;
@@ -105,32 +127,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let inspector = arguments.framing.inspector(&model, Calibration::default())?;
     let setting = Setting { framing: inspector.framing(), precision: arguments.device.precision };
     let jobs = arguments.framing.jobs();
-    let (decoder, stop) = (arguments.framing.decoder(&weights.metadata())?, AtomicBool::new(false));
-    let pipeline = Pipeline::new(&inspector, decoder, jobs, &stop);
+    let decoder = arguments.framing.decoder(&weights.metadata())?;
+    let pipeline = Pipeline::new(&inspector, decoder, jobs, monitor.stop);
     let calibrated = match &mut work {
         Work::Good(images) => {
-            let parts = survey(&pipeline, images, arguments.flips)?;
-            calibrate(&parts, arguments.false_alarm_rate, setting)?
+            let parts = survey(&pipeline, images, arguments.flips, monitor)?;
+            inspect::calibrate(&parts, arguments.false_alarm_rate, setting)?
         }
-        Work::Labelled(set) => calibrate_labelled(&survey_labelled(&pipeline, set)?, setting)
+        Work::Labelled(set) => calibrate_labelled(&survey_labelled(&pipeline, set, monitor)?, setting)
             .with_context(|| format!("no threshold can be found from {}", set.name))?,
     };
-    let mut text = describe(&calibrated)?;
-    if let Work::Good(images) = &work {
-        text += &remarks(&calibrated, images)?;
-    }
-    if arguments.dry_run {
-        text += "Nothing was written\n";
-    } else {
+    let photographs = match work {
+        Work::Good(images) => images.into_iter().map(|image| image.path).collect(),
+        Work::Labelled(_) => Vec::new(),
+    };
+    if !arguments.dry_run {
         drop(weights);
         let mut changes = calibrated.to_metadata();
         // The scores hold for photographs that are read in this range alone.
         let range = arguments.framing.range.map(|range| range.to_metadata());
         changes.extend(range.map(|(key, value)| (key, Some(value))));
         update_metadata(&head, &changes)?;
-        writeln!(text, "Written into {}", head.display())?;
     }
-    output::print(&text)
+    Ok(Outcome { calibrated, photographs, written: (!arguments.dry_run).then_some(head) })
 }
 
 /// What a threshold is found from.
@@ -170,7 +189,12 @@ fn without_training(images: Vec<Image>, weights: &Weights) -> Result<Vec<Image>>
             "; if they are other photographs of the same names, give them others",
         ),
     };
-    let said = format!("{} of {} photographs {are}: {}", known.len(), known.len() + others.len(), names(&known));
+    let said = format!(
+        "{} of {} photographs {are}: {}",
+        known.len(),
+        known.len() + others.len(),
+        names(known.iter().map(|image| &image.path))
+    );
     ensure!(
         others.len() > 1,
         "{said}. A model scores them too low to be calibrated with them{way_out}; give at least 2 others, better 100"
@@ -180,34 +204,34 @@ fn without_training(images: Vec<Image>, weights: &Weights) -> Result<Vec<Image>>
 }
 
 /// The first few names of images.
-fn names(images: &[impl Borrow<Image>]) -> String {
+fn names<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
     const SHOWN: usize = 5;
-    let mut names: Vec<_> = images.iter().take(SHOWN).map(|image| image.borrow().path.display().to_string()).collect();
-    if images.len() > SHOWN {
-        names.push(format!("{} more", images.len() - SHOWN));
+    let count = paths.len();
+    let mut names: Vec<_> = paths.take(SHOWN).map(|path| path.display().to_string()).collect();
+    if count > SHOWN {
+        names.push(format!("{} more", count - SHOWN));
     }
     names.join(", ")
 }
 
 /// What is to be said of single photographs.
-fn remarks(Calibrated { repeated, outliers, .. }: &Calibrated, images: &[Image]) -> Result<String> {
+fn remarks(Calibrated { repeated, outliers, .. }: &Calibrated, photographs: &[PathBuf]) -> Result<String> {
     let mut text = String::new();
     if let Some(&(copy, original)) = repeated.first() {
-        let [copy, original] = [copy, original].map(|index| images[index].path.display());
+        let [copy, original] = [copy, original].map(|index| photographs[index].display());
         writeln!(
             text,
             "{} of {} photographs are copies of others and were not counted, such as {copy} of {original}",
             repeated.len(),
-            images.len()
+            photographs.len()
         )?;
     }
     if !outliers.is_empty() {
-        let named: Vec<&Image> = outliers.iter().map(|&index| &images[index]).collect();
         writeln!(
             text,
             "Warning: scores far above all others, which move the threshold: {}. Look at them; if they are not good \
              parts, calibrate without them",
-            names(&named)
+            names(outliers.iter().map(|&index| &photographs[index]))
         )?;
     }
     Ok(text)
@@ -215,10 +239,16 @@ fn remarks(Calibrated { repeated, outliers, .. }: &Calibrated, images: &[Image])
 
 /// What is found in each photograph and its altered copies. Those that cannot be inspected whole are taken out of
 /// `images`.
-fn survey(pipeline: &Pipeline<'_>, images: &mut Vec<Image>, flips: bool) -> Result<Vec<GoodPart>> {
+fn survey(
+    pipeline: &Pipeline<'_>,
+    images: &mut Vec<Image>,
+    flips: bool,
+    monitor: Monitor<'_>,
+) -> Result<Vec<GoodPart>> {
     const TOO_FEW: &str = "one photograph cannot tell how much good parts differ; give at least 2, better 100";
     ensure!(images.len() > 1, TOO_FEW);
     let alterations = alterations(images.len(), flips);
+    let (mut done, total) = (0, images.len() * (1 + alterations.len()));
     let items = images.iter().enumerate().flat_map(|(index, image)| {
         copies(image, &pipeline.decoder, &alterations).map(move |source| Ok((index, source?)))
     });
@@ -230,6 +260,8 @@ fn survey(pipeline: &Pipeline<'_>, images: &mut Vec<Image>, flips: bool) -> Resu
             Ok((Fingerprint::of(&photograph), inspection.summary()))
         },
         |index, found| {
+            done += 1;
+            monitor.tell(STEP, done, total);
             match found {
                 // They come in order, each photograph itself before its altered copies.
                 Ok((fingerprint, summary)) => {
@@ -243,6 +275,7 @@ fn survey(pipeline: &Pipeline<'_>, images: &mut Vec<Image>, flips: bool) -> Resu
             Ok(())
         },
     )?;
+    monitor.ensure_wanted()?;
     for (index, error) in &unusable {
         let (path, reason) = (images[*index].path.display().to_string(), crate::one_line(error));
         let reason = if reason.contains(&path) { reason } else { format!("{path}: {reason}") };
@@ -276,7 +309,7 @@ fn copies<'a>(
 }
 
 /// What is found in each photograph of a test set, and whether it shows a defect.
-fn survey_labelled(pipeline: &Pipeline<'_>, set: &Dataset) -> Result<Vec<(MapSummary, bool)>> {
+fn survey_labelled(pipeline: &Pipeline<'_>, set: &Dataset, monitor: Monitor<'_>) -> Result<Vec<(MapSummary, bool)>> {
     let mut parts = Vec::new();
     let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
     pipeline.run(
@@ -285,13 +318,16 @@ fn survey_labelled(pipeline: &Pipeline<'_>, set: &Dataset) -> Result<Vec<(MapSum
         |item, summary| {
             let summary = summary.with_context(|| item.path.display().to_string())?;
             parts.push((summary, item.kind.is_some()));
+            monitor.tell(STEP, parts.len(), set.test.len());
             Ok(())
         },
     )?;
+    monitor.ensure_wanted()?;
     Ok(parts)
 }
 
-fn describe(Calibrated { calibration, origin, .. }: &Calibrated) -> Result<String> {
+fn describe(Outcome { calibrated, photographs, written }: &Outcome) -> Result<String> {
+    let Calibrated { calibration, origin, .. } = calibrated;
     let mut text = String::new();
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     if let Some(threshold) = calibration.threshold {
@@ -326,6 +362,11 @@ fn describe(Calibrated { calibration, origin, .. }: &Calibrated) -> Result<Strin
     }
     if let Some(tiles) = calibration.tiles {
         writeln!(text, "In tiles of {tiles} x {tiles} pixels")?;
+    }
+    text += &remarks(calibrated, photographs)?;
+    match written {
+        Some(head) => writeln!(text, "Written into {}", head.display())?,
+        None => text += "Nothing was written\n",
     }
     Ok(text)
 }

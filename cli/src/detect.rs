@@ -3,20 +3,23 @@
 mod outputs;
 mod protocol;
 mod report;
+mod shard;
 mod stdin;
 mod watch;
 
-use crate::device::{self, DeviceArguments};
+use crate::device::DeviceArguments;
 use crate::framing::FramingArguments;
 use crate::images::{self, Image};
 use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
+use crate::prepared::Prepared;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use outputs::{Outcome, Outputs};
 use pcsnet::image::{Decoder, Scale};
 use pcsnet::inspect::{Calibration, Inspector};
 use report::{Row, Summary, Tally, trouble};
+use shard::Shard;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +49,8 @@ output folder inside them is passed over.
 Without --scale, and where the model holds no range of its own, the colours of each image span its own map: every \
 image shows its own most suspicious place in red, be it defective or not, and images do not compare.
 
+Several machines share a folder with --shard 1/N to --shard N/N, into one output folder if they like: images are sorted, and each machine takes as many neighbours; `cat scores-*-of-N.jsonl` (or .csv: only the first has the header) gives what a single run writes.
+
 On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
 program. Both print a JSON line for each image, in order. --watch also appends them to scores.jsonl, and where it is \
 stopped or killed, the next run goes on with what is not in there. A file counts as inspected by its name and content; \
@@ -55,10 +60,11 @@ Examples:
   pcsnet detect --model bottle.safetensors photographs/
   pcsnet detect --model backbone.safetensors head.safetensors --raw a/ b/ c.jpg
   pcsnet detect --model bottle.safetensors --tiles 512 board.tif
+  pcsnet detect --model bottle.safetensors --shard 2/8 archive/ --out /mnt/inspected
   pcsnet detect --model bottle.safetensors --watch camera/ --out inspected/
   ls *.png | pcsnet detect --model bottle.safetensors --stdin paths --no-pictures";
 
-/// The table in the output folder that each image is added to as soon as it is done.
+/// The table that a watched folder's images are added to, each as soon as it is done.
 const JSON_LINES: &str = "scores.jsonl";
 
 /// Find defects in photographs: a score, an anomaly map and an overlay for each.
@@ -73,6 +79,11 @@ pub(crate) struct Arguments {
     /// Photographs, and folders to search for them
     #[arg(value_name = "IMAGE|FOLDER", required_unless_present_any = ["watch", "stdin"])]
     inputs: Vec<PathBuf>,
+
+    /// Inspect only the I-th of N nearly equal parts of the images, for several machines that share them. The tables
+    /// are then called scores-I-of-N.csv and .jsonl; one after another they are those of a single run
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["watch", "stdin"])]
+    shard: Option<Shard>,
 
     /// Inspect the images in DIR and those that are still to come, until stopped
     #[arg(long, value_name = "DIR", conflicts_with = "stdin")]
@@ -131,20 +142,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     // What can fail at once does so before minutes of work.
     let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let is_stream = arguments.watch.is_some() || arguments.stdin.is_some();
-    let images = if is_stream { Vec::new() } else { images::find(&inputs, &arguments.out)? };
+    let shard = arguments.shard.unwrap_or_default();
+    let images = if is_stream { Vec::new() } else { shard.of(images::find(&inputs, &arguments.out)?) };
     output::ensure_writable(&arguments.out)?;
 
-    let weights = device::open_weights(&model_files)?;
-    let calibration = Calibration::from_metadata(&weights.metadata())?;
-    let engine = device::engine(&arguments.device)?;
-    let model = device::load(&engine, &weights, &arguments.device, arguments.framing.batch)?;
-    let inspector = arguments.framing.inspector(&model, calibration)?;
+    let Prepared { inspector, decoder } = Prepared::new(&model_files, &arguments.framing, &arguments.device)?;
     let calibration =
         Calibration { scale: arguments.scale.or(inspector.calibration().scale), ..*inspector.calibration() };
     let detect = Detect {
         arguments,
         inspector: &inspector,
-        decoder: arguments.framing.decoder(&weights.metadata())?,
+        decoder,
         calibration: &calibration,
         outputs: Outputs {
             out: &arguments.out,
@@ -191,11 +199,12 @@ impl Detect<'_> {
         let items = images.iter().enumerate().map(|item| Ok((item, Source::File(item.1.path.clone()))));
         let work = |(_, image): &(usize, &Image), inspected: Inspected| self.outputs.write(&image.name, &inspected);
         // Each as it comes: what a kill leaves is all that was done by then.
-        let mut record = Record::create(&self.arguments.out.join(JSON_LINES))?;
+        let shard = self.arguments.shard.unwrap_or_default();
+        let mut record = Record::create(&self.arguments.out.join(shard.table("jsonl")))?;
         let mut done = 0;
         let stopped = self.pipeline().run(items, work, |(index, image), result| {
             if let Some(error) = trouble(&result) {
-                progress.suspend(|| output::complain(&failure(image, error)));
+                output::complain(&failure(image, error));
             }
             progress.inc(1);
             done += 1;
@@ -208,7 +217,7 @@ impl Detect<'_> {
         progress.finish_and_clear();
 
         // Also where the run was stopped: what was done by then is not lost.
-        let tables = report::write_tables(&self.arguments.out, images, &results);
+        let tables = report::write_tables(&self.arguments.out, shard, images, &results);
         stopped.with_context(|| format!("stopped after {done} of {} images", images.len()))?;
         tables?;
         ensure!(
@@ -219,7 +228,7 @@ impl Detect<'_> {
         let mut tally = Tally::default();
         results.iter().for_each(|result| tally.count(result));
         let Outputs { out, pictures, .. } = self.outputs;
-        let summary = Summary { results: &results, wall, out, pictures, calibration: self.calibration, tally };
+        let summary = Summary { results: &results, wall, out, shard, pictures, calibration: self.calibration, tally };
         output::print(&summary.to_string())?;
         Ok(tally.code())
     }

@@ -10,11 +10,19 @@ use pcsnet::weights::Weights;
 use pcsnet::{Engine, EngineOptions, LoadOptions, Model, Precision, schema, wgpu};
 use pollster::block_on;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// What a device reported that no call of the library provoked.
+static FAILURE: OnceLock<String> = OnceLock::new();
+
+/// Why no result can be trusted any more, where a device reported an error of its own.
+pub fn failure() -> Option<&'static str> {
+    FAILURE.get().map(String::as_str)
+}
 
 /// Where and how the network runs.
-#[derive(Args)]
-pub(crate) struct DeviceArguments {
+#[derive(Debug, Args)]
+pub struct DeviceArguments {
     /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also
     /// less for activations; both give slightly other scores
     #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true)]
@@ -133,8 +141,12 @@ fn engine_on(adapter: &wgpu::Adapter, options: impl FnOnce(&wgpu::Device) -> Eng
     // The library catches what its own calls provoke. Should the driver report something else, no result can be
     // trusted, and wgpu would panic.
     device.on_uncaptured_error(Arc::new(|error| {
-        output::complain(&format!("error: the graphics device reported: {}", error.to_string().replace('\n', " ")));
-        std::process::exit(crate::FATAL.into());
+        let report = format!("the graphics device reported: {}", error.to_string().replace('\n', " "));
+        output::complain(&format!("error: {report}"));
+        FAILURE.set(report).ok();
+        if !output::is_hosted() {
+            std::process::exit(crate::FATAL.into());
+        }
     }));
     let options = options(&device);
     Ok(Engine::new(device, queue, options)?)

@@ -13,6 +13,7 @@ pub(crate) use tables::Summary;
 
 use crate::device::{self, DeviceArguments};
 use crate::framing::FramingArguments;
+use crate::monitor::Monitor;
 use crate::output;
 use anyhow::Result;
 use clap::Args;
@@ -22,7 +23,7 @@ use pcsnet::inspect::Framing;
 use plan::{Category, ModelFiles};
 use report::Subject;
 use std::path::{Path, PathBuf};
-use tables::Evaluated;
+pub use tables::{Evaluated, json};
 
 const NOTES: &str = "\
 FOLDER holds a test set in the layout of MVTec AD and MPDD (test/good, test/KIND, ground_truth/KIND/NAME_mask.png) or \
@@ -48,10 +49,13 @@ Examples:
   pcsnet evaluate mvtec --category all --backbone wide.safetensors --model heads/{category}-0.safetensors \
 --model heads/{category}-1.safetensors";
 
+/// What progress looks like.
+pub(crate) const BAR: &str = "{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left";
+
 /// Measure how well models find defects: AUROC, average precision, F1 and AUPRO.
-#[derive(Args)]
+#[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The test set, or with --category the folder of test sets
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
@@ -86,6 +90,18 @@ pub(crate) struct Arguments {
 
 /// Runs `pcsnet evaluate` and gives the exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
+    let evaluated = output::with_bar(BAR, |monitor| evaluate(arguments, monitor))?;
+    output::print(&tables::markdown(&evaluated))?;
+    output::print(&format!("\nWritten to {}\n", arguments.out.display()))?;
+    let is_whole = evaluated.iter().all(|evaluated| evaluated.measured.failed.is_empty());
+    Ok(if is_whole { crate::DONE } else { crate::SOME_UNDONE })
+}
+
+/// Measures all models on their categories, and writes the tables and reports.
+///
+/// # Errors
+/// Whatever ends it early; what was measured before is in the tables.
+pub fn evaluate(arguments: &Arguments, monitor: Monitor<'_>) -> Result<Vec<Evaluated>> {
     // What can fail at once does so before minutes of work.
     let categories = plan::categories(&arguments.folder, arguments.category.as_deref(), &arguments.model)?;
     for ModelFiles { path, .. } in categories.iter().flat_map(|category| &category.models) {
@@ -96,26 +112,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     let mut evaluated = Vec::new();
     for category in &categories {
         for model in &category.models {
-            evaluated.push(evaluate(arguments, &engine, category, model)?);
+            evaluated.push(evaluate_one(arguments, &engine, category, model, monitor)?);
             // After each, so that a long run that is stopped leaves what it has.
             tables::write(&arguments.out, &evaluated)?;
         }
     }
-    output::print(&tables::markdown(&evaluated))?;
-    output::print(&format!("\nWritten to {}\n", arguments.out.display()))?;
-    let is_whole = evaluated.iter().all(|evaluated| evaluated.measured.failed.is_empty());
-    Ok(if is_whole { crate::DONE } else { crate::SOME_UNDONE })
+    Ok(evaluated)
 }
 
 fn files(arguments: &Arguments, head: &PathBuf) -> Vec<PathBuf> {
     arguments.backbone.iter().chain([head]).cloned().collect()
 }
 
-fn evaluate(arguments: &Arguments, engine: &Engine, category: &Category, model: &ModelFiles) -> Result<Evaluated> {
+fn evaluate_one(
+    arguments: &Arguments,
+    engine: &Engine,
+    category: &Category,
+    model: &ModelFiles,
+    monitor: Monitor<'_>,
+) -> Result<Evaluated> {
     let weights = device::open_weights(&files(arguments, &model.path))?;
     let candidate = Candidate::new(engine, &weights, &arguments.framing, &arguments.device)?;
     let mut gallery = (!arguments.no_report).then(Gallery::new).transpose()?;
-    let measured = candidate.measure(&model.name, &category.set, gallery.as_mut())?;
+    let measured = candidate.measure(&model.name, &category.set, gallery.as_mut(), monitor)?;
     let category = &category.set.name;
     if let Some(gallery) = &mut gallery {
         let subject = Subject {

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::thread;
 
 /// What the commands that inspect photographs have in common.
-#[derive(Args)]
-pub(crate) struct FramingArguments {
+#[derive(Debug, Args)]
+pub struct FramingArguments {
     /// How a photograph becomes square: `crop` its middle or `stretch` it whole. By default as the model was trained
     #[arg(long, value_name = "crop|stretch", hide_possible_values = true, value_parser = fit())]
     fit: Option<Fit>,
@@ -56,7 +56,7 @@ pub(crate) fn fit() -> impl TypedValueParser<Value = Fit> {
 
 impl FramingArguments {
     /// Threads on each side of the GPU.
-    pub(crate) fn jobs(&self) -> usize {
+    pub fn jobs(&self) -> usize {
         let default = || thread::available_parallelism().map_or(1, usize::from).min(4);
         self.jobs.map_or_else(default, usize::from)
     }

@@ -57,6 +57,15 @@ pub(crate) fn split_models(models: &[PathBuf], inputs: &[PathBuf]) -> (Vec<PathB
     ([models.to_owned(), more].concat(), inputs)
 }
 
+/// The paths of the images among files and in folders, each once, sorted.
+///
+/// # Errors
+/// For arguments that are neither files nor folders, and where there is no image.
+pub fn paths(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    // Nothing is written into a folder of images.
+    Ok(find(arguments, Path::new(""))?.into_iter().map(|image| image.path).collect())
+}
+
 /// The images among and inside the arguments, each once, sorted. The output folder is not searched.
 pub(crate) fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
     // Canonical, so that a folder is recognised whichever way it is written; a folder yet to be made is no folder's
@@ -84,7 +93,7 @@ pub(crate) fn find(arguments: &[PathBuf], out: &Path) -> Result<Vec<Image>> {
         }
     }
     if !left_out.is_empty() {
-        eprintln!("note: {}", PassedOverSummary(&left_out));
+        crate::output::complain(&format!("note: {}", PassedOverSummary(&left_out)));
     }
     if paths.is_empty() {
         let searched = arguments.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");

@@ -1,17 +1,36 @@
 //! What the command shows, and its files, which appear whole or not at all: each is written under another name in the
 //! same folder, then renamed.
 
+use crate::monitor::{Monitor, Progress};
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 use tempfile::NamedTempFile;
+
+/// Who hears what [`complain`] says, where that is not the terminal.
+static LISTENER: OnceLock<fn(&str)> = OnceLock::new();
+/// The progress bars on the terminal, which make way for lines.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Has `listener` told what would be said on stderr, from any thread, for as long as the program runs.
+pub fn listen(listener: fn(&str)) {
+    // Who listens first goes on listening.
+    LISTENER.set(listener).ok();
+}
+
+/// Whether another program listens, which this one must not end.
+pub(crate) fn is_hosted() -> bool {
+    LISTENER.get().is_some()
+}
 
 /// Makes a folder, with those above it, and makes sure that files can be written there.
 pub(crate) fn ensure_writable(folder: &Path) -> Result<()> {
@@ -46,9 +65,18 @@ fn write_then_rename(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()
 /// Writes a picture as PNG.
 pub(crate) fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
     // In memory first: through the encoder a full disk would come back as words alone.
+    let bytes = png(picture)?;
+    write(path, |file| Ok(file.write_all(&bytes)?))
+}
+
+/// A picture as a PNG file's bytes.
+///
+/// # Errors
+/// For a picture without pixels.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     picture.write_with_encoder(PngEncoder::new(&mut bytes))?;
-    write(path, |file| Ok(file.write_all(&bytes)?))
+    Ok(bytes)
 }
 
 /// Writes a map of `[height, width]`, row-major, as NumPy's `.npy` (version 1.0, float32).
@@ -63,7 +91,20 @@ pub(crate) fn write_npy(path: &Path, map: &[f32], shape: [u32; 2]) -> Result<()>
 /// A progress bar on stderr; indicatif hides it where that is no terminal.
 pub(crate) fn progress_bar(template: &str, length: usize, message: String) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length as u64).with_style(style).with_message(message)
+    BARS.add(ProgressBar::new(length as u64).with_style(style).with_message(message))
+}
+
+/// Does a piece of work behind a progress bar.
+pub(crate) fn with_bar<T>(template: &str, work: impl FnOnce(Monitor<'_>) -> Result<T>) -> Result<T> {
+    let bar = progress_bar(template, 0, String::new());
+    let on_progress = |Progress { step, done, total }| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        bar.set_message(step);
+    };
+    let done = work(Monitor { on_progress: &on_progress, stop: &AtomicBool::new(false) });
+    bar.finish_and_clear();
+    done
 }
 
 /// Prints a text to stdout; a reader that has seen enough, as `head`, is no error.
@@ -74,9 +115,12 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a line to stderr.
+/// Prints a line to stderr, above any progress bar, or tells whoever listens instead.
 pub(crate) fn complain(line: &str) {
-    eprintln!("{}", printable(line));
+    match LISTENER.get() {
+        Some(listener) => listener(line),
+        None => BARS.suspend(|| eprintln!("{}", printable(line))),
+    }
 }
 
 /// A text whose control characters are written as JSON would escape them, but for the ends of lines: names of files and

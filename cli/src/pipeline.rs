@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// An image on its way in.
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub enum Source {
     /// A file.
     File(PathBuf),
     /// A file's bytes, and what to call them.
@@ -132,7 +132,9 @@ impl Drop for Room<'_> {
 }
 
 /// What all images go through.
-pub(crate) struct Pipeline<'a> {
+#[derive(Debug)]
+pub struct Pipeline<'a> {
+    /// The model.
     pub inspector: &'a Inspector,
     /// How files are read.
     pub decoder: Decoder,
@@ -145,7 +147,9 @@ pub(crate) struct Pipeline<'a> {
 }
 
 /// A photograph that went through the network.
-pub(crate) struct Inspected {
+#[derive(Debug)]
+pub struct Inspected {
+    /// The photograph itself.
     pub photograph: RgbImage,
     /// What the network found; its time there is the sum of its shares of the batches it was in.
     pub inspection: Inspection,
@@ -199,7 +203,8 @@ type Detected<'a, I> = (Prepared<'a, I>, pcsnet::Result<Inspection>);
 type Finished<I, T> = (usize, I, Result<T>);
 
 impl<'a> Pipeline<'a> {
-    pub(crate) fn new(inspector: &'a Inspector, decoder: Decoder, jobs: usize, stop: &'a AtomicBool) -> Self {
+    /// A pipeline through a model.
+    pub fn new(inspector: &'a Inspector, decoder: Decoder, jobs: usize, stop: &'a AtomicBool) -> Self {
         Self { inspector, decoder, jobs, stop, said: Mutex::default() }
     }
 
@@ -209,7 +214,7 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// What ended the run before the last item: an error of the GPU, of `done`, or of `items` itself. Items that were
     /// under way are then not reported.
-    pub(crate) fn run<I: Send, T: Send>(
+    pub fn run<I: Send, T: Send>(
         &self,
         items: impl Iterator<Item = Result<(I, Source)>> + Send,
         work: impl Fn(&I, Inspected) -> Result<T> + Sync,

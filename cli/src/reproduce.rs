@@ -5,7 +5,7 @@ mod runs;
 mod table;
 
 use crate::device::{self, DeviceArguments};
-use crate::evaluate::{Candidate, Measured};
+use crate::evaluate::{self, Candidate, Measured};
 use crate::framing::FramingArguments;
 use crate::output;
 use crate::shots;
@@ -272,7 +272,8 @@ impl Laboratory<'_> {
     fn measure(&self, weights: &Weights, set: &Dataset, draw: &Draw) -> Result<Measured> {
         let framing = FramingArguments::default();
         let candidate = Candidate::new(&self.engine, weights, &framing, &self.arguments.device)?;
-        candidate.measure(&draw.to_string(), set, None).with_context(|| format!("cannot measure {draw}"))
+        output::with_bar(evaluate::BAR, |monitor| candidate.measure(&draw.to_string(), set, None, monitor))
+            .with_context(|| format!("cannot measure {draw}"))
     }
 
     fn model_file(&self, Draw { category, method, shots, seed, .. }: &Draw) -> PathBuf {

@@ -32,7 +32,8 @@ impl Shot {
 pub(crate) fn find(inputs: &[PathBuf], shots: Option<u32>, seed: u64) -> Result<Vec<PathBuf>> {
     let GoodPhotographs { good: found, passed_over } = good_photographs(inputs)?;
     if !passed_over.is_empty() {
-        eprintln!("{} photographs of good parts; {}", found.len(), PassedOverSummary(&passed_over));
+        let passed_over = PassedOverSummary(&passed_over);
+        output::complain(&format!("{} photographs of good parts; {passed_over}", found.len()));
     }
     let Some(shots) = shots else { return Ok(found) };
     ensure!(
@@ -53,7 +54,8 @@ pub(crate) fn range_of(photographs: &[PathBuf]) -> Result<Option<ValueRange>> {
     }
     let range = ValueRange::of_set(&depths);
     if let Some(range) = range {
-        eprintln!("note: samples of more than 8 bits are read from {} (black) to {} (white)", range.low, range.high);
+        let ValueRange { low, high } = range;
+        output::complain(&format!("note: samples of more than 8 bits are read from {low} (black) to {high} (white)"));
     }
     Ok(range)
 }

@@ -1,18 +1,22 @@
 //! `pcsnet teach`: a model from photographs of good parts.
 
 use crate::device::{self, DeviceArguments};
+use crate::monitor::Monitor;
 use crate::output;
 use crate::shots::{self, Shot};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
-use pcsnet::teach::{Effort, Poses, TeachOptions, TeachSummary, Teacher};
+use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher};
 use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fmt::Write;
+use std::future::{Future, poll_fn};
 use std::path::PathBuf;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 const NOTES: &str = "\
@@ -31,9 +35,9 @@ Examples:
   pcsnet teach --more false-alarm.png --model part.safetensors";
 
 /// Make a model from a handful of photographs of good parts.
-#[derive(Args)]
+#[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Photographs of good parts, folders of them, or a test set
     #[arg(value_name = "GOOD", required = true)]
     inputs: Vec<PathBuf>,
@@ -117,6 +121,11 @@ impl TeachSettings {
 }
 
 impl Arguments {
+    /// The model's file.
+    fn out(&self) -> Result<&PathBuf> {
+        self.out.as_ref().or(self.model.as_ref()).context("--out is missing")
+    }
+
     /// The teacher, and how it wants its photographs read.
     fn teacher(&self, photographs: &[PathBuf]) -> Result<(Teacher, Decoder)> {
         if let Some(model) = &self.model {
@@ -138,23 +147,33 @@ impl Arguments {
 /// Runs `pcsnet teach`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let Some(out) = arguments.out.as_ref().or(arguments.model.as_ref()) else { bail!("--out is missing") };
+    let taught = output::with_bar("{msg} {wide_bar} {pos}/{len}", |monitor| teach(arguments, monitor))?;
+    let mut text = describe(taught.summary())?;
+    writeln!(text, "Written to {} in {:.0} s", arguments.out()?.display(), start.elapsed().as_secs_f64())?;
+    output::print(&text)
+}
+
+/// Teaches a model and writes it into its file.
+///
+/// # Errors
+/// Whatever keeps it from being made or written; the file then stays as it was.
+pub fn teach(arguments: &Arguments, monitor: Monitor<'_>) -> Result<TaughtModel> {
+    let out = arguments.out()?;
     // What can fail at once does so before the work.
     output::ensure_file_writable(out)?;
     let photographs = shots::find(&arguments.inputs, arguments.shots, arguments.seed)?;
     let (mut teacher, decoder) = arguments.teacher(&photographs)?;
     add(&mut teacher, &photographs, decoder)?;
-    let bar = output::progress_bar("{msg} {wide_bar} {pos}/{len}", 0, String::new());
-    let taught = block_on(teacher.teach(|progress| {
-        bar.set_length(progress.total.into());
-        bar.set_position(progress.done.into());
-        bar.set_message(progress.step.to_string());
+    let tell = |progress: TeachProgress| {
+        monitor.tell(progress.step, progress.done as usize, progress.total as usize);
+    };
+    let mut teaching = pin!(teacher.teach(tell));
+    let taught = block_on(poll_fn(|context| match monitor.ensure_wanted() {
+        Ok(()) => teaching.as_mut().poll(context).map_err(Into::into),
+        Err(stopped) => Poll::Ready(Err(stopped)),
     }))?;
-    bar.finish_and_clear();
     taught.save(out)?;
-    let mut text = describe(taught.summary())?;
-    writeln!(text, "Written to {} in {:.0} s", out.display(), start.elapsed().as_secs_f64())?;
-    output::print(&text)
+    Ok(taught)
 }
 
 /// Shows a teacher these photographs.

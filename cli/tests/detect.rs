@@ -109,6 +109,32 @@ fn scores_do_not_depend_on_the_batch() {
 }
 
 #[test]
+fn tables_of_shards_make_that_of_a_single_run() {
+    let folder = folder_with_model();
+    write_photographs(folder.path());
+    let detect = |more: &[&str]| {
+        let arguments = ["detect", "--model", "model.safetensors", "--out"];
+        pcsnet(folder.path()).args(arguments).args(more).arg("photographs").assert()
+    };
+    detect(&["whole"]).code(3);
+    // More shards than images: some have none.
+    let shards = ["1/7", "2/7", "3/7", "4/7", "5/7", "6/7", "7/7"];
+    let done = shards.map(|shard| detect(&["shards", "--shard", shard]).get_output().status.code());
+    assert_eq!(done.iter().filter(|code| **code == Some(3)).count(), 1, "one has the broken image: {done:?}");
+    assert_eq!(done.iter().filter(|code| **code == Some(0)).count(), 6, "{done:?}");
+    for ending in ["csv", "jsonl"] {
+        let table = |number| fs::read(folder.path().join(format!("shards/scores-{number}-of-7.{ending}")));
+        let joined: Vec<u8> = (1..=7).flat_map(|number| table(number).expect("a table")).collect();
+        assert_eq!(joined, fs::read(folder.path().join("whole/scores").with_extension(ending)).expect("a table"));
+    }
+    let pictures = |out: &str| -> Vec<String> {
+        files_below(&folder.path().join(out)).into_iter().filter(|file| file.ends_with(".png")).collect()
+    };
+    assert_eq!(pictures("shards"), pictures("whole"));
+    detect(&["shards", "--shard", "8/7"]).code(2).stderr(predicate::str::contains("4/4 for the last of four"));
+}
+
+#[test]
 fn fit_and_precision_matter() {
     let folder = folder_with_model();
     write_picture(&folder.path().join("wide.png"), &picture(300, 100, 4));

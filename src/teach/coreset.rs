@@ -53,6 +53,7 @@ pub(crate) async fn coreset(
         let chosen: Vec<u32> = read_buffers(gpu, &[(buffer, 4)]).await?.remove(0);
         let chosen = chosen[0];
         on_progress(chosen);
+        super::give_way().await;
         if chosen >= wanted || chosen == before {
             let all: Vec<u32> = read_buffers(gpu, &[(buffer, selection.chosen.bytes())]).await?.remove(0);
             return Ok(all[1..=chosen as usize].to_vec());

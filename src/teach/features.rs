@@ -86,6 +86,7 @@ impl<'a> Batch<'a> {
         self.schedule.submit(self.gpu).await?;
         let sources: Vec<_> = self.levels.iter().map(|level| (self.schedule.buffer(*level), level.bytes())).collect();
         let levels: Vec<Vec<f32>> = read_buffers(self.gpu, &sources).await?;
+        super::give_way().await;
         let count = views.len();
         Ok((0..count).map(move |view| {
             let part = |level: &Vec<f32>| {

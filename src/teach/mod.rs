@@ -64,6 +64,8 @@ use held_out::HeldOut;
 use memory::Former;
 use poses::View;
 use std::fmt;
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// How much a taught model may cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,6 +178,20 @@ impl fmt::Display for TeachProgress {
 /// `count` of the items, drawn at random without replacement; the same for the same items and seed.
 pub fn draw<T>(items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
     SplitMix(seed).draw(items, count)
+}
+
+/// Lets whoever polls a future have a turn: where the device is waited for without giving way, natively, work of minutes
+/// could not be given up otherwise.
+async fn give_way() {
+    let mut is_first = true;
+    poll_fn(|context| {
+        if !std::mem::take(&mut is_first) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }
 
 /// What a photograph of a good part is known by.
@@ -348,7 +364,8 @@ impl Teacher {
 
     /// Makes a model of the photographs. Photographs may be added afterwards, and another model made of all.
     ///
-    /// The same photographs, options and seed give the same model on the same adapter, bit for bit.
+    /// The same photographs, options and seed give the same model on the same adapter, bit for bit. Teaching ends with
+    /// its future: it gives way several times a second, so whoever drops it need not wait.
     ///
     /// # Errors
     /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from

@@ -9,7 +9,7 @@ use std::path::Path;
 use syn::visit::Visit;
 
 /// Where the crates' sources begin.
-const CRATES: [&str; 5] = ["src", "cli/src", "web/src", "xtask/src", "examples/live/src"];
+const CRATES: [&str; 6] = ["src", "cli/src", "web/src", "wheel/src", "xtask/src", "examples/live/src"];
 /// The picture's line before the first arrow, in ARCHITECTURE.md.
 const PICTURE: &str = "```arrows";
 

@@ -1,6 +1,7 @@
 //! What a run leaves to read: the tables of scores, and the summary.
 
 use super::outputs::{Outcome, Times};
+use super::shard::Shard;
 use crate::images::{Image, Version};
 use crate::output;
 use anyhow::Result;
@@ -77,18 +78,20 @@ pub(crate) fn trouble(result: &Result<Outcome>) -> Option<&anyhow::Error> {
     result.as_ref().map_or_else(Some, |done| done.unwritten.as_ref())
 }
 
-/// Writes `scores.csv` and `scores.jsonl`, a row for every image.
-pub(crate) fn write_tables(out: &Path, images: &[Image], results: &[Result<Outcome>]) -> Result<()> {
+/// Writes `scores.csv` and `scores.jsonl`, or a shard's, a row for every image.
+pub(crate) fn write_tables(out: &Path, shard: Shard, images: &[Image], results: &[Result<Outcome>]) -> Result<()> {
     let rows: Vec<Row> = images.iter().zip(results).map(|(image, result)| Row::of(image, result)).collect();
-    output::write(&out.join("scores.csv"), |file| write_csv(file, &rows))?;
-    output::write(&out.join("scores.jsonl"), |file| {
+    output::write(&out.join(shard.table("csv")), |file| write_csv(file, shard.is_first(), &rows))?;
+    output::write(&out.join(shard.table("jsonl")), |file| {
         rows.iter().try_for_each(|row| Ok(file.write_all(row.line()?.as_bytes())?))
     })
 }
 
-fn write_csv(file: &mut dyn Write, rows: &[Row]) -> Result<()> {
+fn write_csv(file: &mut dyn Write, has_header: bool, rows: &[Row]) -> Result<()> {
     let mut table = csv::Writer::from_writer(file);
-    table.write_record(["path", "score", "verdict", "lowest", "width", "height", "error"])?;
+    if has_header {
+        table.write_record(["path", "score", "verdict", "lowest", "width", "height", "error"])?;
+    }
     for row in rows {
         let error = row.error.as_deref().map(output::cell);
         table.serialize((output::cell(&row.path), row.score, row.verdict, row.lowest, row.width, row.height, error))?;
@@ -132,6 +135,7 @@ pub(crate) struct Summary<'a> {
     /// The time from the first image's reading to the last one's writing.
     pub wall: Duration,
     pub out: &'a Path,
+    pub shard: Shard,
     pub pictures: bool,
     pub calibration: &'a Calibration,
     pub tally: Tally,
@@ -143,7 +147,8 @@ impl fmt::Display for Summary<'_> {
         let all = self.results.len();
         writeln!(f, "{} of {all} images done, {} failed", done.len(), all - done.len())?;
         let pictures = if self.pictures { ", heatmaps and overlays" } else { "" };
-        writeln!(f, "Written to {}: scores.csv, scores.jsonl{pictures}", self.out.display())?;
+        let [csv, jsonl] = ["csv", "jsonl"].map(|ending| self.shard.table(ending));
+        writeln!(f, "Written to {}: {csv}, {jsonl}{pictures}", self.out.display())?;
         if done.is_empty() {
             return Ok(());
         }

@@ -3,8 +3,7 @@
 use super::gallery::{Gallery, Thumbnails};
 use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
-use anyhow::Result;
-use indicatif::ProgressBar;
+use anyhow::{Result, ensure};
 use pcsnet::data::{Dataset, Item, Mask};
 use pcsnet::inspect::{MapSummary, Placement};
 use pcsnet::metrics::{CurvePoint, Metric, PixelMetrics, PixelScores, Ranking, ranking};
@@ -36,12 +35,14 @@ const ALL: &str = "all";
 pub(crate) type Value = Result<f64, String>;
 
 /// An image that is in no figure, because it or its mask cannot be used.
+#[derive(Debug)]
 pub(crate) struct Failed {
     pub item: Item,
     pub reason: String,
 }
 
 /// What was measured.
+#[derive(Debug)]
 pub(crate) struct Measured {
     /// Images that are missing from all that follows.
     pub failed: Vec<Failed>,
@@ -60,6 +61,7 @@ pub(crate) struct Measured {
 }
 
 /// The metrics of one kind of defect, or of all.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub kind: String,
     /// Good images.
@@ -92,7 +94,7 @@ pub(crate) fn measure(
     set: &Dataset,
     mut gallery: Option<&mut Gallery>,
     threshold: Option<f32>,
-    progress: &ProgressBar,
+    on_image: impl Fn(usize) + Sync,
 ) -> Result<Measured> {
     let (mut images, mut good, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     let mut pixels = PixelScores::new();
@@ -102,12 +104,12 @@ pub(crate) fn measure(
     let wants_pictures = gallery.is_some();
     let work = |item: &&Item, inspected: Inspected| contribution(item, inspected, wants_pictures, threshold);
     pipeline.run(items, work, |item, result| {
-        progress.inc(1);
+        on_image(images.len() + failed.len() + 1);
         let Contribution { score, map, width, mask, summary, thumbnails } = match result {
             Ok(contribution) => contribution,
             Err(error) => {
                 let reason = crate::one_line(&error);
-                progress.suspend(|| output::complain(&format!("failed: {reason}")));
+                output::complain(&format!("failed: {reason}"));
                 failed.push(Failed { item: item.clone(), reason });
                 return Ok(());
             }
@@ -128,12 +130,16 @@ pub(crate) fn measure(
         images.push((item.clone(), score));
         Ok(())
     })?;
+    ensure!(
+        images.len() + failed.len() == set.test.len(),
+        "stopped after {} of {} images",
+        images.len() + failed.len(),
+        set.test.len()
+    );
     if 2 * wide > masks {
-        progress.suspend(|| {
-            eprintln!(
-                "warning: {wide} of {masks} masks call more than half of their image a defect: are they inverted?"
-            );
-        });
+        output::complain(&format!(
+            "warning: {wide} of {masks} masks call more than half of their image a defect: are they inverted?"
+        ));
     }
     let (all_pixels, pixels_by_kind) = pixels.finish()?;
     let all = image_ranking(&images, None)?;

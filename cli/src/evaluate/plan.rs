@@ -43,7 +43,7 @@ pub(crate) fn categories(folder: &Path, category: Option<&str>, models: &[String
         if let Some(model) = missing.first() {
             bail!("{} has no model {}", set.name, model.path.display());
         }
-        eprintln!("{set}");
+        output::complain(&set.to_string());
         categories.push(Category { set, models });
     }
     ensure!(!categories.is_empty(), "no category in {} has a model {}", folder.display(), models.join(" or "));

@@ -11,10 +11,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// One model on one category.
-pub(crate) struct Evaluated {
+#[derive(Debug)]
+pub struct Evaluated {
+    /// The category's name.
     pub category: String,
+    /// The model's name.
     pub model: String,
-    pub measured: Measured,
+    pub(crate) measured: Measured,
 }
 
 /// Writes `metrics.md`, `metrics.csv`, `metrics.json` and `images.csv`.
@@ -22,7 +25,15 @@ pub(crate) fn write(out: &Path, evaluated: &[Evaluated]) -> Result<()> {
     output::write(&out.join("metrics.md"), |file| Ok(file.write_all(markdown(evaluated).as_bytes())?))?;
     output::write(&out.join("metrics.csv"), |file| write_metrics_csv(file, evaluated))?;
     output::write(&out.join("images.csv"), |file| write_images_csv(file, evaluated))?;
-    output::write(&out.join("metrics.json"), |file| Ok(serde_json::to_writer_pretty(file, &Json::of(evaluated))?))
+    output::write(&out.join("metrics.json"), |file| Ok(file.write_all(json(evaluated)?.as_bytes())?))
+}
+
+/// All figures, as `metrics.json` has them.
+///
+/// # Errors
+/// None that figures could cause.
+pub fn json(evaluated: &[Evaluated]) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&Json::of(evaluated))?)
 }
 
 /// The tables to read: each category's kinds, then all categories.
