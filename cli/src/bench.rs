@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use pcsnet::gpu::StepInfo;
 use pcsnet::image::RgbImage;
+use pcsnet::weights::Weights;
 use pcsnet::{Engine, Memory, Model, Session, wgpu};
 use pollster::block_on;
 use serde::Serialize;
@@ -39,25 +40,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     model: Vec<PathBuf>,
 
-    /// Images in a run
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    batch: u32,
-
-    /// Runs that count
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-
-    /// Runs before them that do not
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    warm_up: u32,
-
-    /// Also measure the images a second with so many batches on their way at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    in_flight: Option<u32>,
-
-    /// Also list every dispatch: what it computes, moves and waits for
-    #[arg(long)]
-    steps: bool,
+    #[command(flatten)]
+    protocol: Protocol,
 
     /// Print one JSON object
     #[arg(long)]
@@ -67,58 +51,86 @@ pub(crate) struct Arguments {
     device: DeviceArguments,
 }
 
+/// How a model is measured.
+#[derive(Args)]
+pub(crate) struct Protocol {
+    /// Images in a run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+
+    /// Runs that count
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+
+    /// Runs before them that do not
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub warm_up: u32,
+
+    /// Also measure the images a second with so many batches on their way at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub in_flight: Option<u32>,
+
+    /// Also list every dispatch: what it computes, moves and waits for
+    #[arg(long)]
+    pub steps: bool,
+
+    /// End the runs that count after so many seconds, even if there were fewer
+    #[arg(long, value_name = "S", value_parser = output::seconds)]
+    pub seconds: Option<Duration>,
+}
+
 /// What was measured. Times are milliseconds.
 #[derive(Serialize)]
-struct Report {
+pub(crate) struct Report {
     adapter: String,
     backend: String,
     driver: String,
-    precision: &'static str,
-    batch: u32,
+    pub precision: &'static str,
+    pub batch: u32,
     /// How all 3 x 3 convolutions are computed; null where each has what suits its size.
     winograd: Option<String>,
     /// The time from the file to weights on the GPU.
-    load_ms: f64,
+    pub load_ms: f64,
     /// Session and first run: what a cold start takes after loading.
-    first_ms: f64,
-    median_ms: f64,
-    mean_ms: f64,
-    images_per_second: f64,
-    in_flight: Option<InFlight>,
+    pub first_ms: f64,
+    pub median_ms: f64,
+    pub mean_ms: f64,
+    pub images_per_second: f64,
+    pub in_flight: Option<InFlight>,
     runs_ms: Vec<f64>,
     /// The median without upload and read-back.
-    gpu_median_ms: f64,
+    pub gpu_median_ms: f64,
     gpu_runs_ms: Vec<f64>,
     /// Billions of multiply-adds in a run.
-    gmacs: f64,
+    pub gmacs: f64,
     /// Billions of multiply-adds a second of a large matrix product.
     peak_gmacs_per_second: f64,
     /// Share of the peak that a run on the GPU reaches.
-    fraction_of_peak: f64,
+    pub fraction_of_peak: f64,
     /// GPU memory in bytes: weights, activations, scratch, and io, the inputs and outputs.
-    memory: Memory,
+    pub memory: Memory,
     /// Of the network, for as many images as run at once.
-    dispatches: usize,
+    pub dispatches: usize,
     /// Dispatches that wait for earlier ones.
-    barriers: usize,
+    pub barriers: usize,
     /// What all dispatches read and write, each tensor once a dispatch.
-    bytes_moved: u64,
+    pub bytes_moved: u64,
     /// Every dispatch, if asked for.
     steps: Vec<Step>,
     /// GPU time of each part of the network, for as many images as run at once; empty without timestamps.
-    stages: BTreeMap<String, f64>,
+    pub stages: BTreeMap<String, f64>,
 }
 
 /// Several batches on their way at once.
 #[derive(Serialize)]
-struct InFlight {
-    batches: u32,
-    images_per_second: f64,
+pub(crate) struct InFlight {
+    pub batches: u32,
+    pub images_per_second: f64,
 }
 
 /// A dispatch.
 #[derive(Serialize)]
-struct Step {
+pub(crate) struct Step {
     label: String,
     kernel: String,
     workgroups: [u32; 3],
@@ -138,88 +150,100 @@ impl From<StepInfo> for Step {
 /// Runs `pcsnet bench`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let weights = device::open_weights(&arguments.model)?;
-    let engine = device::engine(&arguments.device)?;
-    let start = Instant::now();
-    let model = block_on(engine.load(&weights, arguments.device.load_options()))?;
-    let load_ms = milliseconds(start.elapsed());
-    let model = device::tuned(model, &engine, &weights, &arguments.device, arguments.batch)?;
-    let report = measure(arguments, &engine, &model, load_ms)?;
+    let engine = device::engine(&arguments.device.adapter)?;
+    let peak = block_on(engine.peak_multiply_adds())?;
+    let report = measure(&engine, &weights, &arguments.device, &arguments.protocol, peak)?;
     output::print(&if arguments.json { serde_json::to_string(&report)? + "\n" } else { table(&report)? })
 }
 
-fn measure(arguments: &Arguments, engine: &Engine, model: &Model, load_ms: f64) -> Result<Report> {
-    let side = model.config().input;
-    let images: Vec<RgbImage> = (0..arguments.batch).map(|seed| pattern(side, seed)).collect();
+/// Measures a model on a device whose own large product reaches `peak` multiply-adds a second.
+pub(crate) fn measure(
+    engine: &Engine,
+    weights: &Weights,
+    device: &DeviceArguments,
+    protocol: &Protocol,
+    peak: f64,
+) -> Result<Report> {
+    let batch = protocol.batch;
     let start = Instant::now();
-    let session = block_on(model.session(arguments.batch)).context("cannot prepare the network")?;
+    let model = block_on(engine.load(weights, device.load_options()))?;
+    let load_ms = milliseconds(start.elapsed());
+    let model = device::tuned(model, engine, weights, device, batch)?;
+    let side = model.config().input;
+    let images: Vec<RgbImage> = (0..batch).map(|seed| pattern(side, seed)).collect();
+    let start = Instant::now();
+    let session = block_on(model.session(batch)).context("cannot prepare the network")?;
     session.run_blocking(&images)?;
     let first_ms = milliseconds(start.elapsed());
-    for _ in 0..arguments.warm_up {
+    for _ in 0..protocol.warm_up {
         session.run_blocking(&images)?;
     }
-    let runs_ms = times(arguments.runs, || session.run_blocking(&images).map(drop))?;
-    let gpu_runs_ms = times(arguments.runs, || session.run_resident())?;
-    let in_flight = arguments.in_flight.map(|batches| throughput(arguments, model, &images, batches)).transpose()?;
+    let runs_ms = times(protocol, || session.run_blocking(&images).map(drop))?;
+    let gpu_runs_ms = times(protocol, || session.run_resident())?;
+    let in_flight =
+        protocol.in_flight.map(|batches| throughput(&model, &images, batches, runs_ms.len())).transpose()?;
     let steps: Vec<Step> = session.steps().into_iter().map(Step::from).collect();
     let (median_ms, gpu_median_ms) = (median(&runs_ms), median(&gpu_runs_ms));
     let gmacs = session.work() as f64 / 1e9;
-    let peak_gmacs_per_second = block_on(engine.peak_multiply_adds())? / 1e9;
     let info = model.device().adapter_info();
     Ok(Report {
         adapter: info.name,
         backend: format!("{:?}", info.backend),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        precision: arguments.device.precision.name(),
-        winograd: arguments.device.winograd.map(|winograd| format!("{winograd:?}")),
-        batch: arguments.batch,
+        precision: device.precision.name(),
+        winograd: device.winograd.map(|winograd| format!("{winograd:?}")),
+        batch,
         load_ms,
         first_ms,
         median_ms,
         mean_ms: mean(&runs_ms),
         in_flight,
-        images_per_second: f64::from(arguments.batch) * 1e3 / median_ms,
+        images_per_second: f64::from(batch) * 1e3 / median_ms,
         runs_ms,
         gpu_median_ms,
         gpu_runs_ms,
         gmacs,
-        peak_gmacs_per_second,
-        fraction_of_peak: gmacs / (gpu_median_ms / 1e3) / peak_gmacs_per_second,
+        peak_gmacs_per_second: peak / 1e9,
+        fraction_of_peak: gmacs * 1e9 / (gpu_median_ms / 1e3) / peak,
         memory: session.memory(),
         dispatches: steps.len(),
         barriers: steps.iter().filter(|step| step.waits).count(),
         bytes_moved: steps.iter().map(|step| step.bytes_moved).sum(),
-        steps: if arguments.steps { steps } else { Vec::new() },
-        stages: stages(model, &session)?,
+        steps: if protocol.steps { steps } else { Vec::new() },
+        stages: stages(&model, &session)?,
     })
 }
 
-/// The time of each of some runs.
-fn times(runs: u32, mut run: impl FnMut() -> pcsnet::Result<()>) -> Result<Vec<f64>> {
-    let time = |_| {
+/// The time of each run.
+fn times(protocol: &Protocol, mut run: impl FnMut() -> pcsnet::Result<()>) -> Result<Vec<f64>> {
+    let begin = Instant::now();
+    let mut times = Vec::new();
+    let is_time_over = || protocol.seconds.is_some_and(|limit| begin.elapsed() >= limit);
+    while times.len() < protocol.runs as usize && (times.is_empty() || !is_time_over()) {
         let start = Instant::now();
         run()?;
-        Ok(milliseconds(start.elapsed()))
-    };
-    (0..runs).map(time).collect()
+        times.push(milliseconds(start.elapsed()));
+    }
+    Ok(times)
 }
 
 /// Images a second through as many sessions as batches are to be on their way, each with a thread that runs it again
 /// and again.
-fn throughput(arguments: &Arguments, model: &Model, images: &[RgbImage], batches: u32) -> Result<InFlight> {
+fn throughput(model: &Model, images: &[RgbImage], batches: u32, runs: usize) -> Result<InFlight> {
     let open = |_| {
-        let session = block_on(model.session(arguments.batch)).context("cannot prepare another batch")?;
+        let session = block_on(model.session(images.len() as u32)).context("cannot prepare another batch")?;
         session.run_blocking(images)?;
         Ok(session)
     };
     let sessions: Vec<Session> = (0..batches).map(open).collect::<Result<_>>()?;
     let start = Instant::now();
     thread::scope(|scope| {
-        let run = |session: &Session| (0..arguments.runs).try_for_each(|_| session.run_blocking(images).map(drop));
+        let run = |session: &Session| (0..runs).try_for_each(|_| session.run_blocking(images).map(drop));
         let threads: Vec<_> = sessions.iter().map(|session| scope.spawn(move || run(session))).collect();
         let ends = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         ends.collect::<pcsnet::Result<()>>()
     })?;
-    let count = f64::from(batches) * f64::from(arguments.runs) * f64::from(arguments.batch);
+    let count = f64::from(batches) * (runs * images.len()) as f64;
     Ok(InFlight { batches, images_per_second: count / start.elapsed().as_secs_f64() })
 }
 

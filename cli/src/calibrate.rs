@@ -121,7 +121,7 @@ pub fn calibrate(arguments: &Arguments, monitor: Monitor<'_>) -> Result<Outcome>
         // Nothing is written into a folder of images.
         None => Work::Good(without_training(images::find(&inputs, &PathBuf::new())?, &weights)?),
     };
-    let engine = device::engine(&arguments.device)?;
+    let engine = device::engine(&arguments.device.adapter)?;
     let model = device::load(&engine, &weights, &arguments.device, arguments.framing.batch)?;
     // The model's own calibration is what is made anew here, tiles included.
     let inspector = arguments.framing.inspector(&model, Calibration::default())?;

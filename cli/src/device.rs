@@ -23,19 +23,15 @@ pub fn failure() -> Option<&'static str> {
 /// Where and how the network runs.
 #[derive(Debug, Args)]
 pub struct DeviceArguments {
+    /// The adapter.
+    #[command(flatten)]
+    pub adapter: AdapterArguments,
+
     /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also
     /// less for activations; both give slightly other scores
     #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true)]
     #[arg(value_parser = precision())]
     pub precision: Precision,
-
-    /// Run on the first adapter whose name contains NAME, regardless of case; `pcsnet info` lists them
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
-
-    /// Look for an adapter in one graphics API alone
-    #[arg(long, value_name = "vulkan|metal|dx12|gl", hide_possible_values = true, value_parser = backend())]
-    pub backend: Option<wgpu::Backends>,
 
     /// Compute all 3 x 3 convolutions alike: f4x4 is faster for large images, f2x2 takes half the memory for weights.
     /// By default each as suits its size; results agree
@@ -46,6 +42,18 @@ pub struct DeviceArguments {
     /// the file, a quarter as large, and transformed before each use. By default as much as they take
     #[arg(long, value_name = "MIB")]
     pub winograd_memory: Option<u64>,
+}
+
+/// Which adapter the network runs on.
+#[derive(Args, Clone, Debug)]
+pub struct AdapterArguments {
+    /// Run on the first adapter whose name contains NAME, regardless of case; `pcsnet info` lists them
+    #[arg(long = "adapter", value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Look for an adapter in one graphics API alone
+    #[arg(long, value_name = "vulkan|metal|dx12|gl", hide_possible_values = true, value_parser = backend())]
+    pub backend: Option<wgpu::Backends>,
 
     /// Do not measure which kernels are the fastest on this device (seconds, the first time a model runs on it)
     #[arg(long, env = "PCSNET_NO_TUNING", hide_env = true)]
@@ -53,6 +61,11 @@ pub struct DeviceArguments {
 }
 
 impl DeviceArguments {
+    /// An adapter with models kept as usual in a precision.
+    pub(crate) fn of(adapter: AdapterArguments, precision: Precision) -> Self {
+        Self { adapter, precision, winograd: None, winograd_memory: None }
+    }
+
     /// How models are kept on the device.
     pub(crate) fn load_options(&self) -> LoadOptions {
         let mut options = LoadOptions::from(self.precision);
@@ -103,7 +116,7 @@ pub(crate) fn tuned(
     arguments: &DeviceArguments,
     batch: u32,
 ) -> Result<Model> {
-    if arguments.no_tuning || !tuning::measure(engine, &model, batch) {
+    if arguments.adapter.no_tuning || !tuning::measure(engine, &model, batch) {
         return Ok(model);
     }
     // Not both at once in memory.
@@ -112,14 +125,18 @@ pub(crate) fn tuned(
 }
 
 /// Opens the adapter the arguments name.
-pub(crate) fn engine(arguments: &DeviceArguments) -> Result<Engine> {
-    let backends = arguments.backend.unwrap_or(wgpu::Backends::all());
-    let adapter = block_on(find_adapter(backends, arguments.adapter.as_deref()))?;
-    engine_on(&adapter, |device| {
+pub(crate) fn engine(arguments: &AdapterArguments) -> Result<Engine> {
+    engine_on(&adapter(arguments)?, |device| {
         let mut options = EngineOptions::default();
         options.tuning = if arguments.no_tuning { None } else { tuning::stored(device) };
         options
     })
+}
+
+/// The adapter the arguments name.
+pub(crate) fn adapter(arguments: &AdapterArguments) -> Result<wgpu::Adapter> {
+    let backends = arguments.backend.unwrap_or(wgpu::Backends::all());
+    Ok(block_on(find_adapter(backends, arguments.name.as_deref()))?)
 }
 
 /// Opens an adapter.

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         [] => Weights::built_in()?,
         files => device::open_weights(files)?,
     };
-    let name = arguments.device.adapter.as_deref().unwrap_or_default().to_lowercase();
+    let name = arguments.device.adapter.name.as_deref().unwrap_or_default().to_lowercase();
     let mut adapters = device::all_adapters()?;
     adapters.retain(|adapter| adapter.get_info().name.to_lowercase().contains(&name));
     ensure!(!adapters.is_empty(), "no adapter is called `{name}`; `pcsnet info` lists them");

@@ -108,7 +108,7 @@ pub fn evaluate(arguments: &Arguments, monitor: Monitor<'_>) -> Result<Vec<Evalu
         device::open_weights(&files(arguments, path))?;
     }
     output::ensure_writable(&arguments.out)?;
-    let engine = device::engine(&arguments.device)?;
+    let engine = device::engine(&arguments.device.adapter)?;
     let mut evaluated = Vec::new();
     for category in &categories {
         for model in &category.models {

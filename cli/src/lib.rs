@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod output;
 pub mod pipeline;
 pub mod prepared;
+mod report;
 mod reproduce;
 mod shots;
 pub mod teach;
@@ -68,6 +69,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Fetch(fetch::Arguments),
     Info(info::Arguments),
+    Report(report::Arguments),
     Reproduce(reproduce::Arguments),
     Trace(trace::Arguments),
     Train(train::Arguments),
@@ -92,6 +94,7 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Fetch(arguments) => fetch::run(arguments).map(|()| DONE),
         Command::Info(arguments) => info::run(arguments).map(|()| DONE),
+        Command::Report(arguments) => report::run(arguments).map(|()| DONE),
         Command::Reproduce(arguments) => reproduce::run(arguments),
         Command::Teach(arguments) => teach::run(arguments).map(|()| DONE),
         Command::Trace(arguments) => trace::run(arguments).map(|()| DONE),

@@ -25,7 +25,7 @@ impl Prepared {
     /// For files that are no model, and a device that cannot run it.
     pub fn new(files: &[PathBuf], framing: &FramingArguments, device: &DeviceArguments) -> Result<Self> {
         let weights = device::open_weights(files)?;
-        Self::load(&device::engine(device)?, &weights, framing, device)
+        Self::load(&device::engine(&device.adapter)?, &weights, framing, device)
     }
 
     /// Loads a model onto a device that is open.

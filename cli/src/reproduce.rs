@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     let backbone = shots::backbone(arguments.backbone.as_deref())?;
     output::ensure_writable(&arguments.out.join("models"))?;
     let mut runs = Runs::open(&arguments.out.join("runs.jsonl"))?;
-    let engine = device::engine(&arguments.device)?;
+    let engine = device::engine(&arguments.device.adapter)?;
     let laboratory = Laboratory { arguments, engine, backbone };
     let draws = laboratory.draws(&sets);
     let mut is_whole = true;

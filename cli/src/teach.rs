@@ -1,6 +1,6 @@
 //! `pcsnet teach`: a model from photographs of good parts.
 
-use crate::device::{self, DeviceArguments};
+use crate::device::{self, AdapterArguments};
 use crate::monitor::Monitor;
 use crate::output;
 use crate::shots::{self, Shot};
@@ -76,7 +76,7 @@ pub struct Arguments {
     settings: TeachSettings,
 
     #[command(flatten)]
-    device: DeviceArguments,
+    device: AdapterArguments,
 }
 
 /// What a model that is taught shall be like.

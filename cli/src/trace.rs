@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let weights = device::open_weights(&arguments.model)?;
     let side = weights.config()?.input as usize;
     let input = read_tensor(&arguments.input, "input", &[1, 3, side, side])?;
-    let model = block_on(device::engine(&arguments.device)?.load(&weights, arguments.device.load_options()))?;
+    let model = block_on(device::engine(&arguments.device.adapter)?.load(&weights, arguments.device.load_options()))?;
     let stages = block_on(model.trace(&input)).context("cannot run the network")?;
     write(arguments, &stages)?;
     output::print(&format!("{} stages written to {}\n", stages.len(), arguments.out.display()))

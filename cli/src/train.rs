@@ -1,6 +1,6 @@
 //! `pcsnet train`: a network trained by gradients on photographs of good parts.
 
-use crate::device::{self, DeviceArguments};
+use crate::device::{self, AdapterArguments};
 use crate::output;
 use crate::shots::{self, Shot};
 use anyhow::{Context, Result};
@@ -55,7 +55,8 @@ pub(crate) struct Arguments {
     backbone: Option<PathBuf>,
 
     /// How to train: `held-out` is ours, `paper` the paper's
-    #[arg(long, value_name = "held-out|paper", default_value = Recipe::HELD_OUT.name, hide_possible_values = true, value_parser = recipe())]
+    #[arg(long, value_name = "held-out|paper", default_value = Recipe::HELD_OUT.name, hide_possible_values = true)]
+    #[arg(value_parser = recipe())]
     recipe: Recipe,
 
     /// A category of MVTec AD or MPDD, whose pseudo-anomalies the recipe `paper` takes
@@ -70,14 +71,15 @@ pub(crate) struct Arguments {
     settings: TrainSettings,
 
     #[command(flatten)]
-    device: DeviceArguments,
+    device: AdapterArguments,
 }
 
 /// How a network is trained, whatever the recipe.
 #[derive(Args, Debug)]
 pub(crate) struct TrainSettings {
     /// How a photograph becomes square: `crop` its middle or `stretch` it whole
-    #[arg(long, value_name = "crop|stretch", default_value = "crop", hide_possible_values = true, value_parser = crate::framing::fit())]
+    #[arg(long, value_name = "crop|stretch", default_value = "crop", hide_possible_values = true)]
+    #[arg(value_parser = crate::framing::fit())]
     fit: Fit,
 
     /// Epochs; by default the recipe's

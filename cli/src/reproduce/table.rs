@@ -32,8 +32,8 @@ pub(crate) fn markdown<'a>(draws: impl Iterator<Item = &'a Draw>, runs: &'a Runs
     let headings: Vec<&str> = COLUMNS.iter().map(|(_, heading)| *heading).collect();
     let _ = writeln!(
         text,
-        "| set | shots | method | seeds | {} | good that fail | defective found | best epoch, image AUROC | paper, image \
-         AUROC |\n| --- | ---: | --- | ---: |{} ---: | ---: | ---: | ---: |",
+        "| set | shots | method | seeds | {} | good that fail | defective found | best epoch, image AUROC | paper, \
+         image AUROC |\n| --- | ---: | --- | ---: |{} ---: | ---: | ---: | ---: |",
         headings.join(" | "),
         " ---: |".repeat(COLUMNS.len())
     );
@@ -47,8 +47,8 @@ pub(crate) fn markdown<'a>(draws: impl Iterator<Item = &'a Draw>, runs: &'a Runs
     settings.dedup();
     let _ = writeln!(
         text,
-        "\nPercent, mean ± standard deviation (n - 1) over the seeds; the last epoch of networks that are trained. The \
-         best epoch, which is chosen by the test images, is what the paper's authors report.\n\n{}",
+        "\nPercent, mean ± standard deviation (n - 1) over the seeds; the last epoch of networks that are trained. \
+         The best epoch, which is chosen by the test images, is what the paper's authors report.\n\n{}",
         settings.concat()
     );
     text
