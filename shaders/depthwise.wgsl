@@ -1,6 +1,6 @@
 // Depthwise convolution (each channel with a kernel of its own), bias, activation: Conv2d with groups = channels. One
-// invocation 4 channels of 4 output pixels side by side: a weight is loaded once for them, and of the inputs under a tap
-// three are those under the tap before.
+// invocation 4 channels of 4 output pixels side by side: a weight is loaded once for them, and of the inputs under a
+// tap three are those under the tap before.
 //
 //   x       [batch][height][width][channels] vec4s
 //   weight  [kernel * kernel][channels] vec4s

@@ -6,8 +6,8 @@
 //   roles       [batch]: weight of NFC, weight of AFS, whether it takes part in PDC, its target there
 //   radius      [1]
 //   statistics  [batch][3]: the role; excess over the inner radius and how many exceed it, what masked ones lack to the
-//               outer radius and how many lack some; mean of the hardest, the least of them, the share that each of those
-//               equal to the least has in the mean, the radius
+//               outer radius and how many lack some; mean of the hardest, the least of them, the share that each of
+//               those equal to the least has in the mean, the radius
 struct Params {
     positions: u32,
     nearest: u32,

@@ -1,6 +1,6 @@
-// Matrix product where workgroup memory or its barriers are slow: as matmul_tiled, 64 x 64 outputs a workgroup and 8 x 4 an
-// invocation, with both operands read where they lie. The 16 invocations that differ in x read neighbouring vec4s of B and
-// the same vec4 of A, which the caches then hold. See shared/matmul.wgsl for the operands.
+// Matrix product where workgroup memory or its barriers are slow: as matmul_tiled, 64 x 64 outputs a workgroup and 8 x
+// 4 an invocation, with both operands read where they lie. The 16 invocations that differ in x read neighbouring vec4s
+// of B and the same vec4 of A, which the caches then hold. See shared/matmul.wgsl for the operands.
 #import matmul
 
 const TILE_ROWS: u32 = 64u;

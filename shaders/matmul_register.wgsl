@@ -1,6 +1,6 @@
-// Matrix product for adapters that run shaders on a CPU. There every load of a lane costs far more than its arithmetic and
-// workgroup memory is no faster than a buffer, so the tile is as large as compiles quickly and each value of B is loaded
-// once for 32 rows. See shared/matmul.wgsl for the operands.
+// Matrix product for adapters that run shaders on a CPU. There every load of a lane costs far more than its arithmetic
+// and workgroup memory is no faster than a buffer, so the tile is as large as compiles quickly and each value of B is
+// loaded once for 32 rows. See shared/matmul.wgsl for the operands.
 #import matmul
 #import matmul_registers
 

@@ -49,7 +49,9 @@ output folder inside them is passed over.
 Without --scale, and where the model holds no range of its own, the colours of each image span its own map: every \
 image shows its own most suspicious place in red, be it defective or not, and images do not compare.
 
-Several machines share a folder with --shard 1/N to --shard N/N, into one output folder if they like: images are sorted, and each machine takes as many neighbours; `cat scores-*-of-N.jsonl` (or .csv: only the first has the header) gives what a single run writes.
+Several machines share a folder with --shard 1/N to --shard N/N, into one output folder if they like: images are \
+sorted, and each machine takes as many neighbours; `cat scores-*-of-N.jsonl` (or .csv: only the first has the header) \
+gives what a single run writes.
 
 On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
 program. Both print a JSON line for each image, in order. --watch also appends them to scores.jsonl, and where it is \

@@ -46,7 +46,8 @@ def segmentation(maps: Tensor, masks: Tensor) -> Tensor:
 def balanced_segmentation(maps: Tensor, masks: Tensor) -> Tensor:
     """The squared error's mean over the defects' pixels plus its mean over all others, so that small defects count."""
     error = (maps - masks).square()
-    return (error * masks).sum() / masks.sum().clamp_min(1) + (error * (1 - masks)).sum() / (1 - masks).sum().clamp_min(1)
+    sound = 1 - masks
+    return (error * masks).sum() / masks.sum().clamp_min(1) + (error * sound).sum() / sound.sum().clamp_min(1)
 
 
 def total(terms: dict) -> Tensor:

@@ -20,7 +20,7 @@ def auroc(scores, abnormal) -> float:
 
 @dataclass(frozen=True)
 class PixelScores:
-    """The pixels' scores of some maps: those of normal pixels, and those of each 8-connected true region, all sorted."""
+    """The pixels' scores of some maps: those of normal pixels and of each 8-connected true region, all sorted."""
 
     normal: np.ndarray
     regions: tuple

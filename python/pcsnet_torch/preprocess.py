@@ -28,8 +28,8 @@ TENSORFLOW = (127 / 255,) * 3, (128 / 255,) * 3
 def read_image(path, value_range=None) -> Image.Image:
     """An image file as 8-bit RGB, upright.
 
-    `value_range` is what is black and white in files of more than 8 bits a sample, (low, high); by default 0 to what the
-    file declares or its bits allow, and 0 to 1 for floating point. The engine's `ValueRange` gives the same pixels.
+    `value_range` is what is black and white in files of more than 8 bits a sample, (low, high); by default 0 to what
+    the file declares or its bits allow, and 0 to 1 for floating point. The engine's `ValueRange` gives the same pixels.
     """
     try:
         with Image.open(path) as image:
@@ -56,7 +56,7 @@ def upright_size(path) -> tuple:
 
 
 def _upright(image) -> Image.Image:
-    """An opened image as its EXIF says it is to be seen. TIFFs are turned by loading alone, with the tag left as it was."""
+    """An opened image as its EXIF says it is to be seen. TIFFs are turned by loading alone; their tag stays."""
     image.load()
     return image if image.format == "TIFF" else ImageOps.exif_transpose(image)
 
@@ -186,8 +186,8 @@ def read_mask(path) -> np.ndarray:
     is_grey = (colours == colours[..., :1]).all()
     if is_lossy or (is_grey and len(np.unique(colours)) > 16 and colours.max() >= 128):
         if 16 <= colours.max() < 128:
-            raise PcsnetError(f"{path}: not a usable mask: soft edges, and no pixel is half bright; save it as PNG with 0 "
-                              "and 255 only")
+            raise PcsnetError(f"{path}: not a usable mask: soft edges, and no pixel is half bright; save it as PNG "
+                              "with 0 and 255 only")
         return np.asarray(Image.fromarray(colours).convert("L")) >= 128
     return (colours > 0).any(-1)
 

@@ -1,5 +1,5 @@
-// The tile that matrix products hold in registers: 32 x 64 outputs a workgroup of 8 invocations, 32 x 8 an invocation. The
-// accumulators are named, not an array, because drivers keep only named values in registers.
+// The tile that matrix products hold in registers: 32 x 64 outputs a workgroup of 8 invocations, 32 x 8 an invocation.
+// The accumulators are named, not an array, because drivers keep only named values in registers.
 //
 // The kernels that import this differ in where operands come from. They define
 //   alias Source                                where 32 rows of A begin

@@ -57,9 +57,9 @@ impl MatmulKernel {
         }
     }
 
-    /// Which of Winograd's algorithms suits an image of `side` x `side` pixels without measuring: a small one is computed
-    /// sooner than the larger weights are read, and the larger tiles fit it badly. The transforms of the smaller are
-    /// compiled sooner, too.
+    /// Which of Winograd's algorithms suits an image of `side` x `side` pixels without measuring: a small one is
+    /// computed sooner than the larger weights are read, and the larger tiles fit it badly. The transforms of the
+    /// smaller are compiled sooner, too.
     pub(crate) fn winograd(self, side: u32) -> Winograd {
         if side < 24 || self == Self::Direct { Winograd::F2x2 } else { Winograd::F4x4 }
     }

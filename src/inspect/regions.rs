@@ -70,8 +70,8 @@ fn runs_above(row: &[f32], threshold: f32) -> impl Iterator<Item = Range<usize>>
     })
 }
 
-/// Parts of regions, numbered as rows from the top meet them, and for each the earlier one it turned out to belong to, or
-/// itself.
+/// Parts of regions, numbered as rows from the top meet them, and for each the earlier one it turned out to belong to,
+/// or itself.
 #[derive(Default)]
 struct Found {
     parts: Vec<Growing>,
@@ -201,7 +201,8 @@ mod tests {
             let components = components(&mask, width).expect("whole rows");
             let mut expected: Vec<(u32, f32, u32, u32)> = (1..=components.count)
                 .map(|label| {
-                    let pixels: Vec<usize> = (0..map.len()).filter(|&pixel| components.labels[pixel] == label).collect();
+                    let is_its = |&pixel: &usize| components.labels[pixel] == label;
+                    let pixels: Vec<usize> = (0..map.len()).filter(is_its).collect();
                     let peak = pixels.iter().map(|&pixel| map[pixel]).fold(0.0, f32::max);
                     let left = pixels.iter().map(|pixel| pixel % width).min().expect("has pixels");
                     (pixels.len() as u32, peak, left as u32, (pixels[0] / width) as u32)
@@ -209,7 +210,8 @@ mod tests {
                 .collect();
             expected.sort_by(|a, b| b.1.total_cmp(&a.1));
             let found = regions(map, width, 0.5).expect("whole rows");
-            let found: Vec<_> = found.iter().map(|region| (region.area, region.peak, region.bounds.x, region.bounds.y)).collect();
+            let figures = |region: &Region| (region.area, region.peak, region.bounds.x, region.bounds.y);
+            let found: Vec<_> = found.iter().map(figures).collect();
             prop_assert_eq!(found, expected);
         }
     }

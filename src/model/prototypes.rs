@@ -75,8 +75,8 @@ impl Prototypes {
         score
     }
 
-    /// The nearest prototypes of each position, where each image is compared with prototypes of its own `norms`: those of
-    /// [`centered_norms`], or so large ones that nothing is nearer.
+    /// The nearest prototypes of each position, where each image is compared with prototypes of its own `norms`: those
+    /// of [`centered_norms`], or so large ones that nothing is nearer.
     pub(crate) fn write_ranked(&self, graph: &mut Graph<'_>, descriptors: &Descriptors, norms: &[Tensor]) -> Ranked {
         let Tensor { batch, width: grid, .. } = descriptors.whole;
         graph.ensure_equal("norms of prototypes", norms.len(), batch as usize);

@@ -119,8 +119,8 @@ impl HeldOut {
         Ok(parts)
     }
 
-    /// The unit of a level's distances at each position: what good parts have there. Parts that lie at any angle have the
-    /// same everywhere; others half of it by position, which few photographs tell roughly.
+    /// The unit of a level's distances at each position: what good parts have there. Parts that lie at any angle have
+    /// the same everywhere; others half of it by position, which few photographs tell roughly.
     fn usual(&self, level: usize, decision: PoseDecision) -> Vec<f32> {
         let maps: Vec<&[f32]> = self.parts.iter().flatten().map(|view| view[level].as_slice()).collect();
         let positions = (self.grid * self.grid) as usize;

@@ -180,8 +180,8 @@ pub fn draw<T>(items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
     SplitMix(seed).draw(items, count)
 }
 
-/// Lets whoever polls a future have a turn: where the device is waited for without giving way, natively, work of minutes
-/// could not be given up otherwise.
+/// Lets whoever polls a future have a turn: where the device is waited for without giving way, natively, work of
+/// minutes could not be given up otherwise.
 async fn give_way() {
     let mut is_first = true;
     poll_fn(|context| {
@@ -282,9 +282,9 @@ impl Teacher {
     }
 
     /// Loads a model that was taught before, to teach it more photographs. The first ones are not needed: their
-    /// prototypes stay candidates, and their distances to those of the others stand as they were measured, to which more
-    /// prototypes can only bring them nearer. Poses and effort stay as they are, and so does the rate of false alarms
-    /// unless another is given.
+    /// prototypes stay candidates, and their distances to those of the others stand as they were measured, to which
+    /// more prototypes can only bring them nearer. Poses and effort stay as they are, and so does the rate of false
+    /// alarms unless another is given.
     ///
     /// # Errors
     /// Those of [`Engine::load_backbone`], and [`Error::Config`] for a model that was not taught.
@@ -368,8 +368,8 @@ impl Teacher {
     /// its future: it gives way several times a second, so whoever drops it need not wait.
     ///
     /// # Errors
-    /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Gpu`] from
-    /// the device.
+    /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`] or [`Error::Gpu`] from the device.
     pub async fn teach(&self, mut on_progress: impl FnMut(TeachProgress)) -> Result<TaughtModel> {
         self.ensure_photographs()?;
         let gpu = self.engine.gpu();

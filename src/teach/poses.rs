@@ -44,8 +44,8 @@ impl Poses {
 pub struct PoseDecision {
     /// Whether parts may be turned by any angle.
     pub any: bool,
-    /// The share of pairs of photographs in which turning the one by a quarter or a sixth, or twice that, to either side
-    /// brought it nearer to the other than leaving it or turning it by half; `None` where it was not asked.
+    /// The share of pairs of photographs in which turning the one by a quarter or a sixth, or twice that, to either
+    /// side brought it nearer to the other than leaving it or turning it by half; `None` where it was not asked.
     pub nearer_when_turned: Option<f64>,
 }
 

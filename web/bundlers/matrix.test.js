@@ -1,5 +1,5 @@
-// The same program on the package with every bundler, with no setting that the package asks for, from a folder and from a
-// tarball; each is run in Chromium and must find the reference's score.
+// The same program on the package with every bundler, with no setting that the package asks for, from a folder and from
+// a tarball; each is run in Chromium and must find the reference's score.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -21,7 +21,9 @@ let tarball;
 before(async () => {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', out, join(site, 'pcsnet')], { encoding: 'utf8' });
+  const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', out, join(site, 'pcsnet')], {
+    encoding: 'utf8',
+  });
   tarball = join(out, JSON.parse(packed)[0].filename);
   browser = await launch();
 });
@@ -35,7 +37,9 @@ function project(name, installed) {
   mkdirSync(join(folder, 'public'));
   copyFileSync(part.path, join(folder, 'public/part.png'));
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', installed === 'folder' ? join(site, 'pcsnet') : tarball], { cwd: folder });
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', installed === 'folder' ? join(site, 'pcsnet') : tarball], {
+    cwd: folder,
+  });
   return folder;
 }
 
@@ -59,7 +63,9 @@ const bundlers = {
     const { default: webpack } = await import('webpack');
     // It makes the worker a file of its own by itself.
     const compiler = webpack({ mode: 'production', context: folder, entry: './main.js', output: { path: dist } });
-    const stats = await new Promise((resolve, reject) => compiler.run((error, stats) => (error ? reject(error) : resolve(stats))));
+    const stats = await new Promise((resolve, reject) =>
+      compiler.run((error, stats) => (error ? reject(error) : resolve(stats))),
+    );
     assert.ok(!stats.hasErrors(), stats.toString());
     copyRest(folder, dist);
     return serve(dist);
@@ -68,7 +74,14 @@ const bundlers = {
   async esbuild(folder) {
     const dist = join(folder, 'dist');
     const { build } = await import('esbuild');
-    await build({ entryPoints: Object.values(entries(folder)), bundle: true, minify: true, format: 'esm', outdir: dist, logLevel: 'warning' });
+    await build({
+      entryPoints: Object.values(entries(folder)),
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      outdir: dist,
+      logLevel: 'warning',
+    });
     copyRest(folder, dist);
     return serve(dist);
   },
@@ -86,7 +99,9 @@ const bundlers = {
 
   async 'none, by an import map'(folder) {
     const exports = { pcsnet: 'index.js', 'pcsnet/default-model': 'default-model.js', 'pcsnet/remote': 'remote.js' };
-    const imports = Object.fromEntries(Object.entries(exports).map(([name, file]) => [name, `./node_modules/pcsnet/${file}`]));
+    const imports = Object.fromEntries(
+      Object.entries(exports).map(([name, file]) => [name, `./node_modules/pcsnet/${file}`]),
+    );
     const map = `<script type="importmap">${JSON.stringify({ imports })}</script>`;
     const html = readFileSync(join(folder, 'index.html'), 'utf8').replace('<script', `${map}\n  <script`);
     writeFileSync(join(folder, 'index.html'), html);
@@ -99,7 +114,12 @@ const bundlers = {
 
 async function viteDev(version, folder) {
   const { createServer } = await import(version);
-  const server = await createServer({ root: folder, configFile: false, logLevel: 'error', server: { port: 0, host: 'localhost' } });
+  const server = await createServer({
+    root: folder,
+    configFile: false,
+    logLevel: 'error',
+    server: { port: 0, host: 'localhost' },
+  });
   await server.listen();
   return { url: server.resolvedUrls.local[0], close: () => server.close() };
 }
@@ -119,9 +139,17 @@ for (const [name, make] of Object.entries(bundlers)) {
       page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
       try {
         await page.goto(served.url);
-        const failed = page.waitForEvent('pageerror').then((error) => { throw error; });
-        const outcome = await Promise.race([page.waitForFunction(() => globalThis.outcome).then((outcome) => outcome.jsonValue()), failed]);
-        assert.ok(Math.abs(outcome.inWorker - part.score) < 1e-3 * spread, `${outcome.inWorker}, expected ${part.score}`);
+        const failed = page.waitForEvent('pageerror').then((error) => {
+          throw error;
+        });
+        const outcome = await Promise.race([
+          page.waitForFunction(() => globalThis.outcome).then((outcome) => outcome.jsonValue()),
+          failed,
+        ]);
+        assert.ok(
+          Math.abs(outcome.inWorker - part.score) < 1e-3 * spread,
+          `${outcome.inWorker}, expected ${part.score}`,
+        );
         assert.ok(outcome.threshold > 0);
       } catch (error) {
         throw new Error(`${error.message}\n${faults.join('\n')}`, { cause: error });
@@ -134,14 +162,38 @@ for (const [name, make] of Object.entries(bundlers)) {
 }
 
 test('the tarball holds what its user needs, and says where it comes from', () => {
-  const { files, name } = JSON.parse(execFileSync('npm', ['pack', '--json', '--dry-run', join(site, 'pcsnet')], { encoding: 'utf8' }))[0];
+  const { files, name } = JSON.parse(
+    execFileSync('npm', ['pack', '--json', '--dry-run', join(site, 'pcsnet')], { encoding: 'utf8' }),
+  )[0];
   assert.equal(name, 'pcsnet');
   const paths = files.map(({ path }) => path);
-  const needed = ['index.js', 'index.d.ts', 'remote.js', 'remote.d.ts', 'worker.js', 'pcsnet.wasm', 'default.safetensors', 'default-model.js',
-    'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD-PARTY-NOTICES.md', 'DEFAULT-MODEL.md'];
-  assert.deepEqual(needed.filter((path) => !paths.includes(path)), []);
+  const needed = [
+    'index.js',
+    'index.d.ts',
+    'remote.js',
+    'remote.d.ts',
+    'worker.js',
+    'pcsnet.wasm',
+    'default.safetensors',
+    'default-model.js',
+    'README.md',
+    'LICENSE-MIT',
+    'LICENSE-APACHE',
+    'THIRD-PARTY-NOTICES.md',
+    'DEFAULT-MODEL.md',
+  ];
+  assert.deepEqual(
+    needed.filter((path) => !paths.includes(path)),
+    [],
+  );
   const about = JSON.parse(readFileSync(join(site, 'pcsnet/package.json'), 'utf8'));
-  const fields = ['version', 'keywords', 'files', 'license', ...(hasOrigin() ? ['repository', 'homepage', 'bugs'] : [])];
+  const fields = [
+    'version',
+    'keywords',
+    'files',
+    'license',
+    ...(hasOrigin() ? ['repository', 'homepage', 'bugs'] : []),
+  ];
   for (const field of fields) assert.ok(about[field], field);
 });
 

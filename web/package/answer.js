@@ -1,6 +1,6 @@
-// The worker's side of remote.js, but for the wasm: answers what is asked of the package. Messages are { id, call, input }, answers
-// { id, output } or { id, error }, with { id, progress } before them; { id, abort: true } gives a call up, and
-// { device, lost } comes when a GPU is gone.
+// The worker's side of remote.js, but for the wasm: answers what is asked of the package. Messages are { id, call,
+// input }, answers { id, output } or { id, error }, with { id, progress } before them; { id, abort: true } gives a call
+// up, and { device, lost } comes when a GPU is gone.
 
 import { Detector, Photograph, heatColours, init, regions, teach } from './core.js';
 

@@ -1,6 +1,12 @@
 // PCSNet in the browser, but for the wasm, which `init` must be told of. Types and documentation: index.d.ts.
 
-import start, { Engine, Photograph as Pixels, heatColours as colours, isHead, regions as regionsOf } from './pcsnet_web.js';
+import start, {
+  Engine,
+  Photograph as Pixels,
+  heatColours as colours,
+  isHead,
+  regions as regionsOf,
+} from './pcsnet_web.js';
 
 const CACHE = 'pcsnet-models';
 
@@ -101,7 +107,8 @@ export class Photograph {
 
   static async from(source) {
     if (source instanceof Photograph) return source;
-    if (isA('GPUTexture', source)) throw new TypeError('a texture is given to Detector.detect, which leaves it on the GPU');
+    if (isA('GPUTexture', source))
+      throw new TypeError('a texture is given to Detector.detect, which leaves it on the GPU');
     await startWasm();
     if (source instanceof Blob) {
       const bytes = new Uint8Array(await source.arrayBuffer());
@@ -260,7 +267,8 @@ export class Detector {
       this.#device.queue.copyExternalImageToTexture({ source }, { texture: this.#texture }, size);
       return this.#texture;
     } catch {
-      // Not every browser copies every kind. A canvas draws what can be seen at all, and says what is wrong with the rest.
+      // Not every browser copies every kind. A canvas draws what can be seen at all, and says what is wrong with the
+      // rest.
       return undefined;
     }
   }
@@ -281,7 +289,8 @@ const TEACHING = ['poses', 'effort', 'falseAlarmRate', 'seed'];
 export async function teach(photographs, { backbone, cache, signal, progress, ...options } = {}) {
   const unknown = Object.keys(options).find((name) => !TEACHING.includes(name));
   if (unknown) throw new TypeError(`teaching knows no option \`${unknown}\`; known are ${TEACHING.join(', ')}`);
-  if (backbone === undefined) throw new TypeError("teaching needs a backbone: a model's file, such as that of pcsnet/default-model");
+  if (backbone === undefined)
+    throw new TypeError("teaching needs a backbone: a model's file, such as that of pcsnet/default-model");
   const teaching = async () => {
     const [{ name, file }] = await Promise.all([fileOf(backbone, { cache, signal, progress }), init()]);
     const { engine } = await opening;
@@ -391,8 +400,8 @@ function counting(answer, progress) {
   return answer.body.pipeThrough(new TransformStream({ transform: count }));
 }
 
-// A file as wasm reads it, piece by piece. Outside of workers no file can be read at once, so there it is held whole, but
-// never in wasm's memory.
+// A file as wasm reads it, piece by piece. Outside of workers no file can be read at once, so there it is held whole,
+// but never in wasm's memory.
 async function readerOf(file, progress, signal) {
   const total = file.size;
   let read;

@@ -1,11 +1,13 @@
 /** What the global class of this name makes, where the types of the page or worker know it. */
-type Known<Name extends string> = typeof globalThis extends Record<Name, { prototype: infer Instance }> ? Instance : never;
+type Known<Name extends string> =
+  typeof globalThis extends Record<Name, { prototype: infer Instance }> ? Instance : never;
 
 export interface InitOptions {
   /**
-   * Where the wasm is, or the wasm itself: a URL of the file that `pcsnet/pcsnet.wasm` names, its bytes, or a module. By default it
-   * is a part of the program, which works with every bundler; a file of its own is compiled while it loads, and kept compiled. With
-   * that import `pcsnet/core` (in workers `pcsnet/core/worker`), which is the same without the wasm in it.
+   * Where the wasm is, or the wasm itself: a URL of the file that `pcsnet/pcsnet.wasm` names, its bytes, or a module.
+   * By default it is a part of the program, which works with every bundler; a file of its own is compiled while it
+   * loads, and kept compiled. With that import `pcsnet/core` (in workers `pcsnet/core/worker`), which is the same
+   * without the wasm in it.
    */
   wasm?: string | URL | Response | BufferSource | WebAssembly.Module;
   /**
@@ -33,8 +35,8 @@ export interface Opened {
 export function init(options?: InitOptions): Promise<Opened>;
 
 /**
- * What a picture can come from. A `Blob` is an image file: PNG, JPEG, BMP, TIFF, WebP, GIF or PNM. A `GPUTexture` is 8-bit RGBA or
- * BGRA with `TEXTURE_BINDING` usage, on the device given to {@link init}; it never leaves the GPU.
+ * What a picture can come from. A `Blob` is an image file: PNG, JPEG, BMP, TIFF, WebP, GIF or PNM. A `GPUTexture` is
+ * 8-bit RGBA or BGRA with `TEXTURE_BINDING` usage, on the device given to {@link init}; it never leaves the GPU.
  */
 export type PictureSource =
   | Photograph
@@ -60,8 +62,8 @@ export class Photograph {
 }
 
 /**
- * `download` counts bytes from the network, where `total` may be unknown, `upload` bytes on their way to the GPU, `kernels` the
- * kernels that the GPU's driver has compiled.
+ * `download` counts bytes from the network, where `total` may be unknown, `upload` bytes on their way to the GPU,
+ * `kernels` the kernels that the GPU's driver has compiled.
  */
 export interface Progress {
   stage: 'download' | 'upload' | 'kernels';
@@ -81,8 +83,8 @@ export interface LoadOptions {
    */
   precision?: 'f32' | 'f16' | 'f16-activations';
   /**
-   * How 3x3 convolutions are computed; by default `fast`, with Winograd's F(4x4, 3x3) where images are large enough. `small`, with
-   * F(2x2, 3x3), keeps less than half of their weights' memory, for more arithmetic.
+   * How 3x3 convolutions are computed; by default `fast`, with Winograd's F(4x4, 3x3) where images are large enough.
+   * `small`, with F(2x2, 3x3), keeps less than half of their weights' memory, for more arithmetic.
    */
   convolutions?: 'fast' | 'small';
   /** For a file that holds a head alone: the model whose backbone it is put on, and then shares. */
@@ -114,8 +116,9 @@ export interface DetectOptions {
   /** Adds {@link Detection.preview} for sources that are decoded or read back, of at most so many pixels a side. */
   preview?: number;
   /**
-   * The side of overlapping tiles in which the picture is inspected, in its own pixels; 0 for the whole picture. By default as the
-   * model was calibrated; for another framing than that it has no threshold. A `GPUTexture` is always inspected whole.
+   * The side of overlapping tiles in which the picture is inspected, in its own pixels; 0 for the whole picture. By
+   * default as the model was calibrated; for another framing than that it has no threshold. A `GPUTexture` is always
+   * inspected whole.
    */
   tiles?: number;
 }
@@ -148,7 +151,9 @@ export interface Detection {
   verdict: 'pass' | 'fail' | null;
   /** Where the map is above the model's threshold, in the picture's pixels; the highest peak comes first. */
   regions: Region[];
-  /** The anomaly map, `mapWidth` x `mapHeight`, row by row; it covers `inspected`. Of whole pictures both are `side`. */
+  /**
+   * The anomaly map, `mapWidth` x `mapHeight`, row by row; it covers `inspected`. Of whole pictures both are `side`.
+   */
   map: Float32Array;
   side: number;
   mapWidth: number;
@@ -189,17 +194,20 @@ export interface Card {
 /** A model on the GPU. */
 export class Detector {
   /**
-   * Loads a safetensors file: a backbone and a head, or see {@link LoadOptions.backbone}. From a URL it is kept for next time, and loaded
-   * again when the server has another one. In a worker the file is read tensor by tensor; elsewhere it is held in memory
-   * while it loads. Rejects with what is wrong with the file.
+   * Loads a safetensors file: a backbone and a head, or see {@link LoadOptions.backbone}. From a URL it is kept for
+   * next time, and loaded again when the server has another one. In a worker the file is read tensor by tensor;
+   * elsewhere it is held in memory while it loads. Rejects with what is wrong with the file.
    */
-  static load(source: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: LoadOptions): Promise<Detector>;
+  static load(
+    source: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
+    options?: LoadOptions,
+  ): Promise<Detector>;
   readonly card: Card;
   /** Finds anomalies. Calls wait for one another. */
   detect(source: PictureSource, options?: DetectOptions): Promise<Detection>;
   /**
-   * Finds the threshold that a share of good parts is expected to exceed, from pictures of at least two, not those of the training. Of
-   * few pictures each is inspected altered too, 10 times or with `flips` 32.
+   * Finds the threshold that a share of good parts is expected to exceed, from pictures of at least two, not those of
+   * the training. Of few pictures each is inspected altered too, 10 times or with `flips` 32.
    */
   calibrate(sources: Exclude<PictureSource, Known<'GPUTexture'>>[], options: CalibrateOptions): Promise<Calibration>;
   /** The regions of a detection above another threshold. */
@@ -211,11 +219,17 @@ export class Detector {
 }
 
 export interface TeachOptions {
-  /** A model's file, of which the backbone is used: `pcsnet/default-model`, or torchvision's or timm's weights as safetensors. */
+  /**
+   * A model's file, of which the backbone is used: `pcsnet/default-model`, or torchvision's or timm's weights as
+   * safetensors.
+   */
   backbone: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
   /** How good parts may lie: always as photographed, at any angle, or (`auto`, the default) as the photographs tell. */
   poses?: 'auto' | 'fixed' | 'any';
-  /** What the model may cost; `accurate` sees smaller defects and takes about four times as long as `standard`, the default. */
+  /**
+   * What the model may cost; `accurate` sees smaller defects and takes about four times as long as `standard`, the
+   * default.
+   */
   effort?: 'small' | 'standard' | 'accurate';
   /** The share of good parts that may fail, above 0 and at most 1/2; by default 0.05. */
   falseAlarmRate?: number;
@@ -271,10 +285,14 @@ export interface Taught {
 }
 
 /**
- * Makes a model of photographs of good parts, 1 to some hundred, better 8: no defects and no gradients are needed, and nothing leaves the
- * device. Names of files are kept in the model. Rejects with what is wrong with a photograph, which it names.
+ * Makes a model of photographs of good parts, 1 to some hundred, better 8: no defects and no gradients are needed, and
+ * nothing leaves the device. Names of files are kept in the model. Rejects with what is wrong with a photograph, which
+ * it names.
  */
-export function teach(photographs: Exclude<PictureSource, Known<'GPUTexture'>>[], options: TeachOptions): Promise<Taught>;
+export function teach(
+  photographs: Exclude<PictureSource, Known<'GPUTexture'>>[],
+  options: TeachOptions,
+): Promise<Taught>;
 
 /** What is needed of a {@link Detection} to find its regions. */
 export type MapOfPicture = Pick<Detection, 'map' | 'tiles' | 'side' | 'fit' | 'width' | 'height'>;

@@ -151,7 +151,11 @@ class RemoteDetector {
   }
 
   async calibrate(sources, { signal, progress, ...options } = {}) {
-    const { calibration, card } = await this.#line.ask('calibrate', { detector: this.id, sources, options }, { signal, progress });
+    const { calibration, card } = await this.#line.ask(
+      'calibrate',
+      { detector: this.id, sources, options },
+      { signal, progress },
+    );
     this.card = card;
     return calibration;
   }

@@ -44,7 +44,9 @@ $('use-default').addEventListener('click', network.useDefault);
 
 const isCameraOn = ({ camera }) => camera.phase === 'starting' || camera.phase === 'live';
 for (const button of [$('camera'), $('teach-camera')]) {
-  button.addEventListener('click', () => store.dispatch({ type: isCameraOn(store.state) ? 'camera stopped' : 'camera asked' }));
+  button.addEventListener('click', () =>
+    store.dispatch({ type: isCameraOn(store.state) ? 'camera stopped' : 'camera asked' }),
+  );
   store.follow((state) => {
     button.setAttribute('aria-pressed', isCameraOn(state));
     setText(button, isCameraOn(state) ? 'Stop the camera' : 'Camera');

@@ -18,7 +18,9 @@ export function startCamera({ store, videos }) {
       await Promise.all(videos.map((video) => video.play()));
       if (isWanted()) dispatch({ type: 'camera live' });
     } catch (error) {
-      const reason = { NotAllowedError: 'the browser was told not to allow it', NotFoundError: 'there is none' }[error.name];
+      const reason = { NotAllowedError: 'the browser was told not to allow it', NotFoundError: 'there is none' }[
+        error.name
+      ];
       if (isWanted()) dispatch({ type: 'camera refused', reason: reason ?? error.message });
     } finally {
       opening = false;
@@ -39,7 +41,8 @@ export function startCamera({ store, videos }) {
   });
 
   return async function takeFrame() {
-    while (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+    while (document.hidden)
+      await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
     // Browsers may let those rest that nobody sees.
     return createImageBitmap(videos.find((video) => video.offsetParent) ?? videos[0]);
   };

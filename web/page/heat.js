@@ -9,7 +9,9 @@ export function colourOf(value, [low, high]) {
   return turbo.subarray(at, at + 3);
 }
 
-/** How much heat covers the picture, 0 to 1: nothing where the map is far below the threshold, all where it is above. */
+/**
+ * How much heat covers the picture, 0 to 1: nothing where the map is far below the threshold, all where it is above.
+ */
 export function coverOf(value, threshold, low) {
   if (threshold <= low) return value > threshold ? 1 : 0;
   const begin = (low + threshold) / 2;

@@ -4,7 +4,9 @@ const isModel = ({ name }) => name.toLowerCase().endsWith('.safetensors');
 
 let opened = 0;
 
-/** Hands models to `openModel`, everything else to what the visitor does: pictures to inspect, or `teachFrom` good ones. */
+/**
+ * Hands models to `openModel`, everything else to what the visitor does: pictures to inspect, or `teachFrom` good ones.
+ */
 export function takeFiles(files, { store, openModel, teachFrom }) {
   const all = [...files];
   const model = all.findLast(isModel);

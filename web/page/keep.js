@@ -1,5 +1,5 @@
-// What survives a reload, on this device alone: the user's model and threshold, photographs of good parts and what was taught
-// from them, in IndexedDB.
+// What survives a reload, on this device alone: the user's model and threshold, photographs of good parts and what was
+// taught from them, in IndexedDB.
 
 const STORE = 'kept';
 
@@ -39,7 +39,10 @@ export function recallAll(beginning) {
 
 /** Keeps a value that can be cloned, files included; false where the browser has no room or gives none. */
 export function keep(name, value) {
-  return within('readwrite', (store) => store.put(value, name)).then(() => true, () => false);
+  return within('readwrite', (store) => store.put(value, name)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Keeps what has this name no longer. */

@@ -78,7 +78,10 @@ export function startNetwork({ store, takeFrame }) {
     opened.then((isOpen) => isOpen || giveUp.abort());
     try {
       const { signal } = giveUp;
-      const [detector] = await Promise.all([remote.load(source, { progress, signal, backbone: byDefault, ...frugal }), opened]);
+      const [detector] = await Promise.all([
+        remote.load(source, { progress, signal, backbone: byDefault, ...frugal }),
+        opened,
+      ]);
       if (inUse && inUse !== byDefault) inUse.free();
       inUse = detector;
       if (id === DEFAULT_MODEL) byDefault = detector;
@@ -87,7 +90,8 @@ export function startNetwork({ store, takeFrame }) {
       dispatch({ type: 'model loaded', model: { id, name, file, card: detector.card }, threshold });
       return true;
     } catch (error) {
-      if ((await opened) && store.state.device.phase !== 'lost') dispatch({ type: 'model refused', name, reason: error.message, retry });
+      if ((await opened) && store.state.device.phase !== 'lost')
+        dispatch({ type: 'model refused', name, reason: error.message, retry });
       return false;
     }
   }
@@ -158,7 +162,10 @@ export function startNetwork({ store, takeFrame }) {
   async function detect(source, options) {
     const { id, card } = store.state.model;
     const { regions, preview, ...detection } = await inUse.detect(source, options);
-    return { preview, result: { ...detection, model: id, computed: 'here', regions: { threshold: card.threshold, found: regions } } };
+    return {
+      preview,
+      result: { ...detection, model: id, computed: 'here', regions: { threshold: card.threshold, found: regions } },
+    };
   }
 
   async function lookAt(picture, signal) {
@@ -178,11 +185,15 @@ export function startNetwork({ store, takeFrame }) {
       const name = `camera, ${new Date().toLocaleTimeString()}`;
       const { result } = await detect(source, { signal });
       const former = store.state.camera.frame;
-      dispatch({ type: 'frame done', frame: { id: `frame ${performance.now()}`, kind: 'frame', name, source, result } });
+      dispatch({
+        type: 'frame done',
+        frame: { id: `frame ${performance.now()}`, kind: 'frame', name, source, result },
+      });
       former?.source.close();
     } catch (error) {
       dispatch({ type: 'picture given up' });
-      if (!signal.aborted && store.state.device.phase === 'open') dispatch({ type: 'camera refused', reason: error.message });
+      if (!signal.aborted && store.state.device.phase === 'open')
+        dispatch({ type: 'camera refused', reason: error.message });
     }
   }
 

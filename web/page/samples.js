@@ -1,5 +1,5 @@
-// The pictures of the repository's samples/test, beside the page, and what the network found in them. The results are made
-// by `cargo xtask precompute`.
+// The pictures of the repository's samples/test, beside the page, and what the network found in them. The results are
+// made by `cargo xtask precompute`.
 
 import { DEFAULT_MODEL } from './state.js';
 
@@ -26,7 +26,10 @@ export async function precomputed() {
   const answer = await fetch(at('samples/results.json'));
   if (!answer.ok) throw new Error(`the samples' results could not be loaded: the server answered ${answer.status}`);
   const { card, results } = await answer.json();
-  return { card, results: new Map(Object.entries(results).map(([id, result]) => [id, expand(result, card.threshold)])) };
+  return {
+    card,
+    results: new Map(Object.entries(results).map(([id, result]) => [id, expand(result, card.threshold)])),
+  };
 }
 
 /** Maps are kept as bytes, the largest of which is the score. */

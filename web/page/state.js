@@ -1,12 +1,19 @@
-// What the page knows, and what follows from it. All of it is pure: what is shown is a function of the state, so a verdict
-// can stand beside no other picture than its own, and a message beside nothing but what caused it.
+// What the page knows, and what follows from it. All of it is pure: what is shown is a function of the state, so a
+// verdict can stand beside no other picture than its own, and a message beside nothing but what caused it.
 //
-// Pictures are { id, kind, name, source, result, thumbnail, problem }: `kind` is 'sample', 'file' or 'frame', `source` what
-// the network is given, `problem` why it could not be looked at. Results are detections with the `model` they come from,
-// whether they were `computed` 'here' or 'before', and `regions`: { threshold, found }.
+// Pictures are { id, kind, name, source, result, thumbnail, problem }: `kind` is 'sample', 'file' or 'frame', `source`
+// what the network is given, `problem` why it could not be looked at. Results are detections with the `model` they come
+// from, whether they were `computed` 'here' or 'before', and `regions`: { threshold, found }.
 
 import {
-  heldOutScores, initialTeaching, interrupted, isOutdated, isTeaching, outcomeOf, teachingActivity, teachingEvents,
+  heldOutScores,
+  initialTeaching,
+  interrupted,
+  isOutdated,
+  isTeaching,
+  outcomeOf,
+  teachingActivity,
+  teachingEvents,
 } from './teaching.js';
 
 export const DEFAULT_MODEL = 'default';
@@ -17,9 +24,13 @@ export const initial = {
   /** See teaching.js. */
   teaching: initialTeaching,
 
-  /** 'opening', 'open', 'absent' (no WebGPU) or 'lost'; `software` where a processor stands in for the graphics card. */
+  /**
+   * 'opening', 'open', 'absent' (no WebGPU) or 'lost'; `software` where a processor stands in for the graphics card.
+   */
   device: { phase: 'opening', software: false, problem: undefined },
-  /** The model in use: { id, name, card, file }; `file` where it is the user's. Its card stays when the device is lost. */
+  /**
+   * The model in use: { id, name, card, file }; `file` where it is the user's. Its card stays when the device is lost.
+   */
   model: undefined,
   /** Whether the model is on the device, so that pictures can be looked at. */
   ready: false,
@@ -53,9 +64,17 @@ const events = {
 
   'device opening': (state) => ({ ...state, device: initial.device, ready: false }),
   'device open': (state, { software, adapter }) => ({ ...state, device: { phase: 'open', software, adapter } }),
-  'device absent': (state, { reason }) => ({ ...state, device: { phase: 'absent', problem: reason }, loading: undefined }),
+  'device absent': (state, { reason }) => ({
+    ...state,
+    device: { phase: 'absent', problem: reason },
+    loading: undefined,
+  }),
   'device lost': (state, { reason }) => ({
-    ...state, device: { phase: 'lost', problem: reason }, ready: false, loading: undefined, teaching: interrupted(state.teaching),
+    ...state,
+    device: { phase: 'lost', problem: reason },
+    ready: false,
+    loading: undefined,
+    teaching: interrupted(state.teaching),
   }),
 
   // What was wrong with the model before is settled by asking for another.
@@ -64,18 +83,24 @@ const events = {
   'model progress': (state, { stage, done, total }) =>
     state.loading ? { ...state, loading: { ...state.loading, stage, done, total } } : state,
   'model loaded': (state, { model, threshold }) => ({
-    ...state, model, ready: true, loading: undefined, threshold: threshold ?? thresholdOf(model.card),
+    ...state,
+    model,
+    ready: true,
+    loading: undefined,
+    threshold: threshold ?? thresholdOf(model.card),
     pictures: state.pictures.map((picture) => ({ ...picture, problem: undefined })),
   }),
   'model refused': (state, { name, reason, retry }) => ({
-    ...state, loading: undefined, modelProblem: { name, reason, retry },
+    ...state,
+    loading: undefined,
+    modelProblem: { name, reason, retry },
   }),
   'model problem dismissed': (state) => ({ ...state, modelProblem: undefined }),
   // What the page knows of its own model before it is loaded, to show the samples' results by.
-  'card known': (state, { model }) =>
-    state.model ? state : { ...state, model, threshold: thresholdOf(model.card) },
+  'card known': (state, { model }) => (state.model ? state : { ...state, model, threshold: thresholdOf(model.card) }),
 
-  'pictures opened': (state, { pictures }) => choose({ ...state, pictures: [...state.pictures, ...pictures] }, pictures[0].id),
+  'pictures opened': (state, { pictures }) =>
+    choose({ ...state, pictures: [...state.pictures, ...pictures] }, pictures[0].id),
   'picture chosen': (state, { id }) => choose(state, id),
   'picture running': (state, { id }) => ({ ...state, running: id }),
   'picture done': (state, { id, result, thumbnail }) => ({
@@ -110,7 +135,9 @@ const events = {
   'camera problem dismissed': (state) => ({ ...state, camera: initial.camera }),
   // A frame that comes after the camera was stopped is shown no more.
   'frame done': (state, { frame }) => ({
-    ...state, running: undefined, camera: state.camera.phase === 'live' ? { ...state.camera, frame } : state.camera,
+    ...state,
+    running: undefined,
+    camera: state.camera.phase === 'live' ? { ...state.camera, frame } : state.camera,
   }),
   // The last frame stays, as a picture like others.
   'camera stopped': (state) => {
@@ -175,7 +202,9 @@ export function isUnlike(state, picture) {
   return above > 0;
 }
 
-/** The picture to look at next: the chosen one, then the user's files in order. Samples passed over are not looked at. */
+/**
+ * The picture to look at next: the chosen one, then the user's files in order. Samples passed over are not looked at.
+ */
 export function nextPicture(state) {
   if (!isFree(state) || isLive(state)) return undefined;
   return inOrder(state).find((picture) => wants(state, picture));
@@ -258,7 +287,10 @@ function loadingText({ name, stage, done, total }, then) {
   if (stage === 'kernels') return { text: `Preparing the network${then}`, fraction: total ? done / total : undefined };
   if (stage === undefined) return { text: `Loading ${name}${then}` };
   const what = stage === 'download' ? `Loading ${name}` : `Handing ${name} to the device`;
-  return { text: `${what}: ${megabytes(done)}${total ? ` of ${megabytes(total)}` : ''}${then}`, fraction: total && done / total };
+  return {
+    text: `${what}: ${megabytes(done)}${total ? ` of ${megabytes(total)}` : ''}${then}`,
+    fraction: total && done / total,
+  };
 }
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
@@ -273,10 +305,20 @@ export function messagesOf(state) {
   }
   if (device.phase === 'lost') {
     const reason = device.problem?.trim();
-    add('lost', 'fault', `The graphics device was lost${reason ? ` (${reason})` : ''}: its driver was restarted, or another program took it.`, { action: 'retry' });
+    add(
+      'lost',
+      'fault',
+      `The graphics device was lost${reason ? ` (${reason})` : ''}: its driver was restarted, or another program \
+took it.`,
+      { action: 'retry' },
+    );
   }
   if (device.software) {
-    add('software', 'note', 'This browser computes without a graphics card here: a picture takes seconds, and teaching a part minutes.');
+    add(
+      'software',
+      'note',
+      'This browser computes without a graphics card here: a picture takes seconds, and teaching a part minutes.',
+    );
   }
   if (modelProblem) {
     const { reason, retry } = modelProblem;
@@ -284,7 +326,9 @@ export function messagesOf(state) {
     add('model', 'fault', `${reason}${still}`, retry ? { action: 'retry' } : { dismiss: 'model problem dismissed' });
   }
   if (screen === 'inspect' && isOutdated(state) && !isTeaching(state)) {
-    add('outdated', 'note', 'The photographs of good parts are others than this model was taught from.', { action: 'teach' });
+    add('outdated', 'note', 'The photographs of good parts are others than this model was taught from.', {
+      action: 'teach',
+    });
   }
   if (camera.phase === 'refused') {
     add('camera', 'fault', `The camera cannot be used: ${camera.problem}.`, { dismiss: 'camera problem dismissed' });
@@ -292,5 +336,7 @@ export function messagesOf(state) {
   return messages;
 }
 
-const ADVICE = `Pictures of your own cannot be inspected here; the samples show what it does. Current Chrome and Edge have WebGPU, Safari from version 26, Firefox on Windows and macOS; \
-where the browser has it, switch on hardware acceleration in its settings and update the graphics driver (Chrome on Linux also needs chrome://flags/#enable-unsafe-webgpu).`;
+const ADVICE = `Pictures of your own cannot be inspected here; the samples show what it does. Current Chrome and Edge \
+have WebGPU, Safari from version 26, Firefox on Windows and macOS; where the browser has it, switch on hardware \
+acceleration in its settings and update the graphics driver (Chrome on Linux also needs \
+chrome://flags/#enable-unsafe-webgpu).`;

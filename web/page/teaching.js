@@ -1,11 +1,15 @@
 // What the page knows of teaching, and what follows from it: the part `teaching` of state.js's state, and as pure.
 //
-// Photographs of good parts are { id, name, file, picture, thumbnail, brightness, problem }: `picture` is the `id` of the
-// inspected picture that was found to be good, `brightness` a mean from 0 to 1, `problem` why it cannot be taught from.
+// Photographs of good parts are { id, name, file, picture, thumbnail, brightness, problem }: `picture` is the `id` of
+// the inspected picture that was found to be good, `brightness` a mean from 0 to 1, `problem` why it cannot be taught
+// from.
 
 export const initialTeaching = {
   photographs: [],
-  /** What the user says of the part: how it may lie, how much its model may cost, and the share of good parts that may fail. */
+  /**
+   * What the user says of the part: how it may lie, how much its model may cost, and the share of good parts that may
+   * fail.
+   */
   wishes: { poses: 'auto', effort: 'standard', falseAlarmRate: 0.05 },
   /** 'asked' until the network has time, then 'begun'. */
   phase: undefined,
@@ -16,8 +20,8 @@ export const initialTeaching = {
   /** Whether a photograph found no room in the browser's storage. */
   unkept: false,
   /**
-   * What was last taught: the `id` of its `model`, `photographs` as { id, score, disagrees, copy }, the `seconds` it took, and the
-   * package's account (`anyPose`, `threshold`, `falseAlarms`, `warnings`).
+   * What was last taught: the `id` of its `model`, `photographs` as { id, score, disagrees, copy }, the `seconds` it
+   * took, and the package's account (`anyPose`, `threshold`, `falseAlarms`, `warnings`).
    */
   outcome: undefined,
 };
@@ -26,13 +30,17 @@ const idle = { phase: undefined, progress: undefined };
 
 export const teachingEvents = {
   'photographs taken': (teaching, { photographs }) => ({
-    ...teaching, photographs: [...teaching.photographs, ...photographs], problem: undefined,
+    ...teaching,
+    photographs: [...teaching.photographs, ...photographs],
+    problem: undefined,
   }),
   'photograph seen': (teaching, { id, thumbnail, brightness }) => change(teaching, id, { thumbnail, brightness }),
   'photograph refused': (teaching, { id, reason }) => change(teaching, id, { problem: reason }),
   'photograph unkept': (teaching) => ({ ...teaching, unkept: true }),
   'photograph removed': (teaching, { id }) => ({
-    ...teaching, photographs: teaching.photographs.filter((photograph) => photograph.id !== id), problem: undefined,
+    ...teaching,
+    photographs: teaching.photographs.filter((photograph) => photograph.id !== id),
+    problem: undefined,
   }),
   'photographs removed': (teaching) => ({ ...teaching, photographs: [], problem: undefined, unkept: false }),
 
@@ -122,7 +130,8 @@ export function adviceOf(state) {
   const sentences = [];
   if (device.phase === 'absent') sentences.push('Teaching needs WebGPU, which is missing here; the photographs stay.');
   else if (count === 0) sentences.push('None yet. Eight are enough to begin well.');
-  else if (count < 4) sentences.push(`${ENOUGH} or more show better how good parts differ; with ${count} many defects pass.`);
+  else if (count < 4)
+    sentences.push(`${ENOUGH} or more show better how good parts differ; with ${count} many defects pass.`);
   else if (count < ENOUGH) sentences.push(`Enough to begin; ${ENOUGH} or more are better.`);
   else sentences.push('Enough. More make the threshold surer.');
   if (teaching.photographs.some(({ problem }) => problem)) sentences.push('Those that are not readable are left out.');

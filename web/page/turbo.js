@@ -1,6 +1,7 @@
 // The package's heatColours(), RGB, a byte each; made by `cargo xtask precompute`.
 
-const base64 = 'IhcbJxknKxszLh4+MiBJNSJUOCVeOydoPSlxPyx6QS6DQzGLRTOTRjaaRzmhSDuoST6uSUC0SkO6SkbASkjFSkvKSk7OSlDTSlPX' +
+const base64 =
+  'IhcbJxknKxszLh4+MiBJNSJUOCVeOydoPSlxPyx6QS6DQzGLRTOTRjaaRzmhSDuoST6uSUC0SkO6SkbASkjFSkvKSk7OSlDTSlPX' +
   'SVbaSVneSFvhR17kR2HnRmTpRWfsRGnuQ2zwQm/xQXLzQHT0P3f1PXr2PH33O3/4OoL4OYX4OIf4Nor4NY34NJD4M5L3MpX3MZf2' +
   'MJr1L530Lp/zLaLyLKTxK6fwKqnuKaztKK7rKLHpJ7PoJ7XmJrjkJrriJbzgJb/eJcHcJcPaJMXYJMfVJMnTJcvRJc3OJc/MJdHJ' +
   'JtPHJtXFJ9fCJ9nAKNu9Kdy6Kt64K+C1LOGzLeOwLuSuL+arMOeoMummM+qjNeyhNu2eOO6cOu+ZPPCXPfGUP/KSQfOPQ/SNRvWK' +

@@ -40,8 +40,8 @@ pub struct Engine(pcsnet::Engine);
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens the adapter that `navigator.gpu` offers; it is asked before this returns, so that a caller may put a device
-    /// of its own there for as long as the call takes.
+    /// Opens the adapter that `navigator.gpu` offers; it is asked before this returns, so that a caller may put a
+    /// device of its own there for as long as the call takes.
     ///
     /// # Errors
     /// Where there is no adapter, or it cannot run the kernels.
@@ -74,8 +74,8 @@ impl Engine {
     }
 
     /// Loads a model's file tensor by tensor; `precision` is one of [`Precision`]'s names, `small_tiles` computes 3 x 3
-    /// convolutions as Winograd's F(2x2, 3x3), whose weights take less memory. `on_kernel` is called with how many kernels
-    /// are compiled, and how many there will be.
+    /// convolutions as Winograd's F(2x2, 3x3), whose weights take less memory. `on_kernel` is called with how many
+    /// kernels are compiled, and how many there will be.
     ///
     /// # Errors
     /// What is wrong with the file, an unknown precision, or more than the device can hold.
@@ -96,8 +96,9 @@ impl Engine {
     }
 }
 
-/// Where the map of a detection is above a threshold, in the pixels of its picture of `width` x `height`, the highest peak
-/// first: of a whole picture `side` x `side` values, fitted as `fit` says, of a `tiled` one a value for each pixel.
+/// Where the map of a detection is above a threshold, in the pixels of its picture of `width` x `height`, the highest
+/// peak first: of a whole picture `side` x `side` values, fitted as `fit` says, of a `tiled` one a value for each
+/// pixel.
 ///
 /// # Errors
 /// An unknown fit, a size that no picture has, or a map of another size.

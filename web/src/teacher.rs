@@ -109,8 +109,8 @@ impl Engine {
 
 #[wasm_bindgen]
 impl Teacher {
-    /// Takes a photograph of a good part, with the SHA-256 (in hexadecimal digits) of its file where it has one. False for a
-    /// copy of one that was taken before, which adds nothing.
+    /// Takes a photograph of a good part, with the SHA-256 (in hexadecimal digits) of its file where it has one. False
+    /// for a copy of one that was taken before, which adds nothing.
     ///
     /// # Errors
     /// A picture of unusable size.
@@ -120,8 +120,8 @@ impl Teacher {
         Ok(self.0.photographs() > before)
     }
 
-    /// Makes a model: its file's bytes as `file`, and what was decided. `on_progress` is called with a step's name, how much of
-    /// it is done, and how much there is. Nothing is made when `given_up` settles before.
+    /// Makes a model: its file's bytes as `file`, and what was decided. `on_progress` is called with a step's name, how
+    /// much of it is done, and how much there is. Nothing is made when `given_up` settles before.
     ///
     /// # Errors
     /// No photographs, photographs that do not differ, and whatever the device can meet.

@@ -13,17 +13,25 @@ export const site = join(root, 'target/web');
 export const screenshots = join(root, 'target/web-screenshots');
 mkdirSync(screenshots, { recursive: true });
 
-/** Milliseconds that any one step may take: software adapters and busy machines are slow, and a step ends when it is done. */
+/**
+ * Milliseconds that any one step may take: software adapters and busy machines are slow, and a step ends when it is
+ * done.
+ */
 export const PATIENCE = 300_000;
 
 const TYPES = {
-  '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.png': 'image/png',
+  '.html': 'text/html',
+  '.css': 'text/css',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.png': 'image/png',
   '.json': 'application/json',
 };
 
 /**
- * Serves a folder; `refuse` may match paths that get an error 503, `instead` has other contents for some, and a path is answered
- * when `before(path)` is settled.
+ * Serves a folder; `refuse` may match paths that get an error 503, `instead` has other contents for some, and a path is
+ * answered when `before(path)` is settled.
  */
 export async function serve(folder = site) {
   const state = { refuse: undefined, instead: new Map(), before: () => {} };
@@ -56,22 +64,34 @@ export async function serve(folder = site) {
 
 /** Where Chromium is found if `CHROMIUM` does not say. */
 const PLACES = [
-  '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/snap/bin/chromium',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/snap/bin/chromium',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
 /** Chromium on SwiftShader, the same everywhere, or without any WebGPU adapter. */
 export function launch({ webgpu = true } = {}) {
   const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
-  if (!executablePath) throw new Error('no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path');
+  if (!executablePath)
+    throw new Error('no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path');
   const gpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
   return chromium.launch({
     executablePath,
     timeout: PATIENCE,
     args: [
       // Chromium's watchdog ends a GPU process that computes for long, as one does on a CPU.
-      '--disable-gpu-watchdog', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', ...(webgpu ? gpu : []),
+      '--disable-gpu-watchdog',
+      '--no-sandbox',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      ...(webgpu ? gpu : []),
     ],
   });
 }
@@ -98,16 +118,20 @@ export async function hand(page, kind, ...files) {
     const { name, buffer } = typeof file === 'string' ? { name: basename(file), buffer: readFileSync(file) } : file;
     return { name, base64: buffer.toString('base64') };
   });
-  await page.evaluate(([kind, contents]) => {
-    const transfer = new DataTransfer();
-    for (const { name, base64 } of contents) {
-      transfer.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
-    }
-    const event = kind === 'drop'
-      ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
-      : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
-    document.getElementById('stage').dispatchEvent(event);
-  }, [kind, contents]);
+  await page.evaluate(
+    ([kind, contents]) => {
+      const transfer = new DataTransfer();
+      for (const { name, base64 } of contents) {
+        transfer.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
+      }
+      const event =
+        kind === 'drop'
+          ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
+          : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
+      document.getElementById('stage').dispatchEvent(event);
+    },
+    [kind, contents],
+  );
 }
 
 /** A PNG of one grey, 16 x 16. */
@@ -123,7 +147,12 @@ export function greyPng(grey) {
   const rows = Buffer.alloc(16 * 17, grey);
   for (let row = 0; row < 16; row++) rows[17 * row] = 0;
   const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 /** The repository's samples: the page's names for them, the scores of the PyTorch reference, and the scores' spread. */

@@ -91,13 +91,16 @@ test('every kind of picture, on a device of the page', async () => {
     };
     const scores = {};
     // All at once: they must wait for one another.
-    await Promise.all(Object.entries(pictures).map(async ([kind, picture]) => {
-      scores[kind] = (await detector.detect(picture)).score;
-    }));
+    await Promise.all(
+      Object.entries(pictures).map(async ([kind, picture]) => {
+        scores[kind] = (await detector.detect(picture)).score;
+      }),
+    );
     return { scores, reads };
   }, URLS);
   assert.equal(Object.keys(scores).length, 8);
-  // Of the image, and of the video frame, which Chromium copies to no software adapter; the others go to the GPU as they are.
+  // Of the image, and of the video frame, which Chromium copies to no software adapter; the others go to the GPU as
+  // they are.
   assert.ok(reads <= 2, `${reads} pictures went through a canvas`);
   for (const [kind, score] of Object.entries(scores)) {
     assert.ok(close(score, sample.score), `${kind}: ${score}, expected ${sample.score}`);
@@ -109,7 +112,9 @@ test('a detection is complete', async () => {
     const { Detector } = await import('./index.js');
     const bytes = await (await fetch(`../${urls.model}`)).arrayBuffer();
     const stages = new Set();
-    const detector = await Detector.load(bytes, { progress: ({ stage, done, total }) => done <= total && stages.add(stage) });
+    const detector = await Detector.load(bytes, {
+      progress: ({ stage, done, total }) => done <= total && stages.add(stage),
+    });
     const detection = await detector.detect(await (await fetch(`../${urls.picture}`)).blob());
     const { map, ...rest } = detection;
     const above = detector.regions(detection, (detector.card.threshold + detection.score) / 2);
@@ -139,12 +144,20 @@ test("the page's colours are the package's", async () => {
 test('misuse is refused in words', async () => {
   const reasons = await page.evaluate(async (urls) => {
     const { Detector, Photograph, init } = await import('./index.js');
-    const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => error.message);
+    const reason = (promise) =>
+      promise.then(
+        () => 'nothing was wrong',
+        (error) => error.message,
+      );
     const model = await (await fetch(`../${urls.model}`)).arrayBuffer();
-    const [own, foreign] = [await (await navigator.gpu.requestAdapter()).requestDevice(), await (await navigator.gpu.requestAdapter()).requestDevice()];
+    const [own, foreign] = [
+      await (await navigator.gpu.requestAdapter()).requestDevice(),
+      await (await navigator.gpu.requestAdapter()).requestDevice(),
+    ];
     await init({ device: own });
     const detector = await Detector.load(model);
-    const texture = (device, format, usage, size = [40, 40]) => detector.detect(device.createTexture({ format, usage, size }));
+    const texture = (device, format, usage, size = [40, 40]) =>
+      detector.detect(device.createTexture({ format, usage, size }));
     const { TEXTURE_BINDING, COPY_SRC, COPY_DST } = GPUTextureUsage;
     return {
       missing: await reason(Detector.load('nowhere.safetensors')),
@@ -155,7 +168,9 @@ test('misuse is refused in words', async () => {
       format: await reason(texture(own, 'r32float', TEXTURE_BINDING)),
       usage: await reason(texture(own, 'rgba8unorm', COPY_SRC | COPY_DST)),
       foreign: await reason(texture(foreign, 'rgba8unorm', TEXTURE_BINDING)),
-      pixels: await reason(Photograph.from(own.createTexture({ format: 'rgba8unorm', usage: TEXTURE_BINDING, size: [4, 4] }))),
+      pixels: await reason(
+        Photograph.from(own.createTexture({ format: 'rgba8unorm', usage: TEXTURE_BINDING, size: [4, 4] })),
+      ),
     };
   }, URLS);
   assert.match(reasons.missing, /nowhere\.safetensors could not be loaded: the server answered 404/);
@@ -199,23 +214,39 @@ test('a threshold is calibrated on good parts, and goes for verdicts from then o
     const fetched = async (path) => (await fetch(`../samples/${path}.png`)).blob();
     const good = await Promise.all(['good/000', 'good/001'].map(fetched));
     const told = [];
-    const calibration = await detector.calibrate(good, { rate: 0.1, progress: ({ done, total }) => told.push([done, total]) });
+    const calibration = await detector.calibrate(good, {
+      rate: 0.1,
+      progress: ({ done, total }) => told.push([done, total]),
+    });
     const { verdict } = await detector.detect(await fetched('fibre/000'));
     return { calibration, told, verdict, threshold: detector.card.threshold, metadata: detector.card.metadata };
   }, URLS);
-  const { calibration: { threshold, changes }, metadata } = found;
+  const {
+    calibration: { threshold, changes },
+    metadata,
+  } = found;
   const goods = rows.filter(({ name }) => name.startsWith('good')).map(({ score }) => score);
   assert.ok(threshold > Math.min(...goods) && threshold < 2 * Math.max(...goods), `${threshold}`);
   assert.equal(found.threshold, threshold);
-  assert.ok(Math.abs(Number(changes['pcsnet.threshold']) - threshold) < 1e-6 && metadata['pcsnet.threshold'] === changes['pcsnet.threshold']);
-  assert.deepEqual(found.told, [[0, 2], [1, 2]]);
+  assert.ok(
+    Math.abs(Number(changes['pcsnet.threshold']) - threshold) < 1e-6 &&
+      metadata['pcsnet.threshold'] === changes['pcsnet.threshold'],
+  );
+  assert.deepEqual(found.told, [
+    [0, 2],
+    [1, 2],
+  ]);
   assert.equal(found.verdict, 'fail');
 });
 
 test('loading and detections are given up', async () => {
   const names = await page.evaluate(async () => {
     const { Detector } = await import('./index.js');
-    const name = (promise) => promise.then(() => 'nothing', (error) => error.name);
+    const name = (promise) =>
+      promise.then(
+        () => 'nothing',
+        (error) => error.name,
+      );
     const load = (signal) => Detector.load('default.safetensors', { cache: null, signal });
     const late = new AbortController();
     // Outcomes are asked for at once: a promise that is refused before would be an error of the page.
@@ -237,7 +268,11 @@ test('loading and detections are given up', async () => {
 test('teaching that cannot be is refused in words, and given up when it is wanted no more', async () => {
   const told = await page.evaluate(async () => {
     const { teach } = await import('./index.js');
-    const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => `${error.name}: ${error.message}`);
+    const reason = (promise) =>
+      promise.then(
+        () => 'nothing was wrong',
+        (error) => `${error.name}: ${error.message}`,
+      );
     const backbone = 'default.safetensors';
     const good = await (await fetch('../samples/good/000.png')).blob();
     const late = new AbortController();
@@ -266,7 +301,11 @@ test('the wasm comes from where init is told, and what is no wasm is told so', a
   await own.goto(`${server.url}pcsnet/package.json`);
   const told = await own.evaluate(async () => {
     const { Photograph, init, regions } = await import('./core.js');
-    const reason = (promise) => promise.then(() => 'nothing was wrong', (error) => error.message);
+    const reason = (promise) =>
+      promise.then(
+        () => 'nothing was wrong',
+        (error) => error.message,
+      );
     const map = { map: new Float32Array(4).fill(1), side: 2, fit: 'stretch', width: 2, height: 2 };
     const without = await reason(regions(map, 0.5));
     const page = await reason(init({ wasm: '../index.html' }));
@@ -284,23 +323,29 @@ test('the wasm comes from where init is told, and what is no wasm is told so', a
 
 // A file of `python -m pcsnet random --config wide_resnet50_2/plain --half`; too large to be made for every run.
 const full = process.env.PCSNET_FULL_SIZE_MODEL;
-test('the full-size model loads in little memory', { skip: !full && 'PCSNET_FULL_SIZE_MODEL names no file' }, async () => {
-  assert.ok(existsSync(full));
-  const own = await launch();
-  try {
-    const page = await newPage(own);
-    await page.goto(server.url);
-    await page.locator('#activity').waitFor({ state: 'hidden' });
-    await page.locator('#open-model').setInputFiles(full);
-    await page.locator('#card', { hasText: full.split('/').pop() }).waitFor({ timeout: 2 * PATIENCE });
-    // Memory of wasm only grows, so what it has is what it had at most.
-    const bytes = await page.workers()[0].evaluate(async () => {
-      const { default: start } = await import('./pcsnet/pcsnet_web.js');
-      return (await start()).memory.buffer.byteLength;
-    });
-    console.log(`${(statSync(full).size / 1e6).toFixed(0)} MB of weights, ${(bytes / 1e6).toFixed(0)} MB of wasm memory at most`);
-    assert.ok(bytes < 300e6, `${bytes} bytes`);
-  } finally {
-    await own.close();
-  }
-});
+test(
+  'the full-size model loads in little memory',
+  { skip: !full && 'PCSNET_FULL_SIZE_MODEL names no file' },
+  async () => {
+    assert.ok(existsSync(full));
+    const own = await launch();
+    try {
+      const page = await newPage(own);
+      await page.goto(server.url);
+      await page.locator('#activity').waitFor({ state: 'hidden' });
+      await page.locator('#open-model').setInputFiles(full);
+      await page.locator('#card', { hasText: full.split('/').pop() }).waitFor({ timeout: 2 * PATIENCE });
+      // Memory of wasm only grows, so what it has is what it had at most.
+      const bytes = await page.workers()[0].evaluate(async () => {
+        const { default: start } = await import('./pcsnet/pcsnet_web.js');
+        return (await start()).memory.buffer.byteLength;
+      });
+      console.log(
+        `${(statSync(full).size / 1e6).toFixed(0)} MB of weights, ${(bytes / 1e6).toFixed(0)} MB of wasm memory`,
+      );
+      assert.ok(bytes < 300e6, `${bytes} bytes`);
+    } finally {
+      await own.close();
+    }
+  },
+);

@@ -1,5 +1,5 @@
-// The page as a visitor meets it. Loading a model and looking at a picture take seconds on a software adapter, so what can
-// be done in one visit is done in one.
+// The page as a visitor meets it. Loading a model and looking at a picture take seconds on a software adapter, so what
+// can be done in one visit is done in one.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -44,7 +44,10 @@ async function scoreAfter(page, action) {
 /** What the page knows of its samples before it loads anything. */
 const precomputed = JSON.parse(readFileSync(join(root, 'web/page/samples/results.json'), 'utf8'));
 
-const click = (page, { name }) => () => page.getByRole('button', { name, exact: true }).click();
+const click =
+  (page, { name }) =>
+  () =>
+    page.getByRole('button', { name, exact: true }).click();
 
 /** The message that is read out as soon as it appears. */
 async function notice(page) {
@@ -88,7 +91,8 @@ test('every sample has the score of the reference, and the main thread stays fre
       attempts.push(await look(() => visit.locator('#open').setInputFiles(row.path)));
     }
     assert.deepEqual(attempts.at(-1), [], `${row.path}: tasks of ${attempts.join(' | ')} ms`);
-    if (attempts.length > 1) t.diagnostic(`${row.name}, looked at ${attempts.length} times: tasks of ${attempts.join(' | ')} ms`);
+    if (attempts.length > 1)
+      t.diagnostic(`${row.name}, looked at ${attempts.length} times: tasks of ${attempts.join(' | ')} ms`);
     assertClose(score, row);
     assertClose(precomputed.results[row.id].score, row);
     worst = Math.max(worst, Math.abs(score - row.score) / spread);
@@ -112,7 +116,10 @@ test('ten quick choices end with the last one, and no verdict stands beside anot
   assertClose(await scoreAfter(page, async () => {}), last);
   const seen = new Set(await page.evaluate(() => globalThis.seen));
   const allowed = new Set(rows.map(({ name, score }) => `${name} ${score.toFixed(3)}`));
-  assert.deepEqual([...seen].filter((pair) => !allowed.has(pair)), []);
+  assert.deepEqual(
+    [...seen].filter((pair) => !allowed.has(pair)),
+    [],
+  );
   await page.context().close();
 });
 
@@ -150,7 +157,7 @@ test('sliders change the verdict, the regions and the heat', async () => {
   await regions.first().waitFor();
 });
 
-test('the page is reached by keyboard, told to screen readers, legible in light and dark, on a desk and a phone', async () => {
+test('the page is reached by keyboard, told to screen readers, legible in light and dark, desk and phone', async () => {
   await visit.locator('h1').click();
   const path = [];
   for (let at = 0; at < 2 + 2 + 2 + rows.length + 2; at++) {
@@ -164,9 +171,22 @@ test('the page is reached by keyboard, told to screen readers, legible in light 
     path.push(focused.name);
   }
   const names = await visit.locator('#samples button').allTextContents();
-  assert.deepEqual(path, ['to-inspect', 'to-teach', 'threshold', 'opacity', 'open', 'camera', ...names, 'On the GPU, part by part', 'open-model']);
+  assert.deepEqual(path, [
+    'to-inspect',
+    'to-teach',
+    'threshold',
+    'opacity',
+    'open',
+    'camera',
+    ...names,
+    'On the GPU, part by part',
+    'open-model',
+  ]);
   await visit.getByRole('button', { name: 'good 1', exact: true }).focus();
-  assertClose(await scoreAfter(visit, () => visit.keyboard.press('Enter')), rows.find(({ name }) => name === 'good 1'));
+  assertClose(
+    await scoreAfter(visit, () => visit.keyboard.press('Enter')),
+    rows.find(({ name }) => name === 'good 1'),
+  );
   // What changes by itself is read out.
   await visit.getByRole('status').filter({ hasText: 'Pass' }).waitFor();
   await visit.getByRole('img', { name: 'good 1 with heat: pass, 0 regions above the threshold' }).waitFor();
@@ -174,7 +194,12 @@ test('the page is reached by keyboard, told to screen readers, legible in light 
   await visit.locator('#parts summary').click();
   await scoreAfter(visit, click(visit, fibre));
   await look(visit, 'desk');
-  const phone = await open({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true });
+  const phone = await open({
+    viewport: { width: 390, height: 844 },
+    deviceScaleFactor: 2,
+    hasTouch: true,
+    isMobile: true,
+  });
   await look(phone, 'phone-before');
   await ready(phone);
   await scoreAfter(phone, click(phone, fibre));
@@ -207,13 +232,21 @@ test('the camera is looked at again and again', async () => {
   assert.equal(await camera.getAttribute('aria-pressed'), 'false');
 });
 
-/** Eight photographs of good parts: the two good samples as they are, and each thrice more, a little aside and in other light. */
+/**
+ * Eight photographs of good parts: the two good samples as they are, and each thrice more, a little aside and in other
+ * light.
+ */
 function goodPhotographs(page) {
   return page.evaluate(async () => {
     const files = [];
     for (const number of ['000', '001']) {
       const bitmap = await createImageBitmap(await (await fetch(`samples/good/${number}.png`)).blob());
-      for (const [x, y, light] of [[0, 0, 1], [3, -2, 1.06], [-2, 3, 0.95], [4, 1, 0.98]]) {
+      for (const [x, y, light] of [
+        [0, 0, 1],
+        [3, -2, 1.06],
+        [-2, 3, 0.95],
+        [4, 1, 0.98],
+      ]) {
         const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
         const context = canvas.getContext('2d');
         context.filter = `brightness(${light})`;
@@ -221,7 +254,10 @@ function goodPhotographs(page) {
         context.drawImage(bitmap, 0, 0);
         context.drawImage(bitmap, x, y);
         const bytes = new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer());
-        files.push({ name: `good ${number} ${x}.png`, base64: btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), '')) });
+        files.push({
+          name: `good ${number} ${x}.png`,
+          base64: btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), '')),
+        });
       }
     }
     return files;
@@ -235,12 +271,19 @@ test('a part is taught on the device, and the samples are judged by what was tau
   const photographs = page.locator('#photographs li');
   await page.getByRole('button', { name: 'Camera' }).click();
   await page.getByRole('button', { name: 'Take a photograph' }).click();
-  await photographs.first().locator('.mark', { hasText: /^(very dark)?$/ }).waitFor({ state: 'attached' });
+  await photographs
+    .first()
+    .locator('.mark', { hasText: /^(very dark)?$/ })
+    .waitFor({ state: 'attached' });
   await look(page, 'teach-camera');
   await page.getByRole('button', { name: 'Stop the camera' }).click();
   await page.getByRole('button', { name: 'Remove all' }).click();
 
-  const files = (await goodPhotographs(page)).map(({ name, base64 }) => ({ name, mimeType: 'image/png', buffer: Buffer.from(base64, 'base64') }));
+  const files = (await goodPhotographs(page)).map(({ name, base64 }) => ({
+    name,
+    mimeType: 'image/png',
+    buffer: Buffer.from(base64, 'base64'),
+  }));
   await page.locator('#add').setInputFiles([...files, { ...files[0], name: 'again.png' }]);
   await page.getByText('Settings').click();
   await page.getByLabel('Parts lie').selectOption('fixed');
@@ -249,21 +292,33 @@ test('a part is taught on the device, and the samples are judged by what was tau
   const told = await page.evaluateHandle(() => {
     const told = new Set();
     const activity = document.getElementById('teaching-activity');
-    new MutationObserver(() => told.add(activity.textContent.trim())).observe(activity, { subtree: true, childList: true, characterData: true });
+    new MutationObserver(() => told.add(activity.textContent.trim())).observe(activity, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+    });
     return told;
   });
-  const teach = () => longTasks(page, async () => {
-    await page.getByRole('button', { name: 'Teach', exact: true }).click();
-    await page.locator('#teaching-activity').waitFor();
-    await page.locator('#taught, #teaching-problem:not([hidden])').first().waitFor();
-  });
+  const teach = () =>
+    longTasks(page, async () => {
+      await page.getByRole('button', { name: 'Teach', exact: true }).click();
+      await page.locator('#teaching-activity').waitFor();
+      await page.locator('#taught, #teaching-problem:not([hidden])').first().waitFor();
+    });
   const attempts = [await teach()];
   const account = await page.locator('#taught-account').textContent();
   t.diagnostic(account);
-  assert.match(account, /^Taught from 8 photographs in \d+ seconds?\. Parts lie always as photographed\. Of good parts 5\.0\s%/);
+  assert.match(
+    account,
+    /^Taught from 8 photographs in \d+ seconds?\. Parts lie always as photographed\. Of good parts 5\.0\s%/,
+  );
   assert.ok(Number(account.match(/in (\d+)/)[1]) <= 180, account);
   const texts = await told.evaluate((told) => [...told]);
-  for (const stage of ['Describing photographs: 8 of 8', 'Choosing what good parts look like', 'Comparing each photograph with the others: 8 of 8']) {
+  for (const stage of [
+    'Describing photographs: 8 of 8',
+    'Choosing what good parts look like',
+    'Comparing each photograph with the others: 8 of 8',
+  ]) {
     assert.ok(texts.includes(stage), texts.join(' | '));
   }
   // Another program can hold a task up; what the page itself does too long it does every time.
@@ -292,7 +347,9 @@ test('wrong files are refused in words, and the page goes on', async () => {
   await hand(visit, 'drop', join(root, 'README.md'));
   await visit.locator('#problem', { hasText: 'README.md: not an image of a known format' }).waitFor();
   assert.equal(await visit.locator('#verdict').getAttribute('data-verdict'), 'none');
-  await visit.locator('#open-model').setInputFiles({ name: 'part.safetensors', mimeType: '', buffer: readFileSync(fibre.path) });
+  await visit
+    .locator('#open-model')
+    .setInputFiles({ name: 'part.safetensors', mimeType: '', buffer: readFileSync(fibre.path) });
   assert.match(await notice(visit), /not a usable safetensors file[^]*The default model is still in use/);
   assert.deepEqual(await accessibilityFaults(visit), []);
   await visit.getByRole('button', { name: 'Dismiss' }).click();

@@ -1,5 +1,6 @@
-// Stands in for the page's worker.js where the page's conduct is tested, not the network: a picture's score is the grey of its
-// first pixel, and answers come when the test says so or after a random while. See `withStandIn` in states.test.js.
+// Stands in for the page's worker.js where the page's conduct is tested, not the network: a picture's score is the grey
+// of its first pixel, and answers come when the test says so or after a random while. See `withStandIn` in
+// states.test.js.
 
 const channel = new BroadcastChannel('stand-in');
 /** Calls that wait until the test releases them. */
@@ -37,7 +38,8 @@ const calls = {
     return { adapter: { name: 'stand-in', software: STAND_IN.software }, device: 1 };
   },
   async load({ source }, progress) {
-    if (source.name && (await source.text()) === 'bad') throw new Error(`${source.name}: not a usable safetensors file`);
+    if (source.name && (await source.text()) === 'bad')
+      throw new Error(`${source.name}: not a usable safetensors file`);
     progress({ stage: 'upload', done: 50, total: 100 });
     progress({ stage: 'kernels', done: 1, total: 4 });
     if (detectors.size) progress({ stage: 'kernels', done: 0, total: 0 });
@@ -45,7 +47,10 @@ const calls = {
     const id = detectors.size + 1;
     // Every model has scores of its own, in steps that no two greys of the tests share.
     detectors.set(id, name === 'default' ? 0 : 0.001);
-    return { detector: id, card: { threshold: 0.5, scale: [0, 1], input: 224, adapter: '', gpuBytes: 1, metadata: {} } };
+    return {
+      detector: id,
+      card: { threshold: 0.5, scale: [0, 1], input: 224, adapter: '', gpuBytes: 1, metadata: {} },
+    };
   },
   detect({ detector, source, options }) {
     const look = async () => {
@@ -56,7 +61,21 @@ const calls = {
       const inspected = { x: 0, y: 0, width, height };
       const regions = score > 0.5 ? [{ bounds: inspected, area: width * height, peak: score, mean: score }] : [];
       const times = { decode: 1, preprocess: 1, network: 1, regions: 1 };
-      return { score, verdict: null, regions, map: new Float32Array(64).fill(score), side: 8, mapWidth: 8, mapHeight: 8, fit: 'stretch', width, height, inspected, times, preview };
+      return {
+        score,
+        verdict: null,
+        regions,
+        map: new Float32Array(64).fill(score),
+        side: 8,
+        mapWidth: 8,
+        mapHeight: 8,
+        fit: 'stretch',
+        width,
+        height,
+        inspected,
+        times,
+        preview,
+      };
     };
     const result = last.then(look);
     last = result.catch(() => {});
@@ -70,15 +89,24 @@ const calls = {
     const middle = greys.toSorted((a, b) => a - b)[greys.length >> 1];
     const found = greys.map((grey, index) => {
       const { name } = photographs[index];
-      return greys.indexOf(grey) < index ? { name, copy: true } : { name, copy: false, score: grey / 255, disagrees: Math.abs(grey - middle) > 60 };
+      return greys.indexOf(grey) < index
+        ? { name, copy: true }
+        : { name, copy: false, score: grey / 255, disagrees: Math.abs(grey - middle) > 60 };
     });
     return {
-      file: new Blob(['good']), photographs: found, anyPose: false, nearerWhenTurned: 0, prototypes: [4, 4], threshold: 0.5,
-      falseAlarms: { expected: 0.05, low: 0.01, high: 0.3, confidence: 0.9 }, warnings: ['more photographs make the threshold surer'],
+      file: new Blob(['good']),
+      photographs: found,
+      anyPose: false,
+      nearerWhenTurned: 0,
+      prototypes: [4, 4],
+      threshold: 0.5,
+      falseAlarms: { expected: 0.05, low: 0.01, high: 0.3, confidence: 0.9 },
+      warnings: ['more photographs make the threshold surer'],
     };
   },
   preview: ({ source }) => createImageBitmap(source),
-  regions: ({ detection: { map }, threshold }) => (map[0] > threshold ? [{ bounds: { x: 0, y: 0, width: 1, height: 1 }, area: 1, peak: map[0], mean: map[0] }] : []),
+  regions: ({ detection: { map }, threshold }) =>
+    map[0] > threshold ? [{ bounds: { x: 0, y: 0, width: 1, height: 1 }, area: 1, peak: map[0], mean: map[0] }] : [],
   profile: () => null,
   free: () => {},
 };

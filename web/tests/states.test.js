@@ -30,11 +30,16 @@ after(async () => {
 /** The page on the stand-in: `held` calls wait until they are released, and detections pause at random. */
 async function withStandIn({ held = [], pause = 0, software = false, results = true, ...options } = {}) {
   server.state.instead.set('/worker.js', `const STAND_IN = ${JSON.stringify({ held, pause, software })};\n${standIn}`);
-  if (!results) server.state.instead.set('/samples/results.json', '{ "card": { "threshold": 0.5, "scale": [0, 1], "metadata": {} }, "results": {} }');
+  if (!results)
+    server.state.instead.set(
+      '/samples/results.json',
+      '{ "card": { "threshold": 0.5, "scale": [0, 1], "metadata": {} }, "results": {} }',
+    );
   return openPage(browser, server, { serviceWorkers: 'block', ...options });
 }
 
-const tell = (page, message) => page.evaluate((message) => new BroadcastChannel('stand-in').postMessage(message), message);
+const tell = (page, message) =>
+  page.evaluate((message) => new BroadcastChannel('stand-in').postMessage(message), message);
 const grey = (value, name = `grey ${value}.png`) => ({ name, buffer: greyPng(value) });
 const ready = (page) => page.locator('#activity').waitFor({ state: 'hidden' });
 const sample = (page, name) => page.getByRole('button', { name, exact: true });
@@ -45,7 +50,10 @@ async function scoreOf(page) {
 }
 
 async function waitForScore(page, value) {
-  await page.waitForFunction((value) => Math.abs(document.getElementById('verdict').dataset.score - value) < 1e-4, value);
+  await page.waitForFunction(
+    (value) => Math.abs(document.getElementById('verdict').dataset.score - value) < 1e-4,
+    value,
+  );
 }
 
 /** Watches every frame: with a score on the page, the painted picture must be its own. */
@@ -60,10 +68,16 @@ async function watch(page) {
         watched.verdicts += 1;
         const [grey] = picture.getContext('2d').getImageData(0, 0, 1, 1).data;
         // A model adds less than half a grey to the score.
-        if (frame.hidden || Math.abs(score - grey / 255) > 0.0019) watched.mismatches.push(`score ${255 * score} beside grey ${grey}`);
+        if (frame.hidden || Math.abs(score - grey / 255) > 0.0019)
+          watched.mismatches.push(`score ${255 * score} beside grey ${grey}`);
       }
     };
-    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    new MutationObserver(look).observe(document.body, {
+      subtree: true,
+      childList: true,
+      attributes: true,
+      characterData: true,
+    });
     const everyFrame = () => {
       look();
       requestAnimationFrame(everyFrame);
@@ -99,14 +113,21 @@ test('ten quick choices, a hundred times, never show a verdict with another pict
         await pause(8);
       }
       // Each race ends with the last choice on the stage, with its verdict, and nothing under way.
-      const isSettled = () => document.getElementById('activity').hidden && document.getElementById('verdict').dataset.score;
+      const isSettled = () =>
+        document.getElementById('activity').hidden && document.getElementById('verdict').dataset.score;
       while (!isSettled()) await pause(4);
-      globalThis.settled.push([last.textContent, Number(document.getElementById('verdict').dataset.score), last.ariaCurrent]);
+      globalThis.settled.push([
+        last.textContent,
+        Number(document.getElementById('verdict').dataset.score),
+        last.ariaCurrent,
+      ]);
       // Two models in turn, so that no result of the one before is left.
       if (race % 10 === 9) {
         const transfer = new DataTransfer();
         transfer.items.add(new File([`good ${race}`], `model ${race}.safetensors`));
-        document.getElementById('stage').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        document
+          .getElementById('stage')
+          .dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
         await pause(4);
       }
     }
@@ -123,7 +144,11 @@ test('ten quick choices, a hundred times, never show a verdict with another pict
 });
 
 test('a result is there before anything is loaded, on one screen of a phone, with the samples in view', async () => {
-  const page = await withStandIn({ held: ['init', 'load', 'detect'], viewport: { width: 390, height: 844 }, isMobile: true });
+  const page = await withStandIn({
+    held: ['init', 'load', 'detect'],
+    viewport: { width: 390, height: 844 },
+    isMobile: true,
+  });
   await verdict(page).filter({ hasText: 'Fail' }).waitFor();
   await page.locator('#frame').waitFor();
   assert.equal(await verdict(page).getAttribute('data-computed'), 'before');
@@ -149,7 +174,10 @@ test('good parts are not hazed over, defects are covered', async () => {
     return page.locator('#heat').evaluate((canvas) => {
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
       const alphas = data.filter((_, at) => at % 4 === 3);
-      return { mean: alphas.reduce((sum, alpha) => sum + alpha, 0) / alphas.length / 255, most: Math.max(...alphas) / 255 };
+      return {
+        mean: alphas.reduce((sum, alpha) => sum + alpha, 0) / alphas.length / 255,
+        most: Math.max(...alphas) / 255,
+      };
     });
   };
   for (const name of ['good 1', 'good 2']) {
@@ -239,12 +267,20 @@ test('a picture unlike anything the model knows is told to be so, and is not hid
 
 test('several files are all looked at, and told apart by name and verdict', async () => {
   const page = await withStandIn({ pause: 5 });
-  await hand(page, 'drop', ...[20, 220, 90, 160].map((value) => grey(value)), { name: 'notes.txt', buffer: Buffer.from('hello') });
+  await hand(page, 'drop', ...[20, 220, 90, 160].map((value) => grey(value)), {
+    name: 'notes.txt',
+    buffer: Buffer.from('hello'),
+  });
   await page.locator('#own-count', { hasText: '5: 2 fail, 2 pass' }).waitFor();
   await ready(page);
-  const outcomes = await page.locator('#strip button').evaluateAll((buttons) => buttons.map(({ innerText }) => innerText.trim().split(/\s*\n\s*/)));
+  const outcomes = await page
+    .locator('#strip button')
+    .evaluateAll((buttons) => buttons.map(({ innerText }) => innerText.trim().split(/\s*\n\s*/)));
   assert.deepEqual(outcomes, [
-    ['grey 20.png', 'Pass 0.0784'], ['grey 220.png', 'Fail 0.863'], ['grey 90.png', 'Pass 0.353'], ['grey 160.png', 'Fail 0.627'],
+    ['grey 20.png', 'Pass 0.0784'],
+    ['grey 220.png', 'Fail 0.863'],
+    ['grey 90.png', 'Pass 0.353'],
+    ['grey 160.png', 'Fail 0.627'],
     ['notes.txt', 'not readable'],
   ]);
   await page.getByRole('button', { name: /grey 160/ }).click();
@@ -292,7 +328,9 @@ test('loading has real progress, and a software adapter is told of before it com
   await page.evaluate(() => {
     globalThis.values = [];
     const progress = document.getElementById('progress');
-    new MutationObserver(() => globalThis.values.push(progress.getAttribute('value'))).observe(progress, { attributes: true });
+    new MutationObserver(() => globalThis.values.push(progress.getAttribute('value'))).observe(progress, {
+      attributes: true,
+    });
   });
   await tell(page, { release: 'load' });
   await ready(page);
@@ -324,18 +362,38 @@ test('a part is taught from files, odd ones are marked, and it is inspected with
   await hand(page, 'paste', { name: 'notes.txt', buffer: Buffer.from('hello') });
   await mark(page, 'notes.txt').filter({ hasText: 'not readable' }).waitFor();
   await mark(page, 'grey 5.png').filter({ hasText: 'very dark' }).waitFor();
-  await advice.filter({ hasText: /^Enough to begin; 8 or more are better\. Those that are not readable are left out\.$/ }).waitFor();
+  await advice
+    .filter({ hasText: /^Enough to begin; 8 or more are better\. Those that are not readable are left out\.$/ })
+    .waitFor();
 
   await teachNow(page).click();
   await page.locator('#teaching-text', { hasText: 'Describing photographs: 2 of 4' }).waitFor();
   assert.equal(await page.locator('#teaching-activity progress').getAttribute('value'), '0.25');
   await tell(page, { release: 'teaching' });
-  await page.locator('#taught-account', { hasText: /^Taught from 6 photographs in \d+ seconds?\. Parts lie always as photographed/ }).waitFor();
-  assert.deepEqual(await page.locator('#taught-notes li').allTextContents(), ['more photographs make the threshold surer']);
+  await page
+    .locator('#taught-account', {
+      hasText: /^Taught from 6 photographs in \d+ seconds?\. Parts lie always as photographed/,
+    })
+    .waitFor();
+  assert.deepEqual(await page.locator('#taught-notes li').allTextContents(), [
+    'more photographs make the threshold surer',
+  ]);
   const marks = await photographs(page).locator('.mark').allTextContents();
-  assert.deepEqual(marks, ['score 0.392', 'score 0.408', 'score 0.424', 'score 0.439', 'unlike the others', 'unlike the others', 'seen twice', 'not readable']);
+  assert.deepEqual(marks, [
+    'score 0.392',
+    'score 0.408',
+    'score 0.424',
+    'score 0.439',
+    'unlike the others',
+    'unlike the others',
+    'seen twice',
+    'not readable',
+  ]);
 
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save the model' }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'Save the model' }).click(),
+  ]);
   assert.match(download.suggestedFilename(), /^taught .*\.safetensors$/);
   assert.equal(readFileSync(await download.path(), 'utf8'), 'good');
 
@@ -373,12 +431,16 @@ test('the shutter takes a photograph a press, and several while it is held', asy
   await page.mouse.down();
   await photographs(page).nth(4).waitFor();
   await page.mouse.up();
-  const [width] = await page.locator('#photographs canvas').evaluateAll((canvases) => canvases.map(({ width }) => width));
+  const [width] = await page
+    .locator('#photographs canvas')
+    .evaluateAll((canvases) => canvases.map(({ width }) => width));
   assert.equal(width, 160);
   // The camera inspects once a visitor does.
   await page.getByRole('button', { name: 'Inspect', exact: true }).click();
   await page.locator('#caption', { hasText: 'camera' }).waitFor();
-  await verdict(page).locator('strong', { hasText: /Pass|Fail/ }).waitFor();
+  await verdict(page)
+    .locator('strong', { hasText: /Pass|Fail/ })
+    .waitFor();
 });
 
 test('photographs, the model and what was taught survive a reload', async () => {
@@ -441,7 +503,9 @@ test('teaching is stopped, refused and interrupted in words, and the photographs
   await teachNow(page).click();
   await begun();
   await tell(page, { lose: 'the driver was restarted' });
-  await problem.filter({ hasText: 'No model was made: the graphics device was lost. The photographs are still here.' }).waitFor();
+  await problem
+    .filter({ hasText: 'No model was made: the graphics device was lost. The photographs are still here.' })
+    .waitFor();
   await page.getByRole('button', { name: 'Try again' }).click();
   await teachNow(page).click();
   await begun();
@@ -473,7 +537,10 @@ test('without WebGPU there are plain words, and the samples have their results',
   await message.waitFor();
   const text = await message.textContent();
   assert.match(text, /^This browser has (no WebGPU|WebGPU, but offers no graphics device for it)\./);
-  assert.match(text, /Pictures of your own cannot be inspected here; the samples show what it does[^]*hardware acceleration/);
+  assert.match(
+    text,
+    /Pictures of your own cannot be inspected here; the samples show what it does[^]*hardware acceleration/,
+  );
   assert.doesNotMatch(text, /noop|support not compiled/);
   await sample(page, 'good 1').click();
   await page.locator('#verdict[data-verdict=pass]').waitFor();
@@ -493,6 +560,8 @@ test('without WebGPU there are plain words, and the samples have their results',
   assert.equal(await verdict(page).getAttribute('data-verdict'), 'none');
   // Photographs of good parts are kept, and what lacks is said.
   await toTeach(page, 100, 110);
-  await page.locator('#advice', { hasText: 'Teaching needs WebGPU, which is missing here; the photographs stay.' }).waitFor();
+  await page
+    .locator('#advice', { hasText: 'Teaching needs WebGPU, which is missing here; the photographs stay.' })
+    .waitFor();
   assert.ok(await teachNow(page).isDisabled());
 });

@@ -1,5 +1,5 @@
-// The package's types, compiled strictly by the current TypeScript and the one before, in pages and in workers, without any
-// other types.
+// The package's types, compiled strictly by the current TypeScript and the one before, in pages and in workers, without
+// any other types.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -16,7 +16,8 @@ before(() => {
   project = mkdtempSync(join(tmpdir(), 'pcsnet-types-'));
   mkdirSync(join(project, 'node_modules'));
   symlinkSync(join(site, 'pcsnet'), join(project, 'node_modules/pcsnet'), 'junction');
-  for (const name of ['usage.ts', 'usage-worker.ts']) copyFileSync(fileURLToPath(new URL(name, import.meta.url)), join(project, name));
+  for (const name of ['usage.ts', 'usage-worker.ts'])
+    copyFileSync(fileURLToPath(new URL(name, import.meta.url)), join(project, name));
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
 });
 
@@ -29,15 +30,29 @@ const projects = {
 
 for (const version of ['typescript-current', 'typescript-before']) {
   for (const [name, { lib, file }] of Object.entries(projects)) {
-    for (const [module, moduleResolution] of [['esnext', 'bundler'], ['nodenext', 'nodenext']]) {
+    for (const [module, moduleResolution] of [
+      ['esnext', 'bundler'],
+      ['nodenext', 'nodenext'],
+    ]) {
       test(`${version}, ${name}, ${moduleResolution}`, () => {
         const config = {
-          compilerOptions: { target: 'es2024', lib, module, moduleResolution, strict: true, noEmit: true, skipLibCheck: false, types: [] },
+          compilerOptions: {
+            target: 'es2024',
+            lib,
+            module,
+            moduleResolution,
+            strict: true,
+            noEmit: true,
+            skipLibCheck: false,
+            types: [],
+          },
           files: [file],
         };
         writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config));
         const tsc = fileURLToPath(new URL(`node_modules/${version}/bin/tsc`, import.meta.url));
-        const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, '--project', project], { encoding: 'utf8' });
+        const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, '--project', project], {
+          encoding: 'utf8',
+        });
         assert.equal(status, 0, stdout + stderr);
       });
     }

@@ -4,7 +4,13 @@ import { Detector, Photograph, init, regions, teach, type Detection, type InitOp
 import defaultModel from 'pcsnet/default-model';
 import { connect, type RemoteDetector } from 'pcsnet/remote';
 
-export async function uses(device: GPUDevice, file: File, frame: VideoFrame, texture: GPUTexture, video: HTMLVideoElement): Promise<number> {
+export async function uses(
+  device: GPUDevice,
+  file: File,
+  frame: VideoFrame,
+  texture: GPUTexture,
+  video: HTMLVideoElement,
+): Promise<number> {
   const { adapter, lost } = await init({ device, wasm: new URL('pcsnet.wasm', 'https://example.org/') });
   lost.then((reason: string) => console.warn(reason, adapter.name, adapter.software));
   const { signal } = new AbortController();
@@ -32,12 +38,26 @@ export async function uses(device: GPUDevice, file: File, frame: VideoFrame, tex
   return (detection.map[0] ?? 0) + (first?.bounds.width ?? 0) + (same?.area ?? 0) + (detection.preview?.width ?? 0);
 }
 
-export const wasms: InitOptions[] = [{ wasm: 'pcsnet.wasm' }, { wasm: new Uint8Array(8) }, { wasm: new WebAssembly.Module(new Uint8Array(8)) }];
+export const wasms: InitOptions[] = [
+  { wasm: 'pcsnet.wasm' },
+  { wasm: new Uint8Array(8) },
+  { wasm: new WebAssembly.Module(new Uint8Array(8)) },
+];
 
 export async function teaches(files: File[], worker: Worker): Promise<number> {
-  const progress = ({ stage, done, total }: { stage: string; done: number; total?: number }) => console.log(stage, done, total);
-  const taught: Taught = await teach(files, { backbone: defaultModel, poses: 'any', effort: 'small', falseAlarmRate: 0.1, progress });
-  const remotely = await connect(worker).teach(files, { backbone: new URL(defaultModel), signal: AbortSignal.timeout(1000) });
+  const progress = ({ stage, done, total }: { stage: string; done: number; total?: number }) =>
+    console.log(stage, done, total);
+  const taught: Taught = await teach(files, {
+    backbone: defaultModel,
+    poses: 'any',
+    effort: 'small',
+    falseAlarmRate: 0.1,
+    progress,
+  });
+  const remotely = await connect(worker).teach(files, {
+    backbone: new URL(defaultModel),
+    signal: AbortSignal.timeout(1000),
+  });
   const detector = await Detector.load(taught.file);
   const scores = remotely.photographs.map((photograph) => (photograph.copy ? 0 : photograph.score));
   // @ts-expect-error: it needs a backbone.

@@ -15,8 +15,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Does a piece of work on a thread of its own, without Python's lock. Meanwhile this thread hands progress to
-/// `on_progress` as `(step, done, total)`, and minds signals; an exception from either ends the work early and is raised
-/// when it has ended.
+/// `on_progress` as `(step, done, total)`, and minds signals; an exception from either ends the work early and is
+/// raised when it has ended.
 pub(crate) fn supervise<T: Send>(
     py: Python<'_>,
     on_progress: Option<&Py<PyAny>>,

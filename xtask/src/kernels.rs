@@ -30,8 +30,8 @@ struct Unpacked {
 const BACKPORTS: &str = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
                          http://deb.debian.org/debian bookworm-backports main\n";
 
-/// Debian 12's own Mesa, 22.3, does not know RDNA 4 nor matrix units: that of its backports, unpacked under `target`. `None`
-/// elsewhere, where the installed one is newer.
+/// Debian 12's own Mesa, 22.3, does not know RDNA 4 nor matrix units: that of its backports, unpacked under `target`.
+/// `None` elsewhere, where the installed one is newer.
 fn newer_mesa() -> Result<Option<Unpacked>> {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     if !release.contains("VERSION_CODENAME=bookworm") || !machine::is_installed("apt-get") {

@@ -3,6 +3,7 @@
 #![warn(unreachable_pub)]
 
 mod arrows;
+mod columns;
 mod demo;
 mod files;
 mod fuzz;
@@ -25,10 +26,10 @@ cargo xtask TASK
 
   demo    set up, build, and find the defects in the sample photographs; ends with a contact sheet
   setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
-  check   who imports whom, formatting, lints and documentation, each without a warning
+  check   who imports whom, lines' lengths, formatting, lints and documentation, each without a warning
   test    set up, then run every test
   fuzz    hand made-up files to whatever reads files, --minutes N each, or --target NAME alone (needs a C++ compiler)
-  kernels what AMD's compiler makes of the kernels, without a GPU: registers, spills, occupancy, latency, and what changed.
+  kernels what AMD's compiler makes of the kernels, without a GPU: registers, spills, occupancy, latency, what changed.
           --write renews docs/kernels.md; --export FILE writes the kernels down, --against FILE compares with such
   web     build the browser page and its package into target/web
   test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
@@ -59,6 +60,7 @@ fn main() -> Result<()> {
 
 fn check() -> Result<()> {
     arrows::check()?;
+    columns::check()?;
     cargo(&["fmt", "--all", "--check"]).run()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()?;
     cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings").run()

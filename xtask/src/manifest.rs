@@ -1,5 +1,5 @@
-//! The npm package's `package.json`: the one in `web/package`, with the workspace's version, and with where the project is
-//! kept, which only a checkout that came from somewhere knows.
+//! The npm package's `package.json`: the one in `web/package`, with the workspace's version, and with where the project
+//! is kept, which only a checkout that came from somewhere knows.
 
 use crate::files::{read, write};
 use crate::run::project_root;

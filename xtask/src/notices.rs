@@ -12,9 +12,9 @@ const FILES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"
 const INTRODUCTION: &str = "\
 # Third-party notices
 
-`pcsnet.wasm` contains code of the crates below and of Rust's standard library (Copyright The Rust Project Contributors, MIT or
-Apache-2.0, the texts of which are in `LICENSE-MIT` and `LICENSE-APACHE`). The default model contains weights of EfficientNet-Lite0,
-see `DEFAULT-MODEL.md`.
+`pcsnet.wasm` contains code of the crates below and of Rust's standard library (Copyright The Rust Project Contributors,
+MIT or Apache-2.0, the texts of which are in `LICENSE-MIT` and `LICENSE-APACHE`). The default model contains weights of
+EfficientNet-Lite0, see `DEFAULT-MODEL.md`.
 ";
 
 /// A list of the foreign crates that a package links for a target, and every text that comes with them, once.

@@ -1,5 +1,5 @@
-//! What the page knows of its samples before it loads anything: what the `pcsnet` command finds in them with the default
-//! model, and the colours of heat.
+//! What the page knows of its samples before it loads anything: what the `pcsnet` command finds in them with the
+//! default model, and the colours of heat.
 
 use crate::files::{read, write};
 use crate::machine::ensure_vulkan_driver;
@@ -49,8 +49,8 @@ pub(crate) fn run() -> Result<()> {
     write(&page.join("turbo.js"), &colours())
 }
 
-/// A result as the page's `samples.js` reads it: as a detection, but for the map, of which half the resolution is kept, as
-/// bytes of which 255 is the score.
+/// A result as the page's `samples.js` reads it: as a detection, but for the map, of which half the resolution is kept,
+/// as bytes of which 255 is the score.
 fn result(row: &Row, out: &Path) -> Result<Value> {
     let Row { score, width, height, inspected, regions, .. } = row;
     let map = floats(&read(&out.join(&row.map))?)?;

@@ -1,4 +1,5 @@
-// Times PCSNet in Chromium on our package and on onnxruntime-web, in turn, and prints one Markdown table. See ../README.md.
+// Times PCSNet in Chromium on our package and on onnxruntime-web, in turn, and prints one Markdown table. See
+// ../README.md.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -48,9 +49,16 @@ function assemble() {
   const { runs, budget } = options;
   for (const engine of ENGINES) {
     const [file, backend] = engine.split('-');
-    const [how, howLong] = [{ backend, normalization: normalization() }, { runs: Number(runs), budget: Number(budget) }].map((value) => JSON.stringify(value));
-    const script = `import { open } from './${file}.js';\nimport { measure } from './input.js';\nmeasure(() => open(${how}), ${howLong});`;
-    writeFileSync(join(folder, `${engine}.html`), `<!doctype html><title>${engine}</title>\n<script type="module">\n${script}\n</script>\n`);
+    const [how, howLong] = [
+      { backend, normalization: normalization() },
+      { runs: Number(runs), budget: Number(budget) },
+    ].map((value) => JSON.stringify(value));
+    const imports = `import { open } from './${file}.js';\nimport { measure } from './input.js';`;
+    const script = `${imports}\nmeasure(() => open(${how}), ${howLong});`;
+    writeFileSync(
+      join(folder, `${engine}.html`),
+      `<!doctype html><title>${engine}</title>\n<script type="module">\n${script}\n</script>\n`,
+    );
   }
   return folder;
 }
@@ -76,10 +84,12 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-const spread = (values) => `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`;
+const spread = (values) =>
+  `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`;
 
 /** What a server sends of a file, which it compresses ahead. */
-const download = (file) => brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+const download = (file) =>
+  brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
 
 /** The largest difference of two maps. */
 const difference = (a, b) => a.reduce((most, value, at) => Math.max(most, Math.abs(value - b[at])), 0);
@@ -88,15 +98,20 @@ function table(visits, folder) {
   const steady = (engine) => median(visits[engine].flatMap(({ runs }) => runs));
   const reference = visits[REFERENCE][0].map;
   const lines = [
-    '| engine | median, ms | ratio to ours | open to first map, ms | download, MB of brotli | largest difference of the map |',
+    '| engine | median, ms | ratio to ours | open to first map, ms | download, MB of brotli | ' +
+      'largest difference of the map |',
     '| --- | ---: | ---: | ---: | ---: | ---: |',
   ];
   for (const engine of ENGINES) {
     const all = visits[engine];
     const bytes = all[0].files.reduce((sum, file) => sum + download(join(folder, file)), 0);
     const cells = [
-      engine, spread(all.flatMap(({ runs }) => runs)), (steady(engine) / steady(OURS)).toPrecision(2), spread(all.map(({ first }) => first)),
-      (bytes / 1e6).toFixed(1), Math.max(...all.map(({ map }) => difference(map, reference))).toExponential(1),
+      engine,
+      spread(all.flatMap(({ runs }) => runs)),
+      (steady(engine) / steady(OURS)).toPrecision(2),
+      spread(all.map(({ first }) => first)),
+      (bytes / 1e6).toFixed(1),
+      Math.max(...all.map(({ map }) => difference(map, reference))).toExponential(1),
     ];
     lines.push(`| ${cells.join(' | ')} |`);
   }
@@ -116,8 +131,10 @@ await server.close();
 
 const { version } = JSON.parse(readFileSync(join(here, 'node_modules/onnxruntime-web/package.json'), 'utf8'));
 const chromium = execFileSync(process.env.CHROMIUM ?? 'chromium', ['--version'], { encoding: 'utf8' }).trim();
-console.log(`${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, ${cpus()[0].model}, ${cpus().length} logical processors, load \
-${loadavg()[0].toFixed(1)} at the end; ${chromium} on SwiftShader, onnxruntime-web ${version}; batch 1, f32, ${options.rounds} rounds of \
-at most ${options.runs} runs.\n\n${table(visits, folder)}`);
+console.log(`${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, ${cpus()[0].model}, \
+${cpus().length} logical processors, load ${loadavg()[0].toFixed(1)} at the end; ${chromium} on SwiftShader, \
+onnxruntime-web ${version}; batch 1, f32, ${options.rounds} rounds of at most ${options.runs} runs.
+
+${table(visits, folder)}`);
 const away = difference(visits[OURS][0].map, visits[REFERENCE][0].map);
 if (!(away <= 1e-5)) throw new Error(`our map is ${away} away from ${REFERENCE}'s, more than 1e-5`);

@@ -19,7 +19,10 @@ export function picture() {
   }
   const pixels = new ImageData(SIDE, SIDE);
   for (let at = 0; at < SIDE * SIDE; at++) {
-    pixels.data.set([0, 1, 2].map((channel) => 255 * values[3 * at + channel]), 4 * at);
+    pixels.data.set(
+      [0, 1, 2].map((channel) => 255 * values[3 * at + channel]),
+      4 * at,
+    );
     pixels.data[4 * at + 3] = 255;
   }
   return pixels;
@@ -39,15 +42,17 @@ export function blurred(map) {
   const sum = taps.reduce((a, b) => a + b);
   const mirrored = (at) => (at < 0 ? -1 - at : at >= SIDE ? 2 * SIDE - 1 - at : at);
   const along = (values, index) =>
-    Float64Array.from(values, (_, at) => taps.reduce((total, tap, k) => total + (tap / sum) * values[index(at, k - 16)], 0));
+    Float64Array.from(values, (_, at) =>
+      taps.reduce((total, tap, k) => total + (tap / sum) * values[index(at, k - 16)], 0),
+    );
   const columns = along(map, (at, offset) => mirrored(Math.floor(at / SIDE) + offset) * SIDE + (at % SIDE));
   return along(columns, (at, offset) => at - (at % SIDE) + mirrored((at % SIDE) + offset));
 }
 
 /**
- * Opens an engine, and leaves in `globalThis.measured` when its first map was there, in milliseconds since the page was opened, how
- * long `runs` more took, and the map. After `budget` seconds no further run is begun, but for one after the first. `open` gives
- * { run, finish }: a run gives a map as it is computed, `finish` blurs it if the engine did not.
+ * Opens an engine, and leaves in `globalThis.measured` when its first map was there, in milliseconds since the page was
+ * opened, how long `runs` more took, and the map. After `budget` seconds no further run is begun, but for one after the
+ * first. `open` gives { run, finish }: a run gives a map as it is computed, `finish` blurs it if the engine did not.
  */
 export async function measure(open, { runs, budget }) {
   const { run, finish } = await open();

@@ -34,13 +34,26 @@ proptest! {
     }
 
     #[test]
-    fn resize(from in [1..20_u32, 1..20_u32], to in [1..40_u32, 1..40_u32], channels in [0..5_u32, 1..9_u32], align: bool, added: bool, seed: u16) {
+    fn resize(
+        from in [1..20_u32, 1..20_u32],
+        to in [1..40_u32, 1..40_u32],
+        channels in [0..5_u32, 1..9_u32],
+        align: bool,
+        added: bool,
+        seed: u16,
+    ) {
         let gradient = if added { Gradient::Added } else { Gradient::New };
         assert_right(block_on(gradients::resize(gpu(), [from, to], channels, align, gradient, seed.into())));
     }
 
     #[test]
-    fn adaptive_pool(batch in 1..3_u32, size in 1..20_u32, bin in 1..24_u32, quarters in [1..4_u32, 0..3_u32], seed: u16) {
+    fn adaptive_pool(
+        batch in 1..3_u32,
+        size in 1..20_u32,
+        bin in 1..24_u32,
+        quarters in [1..4_u32, 0..3_u32],
+        seed: u16,
+    ) {
         assert_right(block_on(gradients::adaptive_pool(gpu(), [batch, size, bin], quarters, seed.into())));
     }
 

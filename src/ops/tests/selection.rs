@@ -106,7 +106,8 @@ proptest! {
         let products = [0, 1, 2].map(|i| graph.external("products", [1, sides[i], sides[i], prototypes as u32]));
         let multiplied = products.map(|products| LevelProducts { products, first_row: 0 }).into();
         let band = Band { grid, first_row, rows: grid - first_row, first_position: 0, levels: multiplied };
-        let out = ops::distances(&mut graph, "out", &band, position_norms, Binding::read(&vector(gpu(), &prototype_norms)));
+        let bound_norms = vector(gpu(), &prototype_norms);
+        let out = ops::distances(&mut graph, "out", &band, position_norms, Binding::read(&bound_norms));
         let mut first_channel = 0;
         let product_values: Vec<Vec<f32>> = levels
             .iter()

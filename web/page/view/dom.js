@@ -53,7 +53,8 @@ export function offerFile(link, file) {
 
 /** Replaces a table's rows by cells of text. */
 export function setRows(table, rows) {
-  const line = (cells) => element('tr', {}, ...cells.map((textContent) => element('td', { textContent: String(textContent) })));
+  const line = (cells) =>
+    element('tr', {}, ...cells.map((textContent) => element('td', { textContent: String(textContent) })));
   table.tBodies[0].replaceChildren(...rows.map(line));
 }
 

@@ -35,7 +35,10 @@ export function barsOf(scores, [low, high], threshold) {
     counts.set(bin, { count: count + 1, highest: Math.max(highest, score) });
   }
   const most = Math.max(...[...counts.values()].map(({ count }) => count));
-  return [...counts].map(([bin, { count, highest }]) => (
-    { bin, left: bin / BINS, height: count / most, isAbove: highest > threshold }
-  ));
+  return [...counts].map(([bin, { count, highest }]) => ({
+    bin,
+    left: bin / BINS,
+    height: count / most,
+    isAbove: highest > threshold,
+  }));
 }

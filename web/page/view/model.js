@@ -10,9 +10,11 @@ export function showModel({ store }) {
     told = { model, device };
     $('use-default').hidden = $('save-model').hidden = !model?.file;
     if (model?.file) offerFile($('save-model'), model.file);
-    $('card').replaceChildren(...(model ? entriesOf(model, device) : []).filter(([, text]) => text).flatMap(
-      ([term, text]) => [element('dt', { textContent: term }), element('dd', { textContent: text })],
-    ));
+    $('card').replaceChildren(
+      ...(model ? entriesOf(model, device) : [])
+        .filter(([, text]) => text)
+        .flatMap(([term, text]) => [element('dt', { textContent: term }), element('dd', { textContent: text })]),
+    );
   });
 }
 

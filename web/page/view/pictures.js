@@ -24,11 +24,13 @@ export function showPictures({ store }) {
     return button(picture, thumbnail, ...texts);
   };
 
-  const choose = (state) => (item, { id }) => {
-    const current = shown(state)?.id === id;
-    if (current) item.firstChild.setAttribute('aria-current', 'true');
-    else item.firstChild.removeAttribute('aria-current');
-  };
+  const choose =
+    (state) =>
+    (item, { id }) => {
+      const current = shown(state)?.id === id;
+      if (current) item.firstChild.setAttribute('aria-current', 'true');
+      else item.firstChild.removeAttribute('aria-current');
+    };
 
   const renewFile = (state) => (item, picture) => {
     choose(state)(item, picture);

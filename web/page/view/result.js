@@ -8,8 +8,8 @@ import { $, milliseconds, number, setRows, setText } from './dom.js';
 const STEPS = 1000;
 
 /**
- * `keepThreshold()` is called when the user has settled on one; `profile()` gives the parts' times; `takePicture(picture)` makes a
- * picture one of those that the part is taught from.
+ * `keepThreshold()` is called when the user has settled on one; `profile()` gives the parts' times;
+ * `takePicture(picture)` makes a picture one of those that the part is taught from.
  */
 export function showResult({ store, keepThreshold, profile, takePicture }) {
   const { dispatch, follow } = store;
@@ -49,7 +49,10 @@ export function showResult({ store, keepThreshold, profile, takePicture }) {
     const parts = await profile().catch(() => null);
     $('no-profile').hidden = Boolean(parts);
     setText($('no-profile'), 'This browser gives no times of the GPU.');
-    setRows($('profile'), Object.entries(parts ?? {}).map(([part, time]) => [part, milliseconds(time)]));
+    setRows(
+      $('profile'),
+      Object.entries(parts ?? {}).map(([part, time]) => [part, milliseconds(time)]),
+    );
   }
   $('parts').addEventListener('toggle', showProfile);
   follow(showProfile);
@@ -116,9 +119,16 @@ function showRegions(found) {
   setText($('region-count'), found?.length ? `(${found.length})` : '');
   $('no-regions').hidden = found?.length !== 0;
   $('regions').hidden = !found?.length;
-  setRows($('regions'), (found ?? []).map(({ bounds: { x, y, width, height }, area, peak }, index) => [
-    index + 1, `${x}, ${y}`, `${width} x ${height}`, `${area} px`, number(peak),
-  ]));
+  setRows(
+    $('regions'),
+    (found ?? []).map(({ bounds: { x, y, width, height }, area, peak }, index) => [
+      index + 1,
+      `${x}, ${y}`,
+      `${width} x ${height}`,
+      `${area} px`,
+      number(peak),
+    ]),
+  );
 }
 
 function showTimes(times) {

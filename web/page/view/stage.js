@@ -98,7 +98,9 @@ export function showStage({ store, preview }) {
     showActivity($('activity'), activityOf(state));
   });
 
-  $('opacity').addEventListener('input', ({ target }) => dispatch({ type: 'opacity set', opacity: Number(target.value) }));
+  $('opacity').addEventListener('input', ({ target }) =>
+    dispatch({ type: 'opacity set', opacity: Number(target.value) }),
+  );
   follow(({ opacity }) => {
     $('heat').style.opacity = opacity / 100;
     setText($('opacity-value'), `${opacity} %`);
@@ -109,7 +111,8 @@ function describe(state) {
   const { picture, result } = onStage(state);
   if (!picture) return 'No picture yet';
   if (!result) return `${picture.name}, without a result`;
-  if (isUnlike(state, picture)) return `${picture.name}, without heat: ${verdictOf(state, picture)}, nearly nothing is like the good parts`;
+  if (isUnlike(state, picture))
+    return `${picture.name}, without heat: ${verdictOf(state, picture)}, nearly nothing is like the good parts`;
   const { found } = result.regions;
   const regions = found ? `, ${found.length} ${found.length === 1 ? 'region' : 'regions'} above the threshold` : '';
   return `${picture.name} with heat: ${verdictOf(state, picture)}${regions}`;
@@ -126,7 +129,9 @@ function captionOf(picture, result) {
 function place(target, { x, y, width, height }, whole) {
   const percent = (part, of) => `${(100 * part) / of}%`;
   Object.assign(target.style, {
-    left: percent(x, whole.width), top: percent(y, whole.height),
-    width: percent(width, whole.width), height: percent(height, whole.height),
+    left: percent(x, whole.width),
+    top: percent(y, whole.height),
+    width: percent(width, whole.width),
+    height: percent(height, whole.height),
   });
 }
