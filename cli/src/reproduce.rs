@@ -38,7 +38,7 @@ Methods:
 Written to the output folder, where a run that was stopped goes on when it is started again:
   runs.jsonl  a line for each model that was measured, with --every-epoch for each epoch's
   table.md    the table
-  models/     the models
+  models/     the models, by settings
 
 Examples:
   pcsnet reproduce mvtec --backbone wide_resnet50_2.safetensors
@@ -118,29 +118,29 @@ impl Method {
 pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     let sets = sets(&arguments.folder, &arguments.category)?;
     let backbone = shots::backbone(arguments.backbone.as_deref())?;
-    output::ensure_writable(&arguments.out.join("models"))?;
+    output::ensure_writable(&arguments.out)?;
     let mut runs = Runs::open(&arguments.out.join("runs.jsonl"))?;
     let engine = device::engine(&arguments.device.adapter)?;
     let laboratory = Laboratory { arguments, engine, backbone };
-    let draws = laboratory.draws(&sets);
+    let tasks = laboratory.tasks(&sets);
     let mut is_whole = true;
-    for (set, method, draw) in &draws {
-        if runs.is_done(draw) {
+    for task in &tasks {
+        if runs.is_done(&task.draw) {
             continue;
         }
-        match laboratory.run(set, *method, draw, &mut runs) {
+        match laboratory.run(task, &mut runs) {
             // Nothing that follows would end otherwise.
             Err(error) if matches!(error.downcast_ref(), Some(Error::DeviceLost(_))) => return Err(error),
             Err(error) => {
                 is_whole = false;
-                output::complain(&format!("failed: {draw}: {}", crate::one_line(&error)));
+                output::complain(&format!("failed: {}: {}", task.draw, crate::one_line(&error)));
             }
             Ok(()) => {}
         }
-        let table = table::markdown(draws.iter().map(|(_, _, draw)| draw), &runs);
+        let table = table::markdown(tasks.iter().map(|task| &task.draw), &runs);
         output::write(&arguments.out.join("table.md"), |file| Ok(file.write_all(table.as_bytes())?))?;
     }
-    output::print(&table::markdown(draws.iter().map(|(_, _, draw)| draw), &runs))?;
+    output::print(&table::markdown(tasks.iter().map(|task| &task.draw), &runs))?;
     output::print(&format!("\nWritten to {}\n", arguments.out.display()))?;
     Ok(if is_whole { crate::DONE } else { crate::SOME_UNDONE })
 }
@@ -164,6 +164,20 @@ fn sets(folder: &Path, names: &[String]) -> Result<Vec<TestSet>> {
     Ok(sets)
 }
 
+/// A model that is to be made and measured.
+struct Task<'a> {
+    test: &'a TestSet,
+    method: Method,
+    draw: Draw,
+}
+
+impl Task<'_> {
+    /// The photographs that the model is made from.
+    fn photographs(&self) -> Result<Vec<PathBuf>> {
+        shots::find(std::slice::from_ref(&self.test.folder), Some(self.draw.shots), self.draw.seed)
+    }
+}
+
 /// What all models of an experiment have in common.
 struct Laboratory<'a> {
     arguments: &'a Arguments,
@@ -173,24 +187,24 @@ struct Laboratory<'a> {
 
 impl Laboratory<'_> {
     /// All that is to be done, set by set.
-    fn draws<'s>(&self, sets: &'s [TestSet]) -> Vec<(&'s TestSet, Method, Draw)> {
+    fn tasks<'s>(&self, sets: &'s [TestSet]) -> Vec<Task<'s>> {
         let Arguments { method, shots, seeds, .. } = self.arguments;
-        let mut draws = Vec::new();
-        for set in sets {
+        let mut tasks = Vec::new();
+        for test in sets {
             for &method in method {
                 for &shots in shots {
                     for &seed in seeds {
-                        let (category, settings) = (set.set.name.clone(), self.settings(method));
+                        let (category, settings) = (test.set.name.clone(), self.settings(method));
                         let draw = Draw { category, method: method.name().to_owned(), settings, shots, seed };
-                        draws.push((set, method, draw));
+                        tasks.push(Task { test, method, draw });
                     }
                 }
             }
         }
-        draws
+        tasks
     }
 
-    /// What a method's models depend on beside the photographs, in words by which runs are told apart.
+    /// What a method's models depend on beside the photographs, in words by which runs and their files are told apart.
     fn settings(&self, method: Method) -> String {
         let backbone = match &self.arguments.backbone {
             Some(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -201,82 +215,69 @@ impl Laboratory<'_> {
                 let options = self.arguments.teach.options(0);
                 format!("{backbone}, {}, poses {}", options.effort.name(), options.poses.name())
             }
-            Method::HeldOut | Method::Paper => format!("{backbone}, {:?}", self.arguments.train),
+            Method::HeldOut | Method::Paper => format!("{backbone}, {}", self.arguments.train),
         }
     }
 
     /// Makes a model and measures it.
-    fn run(&self, TestSet { folder, set }: &TestSet, method: Method, draw: &Draw, runs: &mut Runs) -> Result<()> {
-        let photographs = shots::find(std::slice::from_ref(folder), Some(draw.shots), draw.seed)?;
-        match method {
+    fn run(&self, task: &Task<'_>, runs: &mut Runs) -> Result<()> {
+        let weights = match task.method {
             Method::Teach => {
-                let teacher = self.teacher(&photographs, draw.seed)?;
-                let taught = block_on(teacher.teach(|_| {}))?;
-                taught.save(self.model_file(draw))?;
-                runs.add(draw, None, &self.measure(&taught.weights()?, set, draw)?)
+                let taught = block_on(self.teacher(task)?.teach(|_| {}))?;
+                taught.save(self.model_file(task)?)?;
+                taught.weights()?
             }
-            Method::Means => self.run_baseline(set, Baseline::Means, draw, &photographs, runs),
-            Method::Patches => self.run_baseline(set, Baseline::Patches, draw, &photographs, runs),
-            Method::HeldOut => self.train(set, Recipe::HELD_OUT, draw, &photographs, runs),
-            Method::Paper => self.train(set, Recipe::PAPER, draw, &photographs, runs),
-        }
+            Method::Means => block_on(self.teacher(task)?.baseline(Baseline::Means))?,
+            Method::Patches => block_on(self.teacher(task)?.baseline(Baseline::Patches))?,
+            Method::HeldOut => return self.train(task, Recipe::HELD_OUT, runs),
+            Method::Paper => return self.train(task, Recipe::PAPER, runs),
+        };
+        runs.add(&task.draw, None, &self.measure(&weights, task)?)
     }
 
-    fn teacher(&self, photographs: &[PathBuf], seed: u64) -> Result<Teacher> {
-        let mut options = self.arguments.teach.options(seed);
-        options.range = shots::range_of(photographs)?;
+    fn teacher(&self, task: &Task<'_>) -> Result<Teacher> {
+        let photographs = task.photographs()?;
+        let mut options = self.arguments.teach.options(task.draw.seed);
+        options.range = shots::range_of(&photographs)?;
         let mut teacher = block_on(Teacher::new(&self.engine, &self.backbone, options))?;
-        teach::add(&mut teacher, photographs, Decoder::default().with_range(options.range))?;
+        teach::add(&mut teacher, &photographs, Decoder::default().with_range(options.range))?;
         Ok(teacher)
     }
 
-    fn run_baseline(
-        &self,
-        set: &Dataset,
-        baseline: Baseline,
-        draw: &Draw,
-        photographs: &[PathBuf],
-        runs: &mut Runs,
-    ) -> Result<()> {
-        let weights = block_on(self.teacher(photographs, draw.seed)?.baseline(baseline))?;
-        runs.add(draw, None, &self.measure(&weights, set, draw)?)
-    }
-
-    fn train(
-        &self,
-        set: &Dataset,
-        recipe: Recipe,
-        draw: &Draw,
-        photographs: &[PathBuf],
-        runs: &mut Runs,
-    ) -> Result<()> {
-        let category = Category::by_name(&set.name).unwrap_or(Category::OTHER);
-        let options = self.arguments.train.options(recipe, category, draw.seed);
-        let file = self.model_file(draw);
+    fn train(&self, task: &Task<'_>, recipe: Recipe, runs: &mut Runs) -> Result<()> {
+        let category = Category::by_name(&task.draw.category).unwrap_or(Category::OTHER);
+        let options = self.arguments.train.options(recipe, category, task.draw.seed);
+        let file = self.model_file(task)?;
         let checkpoint = train::checkpoint_of(&file);
-        let start = train::start_on(&self.engine, &self.backbone, options, photographs)?;
+        let start = train::start_on(&self.engine, &self.backbone, options, &task.photographs()?)?;
         let measure_epoch = |training: &Training| -> Result<()> {
             if !self.arguments.every_epoch || training.is_done() {
                 return Ok(());
             }
             let weights = block_on(training.model())?.weights()?;
-            runs.add(draw, Some(training.epoch()), &self.measure(&weights, set, draw)?)
+            runs.add(&task.draw, Some(training.epoch()), &self.measure(&weights, task)?)
         };
         let training = train::train(start, &checkpoint, measure_epoch)?;
         let model = block_on(training.model())?;
         model.save(&file)?;
-        runs.add(draw, None, &self.measure(&model.weights()?, set, draw)?)?;
+        runs.add(&task.draw, None, &self.measure(&model.weights()?, task)?)?;
         train::remove(&checkpoint)
     }
 
-    fn measure(&self, weights: &Weights, set: &Dataset, draw: &Draw) -> Result<Measured> {
+    fn measure(&self, weights: &Weights, task: &Task<'_>) -> Result<Measured> {
         let framing = FramingArguments::default();
         let candidate = Candidate::new(&self.engine, weights, &framing, &self.arguments.device)?;
-        output::with_bar(evaluate::BAR, |monitor| candidate.measure(&draw.to_string(), set, None, monitor))
-            .with_context(|| format!("cannot measure {draw}"))
+        let Draw { method, shots, seed, .. } = &task.draw;
+        let name = format!("{method}, {shots} shots, seed {seed}");
+        output::with_bar(evaluate::BAR, |monitor| candidate.measure(&name, &task.test.set, None, monitor))
+            .with_context(|| format!("cannot measure {}", task.draw))
     }
 
-    fn model_file(&self, Draw { category, method, shots, seed, .. }: &Draw) -> PathBuf {
-        self.arguments.out.join("models").join(format!("{category}-{method}-{shots}-{seed}.safetensors"))
+    /// The file of a model, in a folder for its settings.
+    fn model_file(&self, task: &Task<'_>) -> Result<PathBuf> {
+        let Draw { category, method, settings, shots, seed } = &task.draw;
+        let folder = self.arguments.out.join("models").join(settings);
+        output::ensure_writable(&folder)?;
+        Ok(folder.join(format!("{category}-{method}-{shots}-{seed}.safetensors")))
     }
 }

@@ -12,6 +12,7 @@ use pcsnet::image::Fit;
 use pcsnet::train::{Category, Losses, Recipe, TrainOptions, Trainer, Training};
 use pcsnet::weights::Weights;
 use pollster::block_on;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,19 @@ pub(crate) struct TrainSettings {
 
 fn recipe() -> impl TypedValueParser<Value = Recipe> {
     PossibleValuesParser::new(Recipe::ALL.map(|recipe| recipe.name)).try_map(|name| Recipe::by_name(&name))
+}
+
+/// What is set, in a few words.
+impl fmt::Display for TrainSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fit, epochs, batch, grid, nearest, width } = self;
+        write!(f, "fit {}, batch {batch}", fit.name())?;
+        let others = [("epochs", epochs), ("grid", grid), ("nearest", nearest), ("width", width)];
+        others.iter().try_for_each(|(name, value)| match value {
+            Some(value) => write!(f, ", {name} {value}"),
+            None => Ok(()),
+        })
+    }
 }
 
 impl TrainSettings {

@@ -54,7 +54,7 @@ fn models_are_made_and_measured_as_teach_and_evaluate_do_it() {
 
     let teach = ["teach", "set", "--small", "--poses", "fixed", "--shots", "2", "--out", "taught.safetensors"];
     pcsnet(folder.path()).args(teach).assert().success();
-    let model = folder.path().join("out/models/set-teach-2-0.safetensors");
+    let model = folder.path().join("out/models/built-in backbone, small, poses fixed/set-teach-2-0.safetensors");
     assert!(fs::read(&model).expect("a model") == fs::read(folder.path().join("taught.safetensors")).expect("a model"));
     let evaluate = ["evaluate", "set", "--no-report", "--out", "measured", "--model", "taught.safetensors"];
     pcsnet(folder.path()).args(evaluate).assert().success();
