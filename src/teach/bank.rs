@@ -141,7 +141,7 @@ impl Bank {
 }
 
 /// The transpose of a matrix of rows of this length.
-pub(super) fn transposed(rows: &[f32], length: usize) -> Vec<f32> {
+pub(crate) fn transposed(rows: &[f32], length: usize) -> Vec<f32> {
     (0..length).flat_map(|column| rows[column..].iter().step_by(length).copied()).collect()
 }
 

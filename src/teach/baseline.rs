@@ -7,10 +7,10 @@ use super::held_out::{bank_tensors, unit_tensors};
 use super::poses::View;
 use super::taught::{config_metadata, config_of};
 use super::{Teacher, Tensor};
+use crate::Result;
 use crate::image::Fit;
 use crate::random::SplitMix;
 use crate::weights::{NamedTensor, Weights, serialize};
-use crate::{Error, Result};
 
 /// The prototypes of a model that teaching is compared with: as many as there are positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +49,6 @@ impl Teacher {
         let tensors: Vec<NamedTensor<'_>> = self.tensors.iter().chain(&head).map(Tensor::named).collect();
         let fit = ("pcsnet.fit".to_owned(), Fit::Stretch.name().to_owned());
         Weights::from_bytes("a baseline", serialize(&tensors, &[config_metadata(&config), fit].into())?)
-    }
-
-    /// Makes sure that there is something to make a model of.
-    pub(super) fn ensure_photographs(&self) -> Result<()> {
-        if !self.photographs.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Input {
-            what: "photographs of good parts".to_owned(),
-            expected: "at least 1 that is new, better 8".to_owned(),
-            found: match self.copies.len() {
-                0 => "none".to_owned(),
-                copies => format!("{copies} that the model was made of already"),
-            },
-        })
     }
 }
 

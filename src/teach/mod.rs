@@ -42,6 +42,7 @@ mod poses;
 mod taught;
 mod turned;
 
+pub(crate) use bank::transposed;
 pub use baseline::Baseline;
 pub(crate) use comparison::{Comparison, LEFT_OUT, square_norms};
 pub(crate) use coreset::coreset;
@@ -349,6 +350,21 @@ impl Teacher {
     /// How many different photographs were taken, those of a former model not counted.
     pub fn photographs(&self) -> usize {
         self.photographs.len()
+    }
+
+    /// Makes sure that there is something to make a model of.
+    fn ensure_photographs(&self) -> Result<()> {
+        if !self.photographs.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Input {
+            what: "photographs of good parts".to_owned(),
+            expected: "at least 1 that is new, better 8".to_owned(),
+            found: match self.copies.len() {
+                0 => "none".to_owned(),
+                copies => format!("{copies} that the model was made of already"),
+            },
+        })
     }
 
     /// All different photographs, those of a former model first.

@@ -52,7 +52,7 @@ use crate::gpu::Gpu;
 use crate::image::{Fit, RgbImage, preprocess};
 use crate::model::schema;
 use crate::random::SplitMix;
-use crate::teach::{Comparison, LEFT_OUT, backbone_of, config_metadata, coreset, square_norms};
+use crate::teach::{Comparison, LEFT_OUT, backbone_of, config_metadata, coreset, square_norms, transposed};
 use crate::weights::{NamedTensor, Parameter, Stored, Weights, serialize};
 use crate::{Engine, Error, ModelConfig, Precision, Result};
 use batch::{Example, Weighing, batch_of};
@@ -252,7 +252,7 @@ impl Trainer {
         let phi = self.describe(gpu, run, values, &scales).await?;
         let mean = |place: usize| phi.iter().map(|phi| f64::from(phi[place])).sum::<f64>() / phi.len() as f64;
         let rows: Vec<f32> = (0..phi[0].len()).map(|place| mean(place) as f32).collect();
-        let columns = columns_of(&rows, self.config.descriptor_channels() as usize);
+        let columns = transposed(&rows, self.config.descriptor_channels() as usize);
         Ok((Bank { columns, owners: None }, scales))
     }
 
@@ -316,7 +316,7 @@ impl Trainer {
             sum += distances.iter().map(|distance| f64::from(*distance)).sum::<f64>();
         }
         let distance = (sum / (positions * phi.len()) as f64) as f32;
-        let columns = columns_of(&rows, channels);
+        let columns = transposed(&rows, channels);
         Ok((Bank { columns, owners: Some(owners) }, distance.max(f32::MIN_POSITIVE)))
     }
 }
@@ -494,11 +494,6 @@ impl Losses {
             seg: self.seg + share * other.seg,
         }
     }
-}
-
-/// `[rows][channels]` as `[channels][rows]`.
-fn columns_of(rows: &[f32], channels: usize) -> Vec<f32> {
-    (0..channels).flat_map(|channel| rows[channel..].iter().step_by(channels).copied()).collect()
 }
 
 /// A level's features after another, scaled and with coordinates.

@@ -11,7 +11,7 @@ use crate::ops::{
     resize, resize_gradient, squared_error, upsample_map,
 };
 use crate::parameters::{Parameters, Storage};
-use crate::teach::LEFT_OUT;
+use crate::teach::{LEFT_OUT, transposed};
 use crate::{Error, ModelConfig, Result};
 
 /// The weights of PDC and SEG in the sum of losses; NFC and AFS have 1.
@@ -338,11 +338,6 @@ impl Step {
 
 /// The name of the learned radius.
 pub(super) const RADIUS: &str = "adaptor.r";
-
-/// `[channels][columns]` as `[columns][channels]`.
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| values[column..].iter().step_by(columns).copied()).collect()
-}
 
 async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
     if tensor.values() != values.len() as u64 {
