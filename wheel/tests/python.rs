@@ -1,38 +1,52 @@
-//! Python's own tests of the package, `tests/*.py`, in a virtual environment of their own below the target folder.
-//! Where there is no Python that the package is made for, or none of the packages that the tests need can be had, that
-//! is said.
+//! Python's own tests of the package, `tests/*.py`, in a virtual environment of their own below the target folder, or with
+//! the package that is installed for the Python of `PCSNET_TEST_PYTHON`. Where there is no Python that the package is
+//! made for, or none of the packages that the tests need can be had, that is said.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const NEEDED: [&str; 3] = ["numpy", "pillow", "pytest"];
+const NEEDED: [&str; 5] = ["numpy", "ipykernel", "nbclient", "pillow", "pytest"];
 
 #[test]
 fn python_tests_pass() {
-    let python = match environment() {
-        Ok(python) => python,
+    let mut pytest = match pytest() {
+        Ok(pytest) => pytest,
         Err(reason) => return eprintln!("skipped: {reason}"),
     };
-    let wheel = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
-    assemble(&wheel.join("python/pcsnet"), &package.join("pcsnet"));
-    let status = Command::new(python)
+    let small_model = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small.safetensors");
+    fs::write(&small_model, support::model_file(&support::small_configs()[0], 1)).expect("a model of random weights");
+    let status = pytest
         .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"])
-        .current_dir(wheel.join("tests"))
-        .env("PYTHONPATH", &package)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
+        .env("PCSNET_TEST_SMALL_MODEL", small_model)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PCSNET_NO_TUNING", "true")
         .status();
     assert!(status.expect("pytest starts").success(), "Python's tests fail");
 }
 
+/// A Python that has the package and all that its tests need.
+fn pytest() -> Result<Command, String> {
+    if let Some(installed) = std::env::var_os("PCSNET_TEST_PYTHON") {
+        return Ok(Command::new(installed));
+    }
+    let mut python = Command::new(environment()?);
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
+    assemble(&Path::new(env!("CARGO_MANIFEST_DIR")).join("python/pcsnet"), &package.join("pcsnet"));
+    python.env("PYTHONPATH", &package);
+    Ok(python)
+}
+
 /// A Python in an environment that has all that the tests need, made the first time.
 fn environment() -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("venv");
     let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let imports = "import sys, numpy, PIL, pytest; assert sys.version_info >= (3, 11)";
+    let imports = "import sys, numpy, ipykernel, nbclient, PIL, pytest; assert sys.version_info >= (3, 11)";
     if succeeds(Command::new(&python).args(["-c", imports])) {
         return Ok(python);
     }

@@ -1,7 +1,8 @@
-"""`pcsnet.ray` on a cluster of two nodes, with a worker that is killed."""
+"""`pcsnet.ray` on a cluster of two nodes, with workers and programs that are killed."""
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -14,10 +15,13 @@ from PIL import Image
 
 import pcsnet
 
+# Ray's workers are nice to all others by default, which starves them on a busy machine.
+os.environ["RAY_worker_niceness"] = "0"
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[data]'")
 if not sys.platform.startswith("linux"):
     pytest.skip("worker processes are found by /proc", allow_module_level=True)
 
+from pyarrow import fs  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from pcsnet import ray as fleet  # noqa: E402
@@ -58,17 +62,25 @@ def expected(folder):
 
 
 def check(out, expected):
+    """Looks at the results in a folder of this machine."""
+    check_rows(out, expected)
+    for row in fleet.results(out).to_pylist():
+        if row["overlay"] is not None:
+            assert np.array_equal(np.asarray(Image.open(Path(out) / row["overlay"])), expected[row["path"]].overlay())
+    assert not list(Path(out).rglob(".pcsnet-*"))
+
+
+def check_rows(out, expected):
     rows = fleet.results(out).to_pylist()
     assert [row["path"] for row in rows] == sorted(expected)
     for row in rows:
         one = expected[row["path"]]
         if isinstance(one, Exception):
-            assert row["score"] is None and "broken.png" in row["error"]
+            assert row["score"] is row["overlay"] is None and "broken.png" in row["error"]
             continue
         assert (row["score"], row["verdict"], row["error"]) == (one.score, one.verdict, None)
         assert [tuple(region.values()) for region in row["regions"]] == one.regions
-        assert np.array_equal(np.asarray(Image.open(Path(out) / row["overlay"])), one.overlay())
-    assert not list(Path(out).rglob(".pcsnet-*"))
+        assert row["overlay"] is not None
 
 
 def parts_in(out):
@@ -93,11 +105,27 @@ def workers():
     return list(filter(is_ours, found))
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def bucket(folder):
+    """The photographs in an object store of this machine: its address with `{}` for a folder."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[server]'")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    uri = f"s3://key:secret@line/{{}}?scheme=http&region=us-east-1&endpoint_override={host}:{port}"
+    system = fs.S3FileSystem(access_key="key", secret_key="secret", scheme="http", region="us-east-1",
+                             endpoint_override=f"{host}:{port}", allow_bucket_creation=True)
+    system.create_dir("line")
+    fs.copy_files(str(folder), "line/photographs", destination_filesystem=system)
+    yield uri
+    server.stop()
 
 
 def test_a_killed_worker_loses_nothing(cluster, folder, expected, tmp_path):
@@ -121,3 +149,43 @@ def test_a_killed_worker_loses_nothing(cluster, folder, expected, tmp_path):
     again = fleet.inspect(folder, MODEL, tmp_path, workers=2, part=PART, tuning=False)
     assert again == {"all": len(expected), "before": len(expected), "inspected": 0, "failed": 0}
     assert parts_in(tmp_path) == before
+
+
+PROGRAM = """
+import sys, ray
+from pcsnet import ray as fleet
+address, folder, model, out, part = sys.argv[1:]
+ray.init(address=address, log_to_driver=False)
+fleet.inspect(folder, model, out, workers=2, part=int(part), tuning=False)
+"""
+
+
+def test_a_killed_program_goes_on_where_it_was(cluster, folder, expected, tmp_path):
+    arguments = [sys.executable, "-c", PROGRAM, cluster.address, folder, MODEL, tmp_path, str(PART)]
+    with subprocess.Popen(list(map(str, arguments)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+        wait_for(lambda: parts_in(tmp_path) or program.poll() is not None)
+        program.send_signal(signal.SIGKILL)
+    # Its workers end when the cluster hears of it; what they still write counts, too.
+    wait_for(lambda: not workers())
+    before = parts_in(tmp_path)
+    counts = fleet.inspect(f"file://{folder}", MODEL, tmp_path, workers=2, part=PART, tuning=False)
+    assert 0 < counts["before"] < counts["all"] == counts["before"] + counts["inspected"] == len(expected)
+    after = parts_in(tmp_path)
+    assert {name: after[name] for name in before} == before
+    check(tmp_path, expected)
+
+
+def test_an_object_store(cluster, bucket, expected):
+    source, out = bucket.format("photographs"), bucket.format("inspected")
+    counts = fleet.inspect(source, MODEL, out, workers=2, part=5, tuning=False)
+    assert counts == {"all": len(expected), "before": 0, "inspected": len(expected), "failed": 1}
+    check_rows(out, expected)
+    assert fleet.inspect(source, MODEL, out, tuning=False)["inspected"] == 0
+
+
+def test_results_of_different_models_do_not_mix(cluster, folder, tmp_path):
+    (tmp_path / "run.json").write_text('{"model": ["another"], "overlays": true}')
+    with pytest.raises(pcsnet.PcsnetError, match="another model or other settings"):
+        fleet.inspect(folder, MODEL, tmp_path, tuning=False)
+    with pytest.raises(pcsnet.PcsnetError, match="cannot read nowhere"):
+        fleet.inspect(folder, "nowhere", tmp_path / "out", tuning=False)

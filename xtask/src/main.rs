@@ -17,9 +17,10 @@ mod run;
 mod sheet;
 mod wasm;
 mod web;
+mod wheel;
 
 use anyhow::{Result, bail};
-use run::cargo;
+use run::{cargo, cargo_test};
 
 const HELP: &str = "\
 cargo xtask TASK
@@ -34,6 +35,8 @@ cargo xtask TASK
   web     build the browser page and its package into target/web
   test-web  the same, then drive the page in Chromium (needs Chromium and Node.js)
   test-bundlers  the same with programs that Vite, webpack, esbuild and Rollup make of the package
+  wheel   build the Python package, and test it installed in a fresh environment, with Ray and a notebook
+  wheel-licences  write the licences and notices that the Python package brings along, for maturin alone
   precompute  renew the page's results of its samples, after another default model
 ";
 
@@ -49,6 +52,8 @@ fn main() -> Result<()> {
         Some("web") => web::build(),
         Some("test-web") => web::test(),
         Some("test-bundlers") => web::test_bundlers(),
+        Some("wheel") => wheel::run(),
+        Some("wheel-licences") => wheel::write_licences(),
         Some("precompute") => precompute::run(),
         Some("help") | None => {
             print!("{HELP}");
@@ -68,6 +73,5 @@ fn check() -> Result<()> {
 
 fn test() -> Result<()> {
     machine::ensure_vulkan_driver()?;
-    // The browser has tests of its own, see `web::test`.
-    cargo(&["test", "--workspace", "--exclude", "pcsnet-web", "--exclude", "pcsnet-web-bindgen"]).run()
+    cargo_test(&[]).run()
 }

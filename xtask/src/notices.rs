@@ -1,24 +1,37 @@
 //! The copyright notices and licences of the crates that a binary is linked from.
 
+use crate::files::{copy, write};
 use crate::run::project_root;
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId, TargetKind};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
+use std::path::Path;
 
 /// How the names of files begin that hold licences and notices.
 const FILES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
 
 const INTRODUCTION: &str = "\
-# Third-party notices
-
-`pcsnet.wasm` contains code of the crates below and of Rust's standard library (Copyright The Rust Project Contributors,
-MIT or Apache-2.0, the texts of which are in `LICENSE-MIT` and `LICENSE-APACHE`). The default model contains weights of
+contains code of the crates below and of Rust's standard library (Copyright The Rust Project Contributors, MIT or
+Apache-2.0, the texts of which are in `LICENSE-MIT` and `LICENSE-APACHE`). The default model contains weights of
 EfficientNet-Lite0, see `DEFAULT-MODEL.md`.
 ";
 
+/// Writes what a package that is handed on must bring along: this project's licences, what the default model is made
+/// of, and the notices of all that its `binary` links for a target.
+pub(crate) fn write_all(package: &str, target: &str, binary: &str, out: &Path) -> Result<()> {
+    let root = project_root();
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        copy(&root.join(licence), &out.join(licence))?;
+    }
+    // It tells where the default model's backbone comes from, under which licence, and what was changed.
+    copy(&root.join("weights/README.md"), &out.join("DEFAULT-MODEL.md"))?;
+    let notices = of_linked_crates(package, target)?;
+    write(&out.join("THIRD-PARTY-NOTICES.md"), &format!("# Third-party notices\n\n`{binary}` {INTRODUCTION}{notices}"))
+}
+
 /// A list of the foreign crates that a package links for a target, and every text that comes with them, once.
-pub(crate) fn of_linked_crates(package: &str, target: &str) -> Result<String> {
+fn of_linked_crates(package: &str, target: &str) -> Result<String> {
     let metadata = MetadataCommand::new()
         .current_dir(project_root())
         .other_options(["--filter-platform", target, "--locked"].map(str::to_owned).to_vec())
@@ -28,9 +41,8 @@ pub(crate) fn of_linked_crates(package: &str, target: &str) -> Result<String> {
     crates.retain(|package| package.source.is_some());
     crates.sort_by_key(|package| (&package.name, &package.version));
 
-    let mut notices = INTRODUCTION.to_owned();
+    let mut notices = "\n| crate | licence | authors |\n| --- | --- | --- |\n".to_owned();
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    notices.push_str("\n| crate | licence | authors |\n| --- | --- | --- |\n");
     for package in crates {
         let name = format!("{} {}", package.name, package.version);
         let licence = package.license.as_deref().unwrap_or("see its text");

@@ -28,12 +28,7 @@ pub(crate) fn build(out: &Path) -> Result<()> {
     as_module(&gzip(&read(&out.join(WASM))?)?, "application/gzip", &out.join("wasm.js"))?;
     as_module(&read(&out.join(MODEL))?, "application/octet-stream", &out.join("default-model.js"))?;
 
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        copy(&root.join(licence), &out.join(licence))?;
-    }
-    // It tells where the default model's backbone comes from, under which licence, and what was changed.
-    copy(&root.join("weights/README.md"), &out.join("DEFAULT-MODEL.md"))?;
-    write(&out.join("THIRD-PARTY-NOTICES.md"), &notices::of_linked_crates("pcsnet-web", wasm::TARGET)?)
+    notices::write_all("pcsnet-web", wasm::TARGET, WASM, out)
 }
 
 /// Compiles the wasm and makes its bindings.

@@ -25,6 +25,12 @@ pub(crate) fn cargo(arguments: &[&str]) -> Run {
     command(&program, arguments)
 }
 
+/// Cargo, running tests, all of them or as the arguments say, but for the browser's, which has its own (`web::test`).
+pub(crate) fn cargo_test(arguments: &[&str]) -> Run {
+    let native = ["test", "--workspace", "--exclude", "pcsnet-web", "--exclude", "pcsnet-web-bindgen"];
+    cargo(&[&native[..], arguments].concat())
+}
+
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(project_root()).envs(driver_environment());

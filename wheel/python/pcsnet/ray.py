@@ -6,9 +6,9 @@
 
 The photographs are dealt into parts of a few hundred. Ray Data hands the parts to a pool of actors (`map_batches`),
 each of which holds one `Detector`; a part's results are one Parquet file, which appears whole or not at all, beside
-its overlays. So nothing is lost and nothing is there twice: Ray starts a worker that died anew and gives it the part
-again, whose file then has the same name; and the same call made again goes on with the photographs that are in no
-file yet.
+its overlays. So nothing is lost and nothing is there twice, whoever dies: Ray starts a worker that died anew and
+gives it the part again, whose file then has the same name; and where the program itself or the whole cluster died,
+the same call goes on with the photographs that are in no file yet.
 
 Folders are local ones, which all machines must see under the same path, or whatever `pyarrow.fs.FileSystem.from_uri`
 takes: `s3://`, `gs://`, `hdfs://`, `file://`. It needs `pip install "pcsnet[ray]"`.
