@@ -15,7 +15,7 @@ fn photograph(seed: u64) -> RgbImage {
 }
 
 fn calibrated(threshold: f32) -> Calibration {
-    Calibration { threshold: Some(threshold), scale: Some(Scale { low: 0.0, high: 2.0 }), tiles: None }
+    Calibration { threshold: Some(threshold), scale: Some(Scale { low: 0.0, high: 2.0 }), ..Calibration::default() }
 }
 
 #[test]

@@ -36,8 +36,9 @@ reads.
 
 Written into the model's file, which is replaced as a whole (the head's, where model and backbone are two files): \
 pcsnet.threshold; pcsnet.scale, the colours' range from the median of good maps to as far above the threshold; \
-pcsnet.tiles and pcsnet.fit, where they are given; pcsnet.calibration, how all this was found. `pcsnet detect` goes by \
-it. Scores and so thresholds hold for --precision as calibrated.
+pcsnet.tiles and pcsnet.fit, where they are given; pcsnet.good_scores, with which a line's are compared; \
+pcsnet.calibration, how all this was found. `pcsnet detect` goes by it. Scores and so thresholds \
+hold for --precision as calibrated.
 
 Examples:
   pcsnet calibrate --model bottle.safetensors good/

@@ -1,5 +1,6 @@
 //! `pcsnet detect`: an anomaly score, map and overlay for every photograph.
 
+mod drift;
 mod outputs;
 mod protocol;
 mod report;
@@ -54,7 +55,8 @@ sorted, and each machine takes as many neighbours; `cat scores-*-of-N.jsonl` (or
 gives what a single run writes.
 
 On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
-program. Both print a JSON line for each image, in order. --watch also appends them to scores.jsonl, and where it is \
+program. Both print a JSON line for each image, in order; where the model remembers the good parts of its calibration, \
+`drift` tells how the latest 100 parts that passed compare with them, and whether that is an alarm. --watch also appends them to scores.jsonl, and where it is \
 stopped or killed, the next run goes on with what is not in there. A file counts as inspected by its name and content; \
 one that ended the program twice is given up.
 
@@ -100,8 +102,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", value_parser = output::seconds, requires = "watch")]
     until_idle: Option<Duration>,
 
-    /// Take from the standard input `paths`, one a line, or `images`, each image file after its length as 4 bytes, the
-    /// lowest first
+    /// Take from the standard input `paths`, one a line, or `images`: PNG files one after another, or any image files,
+    /// each after its length as 4 bytes, the lowest first
     #[arg(long, value_name = "paths|images", hide_possible_values = true)]
     stdin: Option<Input>,
 
@@ -268,7 +270,11 @@ impl Detect<'_> {
     ) -> Result<u8> {
         let mut tally = Tally::default();
         let work = |image: &Image, inspected: Inspected| self.outputs.write(&image.name, &inspected);
-        self.pipeline().run(images, work, |image, result| {
+        let mut drift = self.calibration.good_scores.map(drift::Watcher::new);
+        self.pipeline().run(images, work, |image, mut result| {
+            if let (Ok(part), Some(drift)) = (&mut result, &mut drift) {
+                part.drift = drift.next(part);
+            }
             let Some(line) = line(&image, &result)? else { return Ok(()) };
             if let Some(error) = trouble(&result) {
                 output::complain(&failure(&image, error));

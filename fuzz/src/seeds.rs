@@ -146,7 +146,8 @@ fn models() -> Seeds {
         [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &values].concat()
     };
     let metadata = "'__metadata__':{'format':'pt','pcsnet.threshold':'0.25','pcsnet.scale':'0,1','pcsnet.tiles':'512',\
-                    'pcsnet.fit':'crop','pcsnet.range':'0,4095','pcsnet.backbone':'resnet18','pcsnet.grid':'8',\
+                    'pcsnet.good_scores':'0.2,9','pcsnet.fit':'crop','pcsnet.range':'0,4095',\
+                    'pcsnet.backbone':'resnet18','pcsnet.grid':'8',\
                     'pcsnet.bins':'8,4','pcsnet.nearest':'3','pcsnet.input':'64',\
                     'pcsnet.training':'{\\'images\\':[\\'000.png\\'],\\'sha256\\':[\\'00\\']}'}";
     let tensors = "'adaptor.C':{'dtype':'F32','shape':[2,3],'data_offsets':[0,24]},\
@@ -198,10 +199,13 @@ P1 1 1 1
 }
 
 fn inputs() -> Seeds {
+    let mut png = Cursor::new(Vec::new());
+    picture().write_to(&mut png, ImageFormat::Png).expect("memory can be written");
     vec![
         ("paths", b"a.png\r\n\n/b/../c d.png\nf\xfc.png".to_vec()),
         ("images", b"\x03\0\0\0abc\0\0\0\0\x01\0\0\0x".to_vec()),
         ("cut", b"\x05\0\0\0ab".to_vec()),
+        ("png", png.into_inner().repeat(2)),
         ("long", [b"x".repeat(70_000), b"\ny\n".to_vec()].concat()),
     ]
 }

@@ -141,7 +141,7 @@ fn below(name: &str) -> Option<PathBuf> {
     (!name.contains('\0') && (1..=6).contains(&count) && path.components().all(is_plain)).then(|| path.to_owned())
 }
 
-/// What comes in on the standard input, as lines and as framed images.
+/// What comes in on the standard input, as lines and as images one after another.
 pub fn stdin(bytes: &[u8]) {
     let mut reader = Cursor::new(bytes);
     let lines = std::iter::from_fn(|| protocol::next_line(&mut reader).expect("memory can be read"));
@@ -151,9 +151,13 @@ pub fn stdin(bytes: &[u8]) {
     let mut reader = Cursor::new(bytes);
     let (mut rest, mut count) = (bytes, 0);
     while let Ok(Some(image)) = protocol::next_image(&mut reader, count) {
-        let (length, behind) = rest.split_at(4);
-        assert_eq!(length, (image.len() as u32).to_le_bytes());
-        assert!(behind.starts_with(&image));
-        (rest, count) = (&behind[image.len()..], count + 1);
+        // PNG files come as they are, others behind their length.
+        if !rest.starts_with(b"\x89PNG") {
+            let (length, behind) = rest.split_at(4);
+            assert_eq!(length, (image.len() as u32).to_le_bytes());
+            rest = behind;
+        }
+        assert!(rest.starts_with(&image));
+        (rest, count) = (&rest[image.len()..], count + 1);
     }
 }

@@ -1,7 +1,8 @@
 //! A calibration from what a model finds in known parts.
 
+use super::drift::median;
 use super::threshold::threshold_of_held_out;
-use super::{CONFIDENCE, Calibration, FalseAlarms, Fingerprint, Framing, threshold_for};
+use super::{CONFIDENCE, Calibration, FalseAlarms, Fingerprint, Framing, GoodScores, threshold_for};
 use crate::image::Scale;
 use crate::metrics::{BestF1, ranking};
 use crate::{Error, Precision, Result};
@@ -129,22 +130,15 @@ fn calibrate_different(
     let origin = Origin::Good { found, wanted: rate, confidence: CONFIDENCE, copies };
     let themselves: Vec<f32> = scores.iter().filter_map(|copies| copies.first().copied()).collect();
     let outliers = far_above(&themselves);
-    Ok(Calibrated { outliers, ..Calibrated::new(found.threshold, &parts.concat(), origin, setting) })
+    Ok(Calibrated { outliers, ..Calibrated::new(found.threshold, parts, origin, setting) })
 }
 
 /// Which of some scores lie far above the others: by more than 8 + 40 / n of their typical deviations above their
 /// median (the median deviation, as a normal distribution's standard deviation). Extreme values, as scores of good
 /// parts are, do so in 1 or 2 % of samples of 4 to 300.
 fn far_above(scores: &[f32]) -> Vec<usize> {
-    let median = |values: &mut Vec<f32>| {
-        values.sort_by(f32::total_cmp);
-        (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
-    };
-    if scores.len() < 4 {
-        return Vec::new();
-    }
-    let centre = median(&mut scores.to_vec());
-    let typical = 1.4826 * median(&mut scores.iter().map(|score| (score - centre).abs()).collect());
+    let Some(centre) = median(scores.iter().copied()).filter(|_| scores.len() >= 4) else { return Vec::new() };
+    let typical = 1.4826 * median(scores.iter().map(|score| (score - centre).abs())).unwrap_or_default();
     let limit = centre + (8.0 + 40.0 / scores.len() as f32) * typical;
     (0..scores.len()).filter(|&index| typical > 0.0 && scores[index] > limit).collect()
 }
@@ -166,21 +160,27 @@ pub fn calibrate_labelled(parts: &[(MapSummary, bool)], setting: Setting) -> Res
     found.auroc.map_err(|reason| undefined(reason.to_string()))?;
     let best = found.best_f1.map_err(|reason| undefined(reason.to_string()))?;
     let origin = Origin::Labelled { best, good_images: found.normal, anomalous_images: found.anomalous };
-    let good: Vec<_> = parts.iter().filter(|(_, anomalous)| !anomalous).map(|(part, _)| *part).collect();
+    let good: Vec<_> =
+        parts.iter().filter(|(_, anomalous)| !anomalous).map(|(part, _)| std::slice::from_ref(part)).collect();
     Ok(Calibrated::new(threshold_below(best.threshold, &scores), &good, origin, setting))
 }
 
 impl Calibrated {
-    fn new(threshold: f32, good: &[MapSummary], origin: Origin, setting: Setting) -> Self {
-        let scale = Some(scale_around(threshold, good));
-        let calibration = Calibration { threshold: Some(threshold), scale, tiles: setting.framing.tiles };
+    /// From good parts, each as it is and then altered.
+    fn new(threshold: f32, good: &[&[MapSummary]], origin: Origin, setting: Setting) -> Self {
+        let scale = Some(scale_around(threshold, &good.concat()));
+        let themselves = good.iter().filter_map(|copies| copies.first()).map(|part| part.score);
+        let good_scores = median(themselves).map(|median| GoodScores { median, parts: good.len() as u32 });
+        let tiles = setting.framing.tiles;
+        let calibration = Calibration { threshold: Some(threshold), scale, tiles, good_scores };
         Self { calibration, origin, repeated: Vec::new(), outliers: Vec::new(), setting }
     }
 
     /// The changes to a model's metadata that store it: keys with new values, and those of a former calibration that no
     /// longer hold, without. [`update_metadata`](crate::weights::update_metadata) makes them in a file.
     pub fn to_metadata(&self) -> BTreeMap<String, Option<String>> {
-        let former = ["pcsnet.tiles", "pcsnet.threshold_rule", "pcsnet.scale_rule"].map(|key| (key.to_owned(), None));
+        let former = ["pcsnet.tiles", "pcsnet.good_scores", "pcsnet.threshold_rule", "pcsnet.scale_rule"]
+            .map(|key| (key.to_owned(), None));
         let mut changes: BTreeMap<String, Option<String>> = former.into();
         changes.extend(self.calibration.to_metadata().into_iter().map(|(key, value)| (key, Some(value))));
         changes.insert("pcsnet.fit".to_owned(), Some(self.setting.framing.fit.name().to_owned()));
@@ -264,6 +264,7 @@ mod tests {
         assert!(matches!(copied.origin, Origin::Good { found, .. } if found.images == 4));
         assert_eq!(copied.repeated[..5], [(4, 0), (5, 1), (6, 2), (7, 3), (8, 0)]);
         assert!(alone.repeated.is_empty());
+        assert_eq!(alone.calibration.good_scores, Some(GoodScores { median: 0.6875, parts: 4 }));
         assert!(calibrate(&[part(9, 0.5), part(9, 0.5)], 0.05, setting()).is_err(), "one photograph is not two");
     }
 

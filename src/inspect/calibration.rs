@@ -9,6 +9,7 @@ use std::fmt;
 const THRESHOLD: &str = "pcsnet.threshold";
 const SCALE: &str = "pcsnet.scale";
 const TILES: &str = "pcsnet.tiles";
+const GOOD_SCORES: &str = "pcsnet.good_scores";
 
 /// Whether a part is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,14 +40,26 @@ pub struct Calibration {
     /// `pcsnet.tiles`: the side, in pixels of the photograph, of the tiles in which photographs were inspected when the
     /// threshold was made; `None` where they were inspected whole. The threshold holds for the same way only.
     pub tiles: Option<u32>,
+    /// `pcsnet.good_scores`, as `median,parts`: the scores of the good parts of the calibration, with which a line's
+    /// compare ([`Drift`](super::Drift)).
+    pub good_scores: Option<GoodScores>,
+}
+
+/// What a model remembers of the scores of the good parts that it was calibrated with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GoodScores {
+    /// Their median.
+    pub median: f32,
+    /// How many there were.
+    pub parts: u32,
 }
 
 impl Calibration {
     /// Reads a model's metadata, see [`Weights::metadata`](crate::weights::Weights::metadata).
     ///
     /// # Errors
-    /// [`Error::Config`] for values that are no finite numbers, a scale whose ends are not in order, or tiles that
-    /// are no whole number.
+    /// [`Error::Config`] for values that are no finite numbers, a scale whose ends are not in order, tiles that are
+    /// no whole number, or good scores without a median and a number of parts.
     pub fn from_metadata(metadata: &BTreeMap<&str, &str>) -> Result<Self> {
         let threshold = metadata
             .get(THRESHOLD)
@@ -61,7 +74,20 @@ impl Calibration {
         let tiles = metadata.get(TILES).map(|text| {
             text.trim().parse().map_err(|_| unusable(TILES, text, "a whole number of pixels is expected, such as 512"))
         });
-        Ok(Self { threshold: threshold.transpose()?, scale: scale.transpose()?, tiles: tiles.transpose()? })
+        let good_scores = metadata.get(GOOD_SCORES).map(|text| {
+            let good = text.split_once(',').and_then(|(median, parts)| {
+                Some(GoodScores { median: number(median)?, parts: parts.trim().parse().ok()? })
+            });
+            good.filter(|good| good.parts > 0).ok_or_else(|| {
+                unusable(GOOD_SCORES, text, "a score and a number of parts are expected, such as 0.2,100")
+            })
+        });
+        Ok(Self {
+            threshold: threshold.transpose()?,
+            scale: scale.transpose()?,
+            tiles: tiles.transpose()?,
+            good_scores: good_scores.transpose()?,
+        })
     }
 
     /// The metadata that say the same.
@@ -69,7 +95,9 @@ impl Calibration {
         let threshold = self.threshold.map(|threshold| (THRESHOLD.to_owned(), threshold.to_string()));
         let scale = self.scale.map(|Scale { low, high }| (SCALE.to_owned(), format!("{low},{high}")));
         let tiles = self.tiles.map(|tiles| (TILES.to_owned(), tiles.to_string()));
-        threshold.into_iter().chain(scale).chain(tiles).collect()
+        let good_scores =
+            self.good_scores.map(|GoodScores { median, parts }| (GOOD_SCORES.to_owned(), format!("{median},{parts}")));
+        threshold.into_iter().chain(scale).chain(tiles).chain(good_scores).collect()
     }
 
     /// What becomes of a part with this score; `None` without a threshold.
@@ -93,10 +121,11 @@ mod tests {
     #[test]
     fn metadata_and_back() {
         let scale = Some(Scale { low: -0.25, high: 1e-7 });
+        let good_scores = Some(GoodScores { median: 0.030_486_6, parts: 17 });
         for calibration in [
             Calibration::default(),
             Calibration { threshold: Some(0.030_486_6), ..Calibration::default() },
-            Calibration { threshold: Some(-1.5), scale, tiles: Some(512) },
+            Calibration { threshold: Some(-1.5), scale, tiles: Some(512), good_scores },
         ] {
             let metadata = calibration.to_metadata();
             let metadata = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -114,6 +143,11 @@ mod tests {
             ("pcsnet.scale", "1,1"),
             ("pcsnet.scale", "0,NaN"),
             ("pcsnet.tiles", "-1"),
+            ("pcsnet.good_scores", "0.2"),
+            ("pcsnet.good_scores", "high,1"),
+            ("pcsnet.good_scores", "inf,3"),
+            ("pcsnet.good_scores", "1,0"),
+            ("pcsnet.good_scores", "1,-1"),
         ] {
             let refusal = Calibration::from_metadata(&[(key, text)].into()).expect_err("nonsense").to_string();
             assert!(refusal.contains(&format!("`{key}` is `{text}`: ")), "{refusal}");

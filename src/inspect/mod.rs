@@ -24,6 +24,7 @@
 mod alterations;
 mod calibrate;
 mod calibration;
+mod drift;
 mod findings;
 mod fingerprint;
 mod framing;
@@ -39,7 +40,8 @@ pub(crate) use calibrate::calibrate_held_out;
 pub use calibrate::{
     Calibrated, GoodPart, MapSummary, Origin, Setting, calibrate, calibrate_labelled, scale_around, threshold_below,
 };
-pub use calibration::{Calibration, Verdict};
+pub use calibration::{Calibration, GoodScores, Verdict};
+pub use drift::{Drift, DriftReport};
 pub use findings::Findings;
 pub(crate) use fingerprint::FINGERPRINT_PIXELS;
 pub use fingerprint::Fingerprint;

@@ -72,7 +72,7 @@ fn taught(summary: &TeachSummary) -> Value {
 
 fn calibrated(outcome: &calibration::Outcome) -> Value {
     let calibration::Outcome { calibrated, photographs, written } = outcome;
-    let Calibrated { calibration: Calibration { threshold, scale, tiles }, outliers, repeated, .. } = calibrated;
+    let Calibrated { calibration: Calibration { threshold, scale, tiles, .. }, outliers, repeated, .. } = calibrated;
     let record = calibrated.to_metadata().remove("pcsnet.calibration").flatten();
     let path = |index: &usize| photographs[*index].display().to_string();
     json!({

@@ -4,7 +4,7 @@ use crate::output;
 use crate::pipeline::Inspected;
 use anyhow::Result;
 use pcsnet::image::{Rect, RgbImage, Scale};
-use pcsnet::inspect::{Calibration, Findings, InspectionTimes, Region, Verdict};
+use pcsnet::inspect::{Calibration, DriftReport, Findings, InspectionTimes, Region, Verdict};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ pub(crate) struct Outcome {
     pub regions: Option<Vec<Region>>,
     /// What is to be said of its file, such as that a part is missing.
     pub remarks: Vec<String>,
+    /// How the latest parts of a line compare with those of the calibration.
+    pub drift: Option<DriftReport>,
     pub files: Files,
     /// Why its files could not be written.
     pub unwritten: Option<anyhow::Error>,
@@ -80,6 +82,7 @@ impl Outputs<'_> {
             colours,
             regions,
             remarks,
+            drift: None,
             files,
             unwritten,
             times,

@@ -6,7 +6,7 @@ use crate::images::{Image, Version};
 use crate::output;
 use anyhow::Result;
 use pcsnet::image::{Rect, Scale};
-use pcsnet::inspect::{Calibration, Region, Verdict};
+use pcsnet::inspect::{Calibration, DriftReport, Region, Verdict};
 use serde::Serialize;
 use std::fmt;
 use std::io::Write;
@@ -35,6 +35,9 @@ pub(crate) struct Row {
     heatmap: Option<String>,
     overlay: Option<String>,
     map: Option<String>,
+    /// How the latest parts of a line compare with those of the calibration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<DriftReport>,
     /// The image's place below the watched folder, and the version that was inspected.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -62,6 +65,7 @@ impl Row {
             heatmap: file(done.and_then(|done| done.files.heatmap.as_ref())),
             overlay: file(done.and_then(|done| done.files.overlay.as_ref())),
             map: file(done.and_then(|done| done.files.map.as_ref())),
+            drift: done.and_then(|done| done.drift),
             name: image.version.as_ref().map(|_| text(&image.name)),
             file: image.version.clone(),
         }

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) enum Input {
     /// A path on each line.
     Paths,
-    /// Image files' bytes, each file after its length as 4 bytes, the lowest first.
+    /// Image files' bytes: PNG files as they are, others each after its length as 4 bytes, the lowest first.
     Images,
 }
 
@@ -120,10 +120,29 @@ mod tests {
     }
 
     #[test]
+    fn png_files_one_after_another() {
+        let mut png = Vec::new();
+        let encoder = image::codecs::png::PngEncoder::new(&mut png);
+        image::RgbImage::new(3, 2).write_with_encoder(encoder).expect("a PNG file");
+        let input = [&png[..], &png, b"\x03\0\0\0abc", &png].concat();
+        let bytes = |item: Result<(Image, Source)>| match item.expect("an image").1 {
+            Source::Bytes(_, bytes) => bytes,
+            other => panic!("{other:?}"),
+        };
+        let found: Vec<_> = all(Input::Images, &input).into_iter().map(bytes).collect();
+        assert_eq!(found, [png.clone(), png.clone(), b"abc".to_vec(), png.clone()]);
+        let cut = all(Input::Images, &png[..png.len() - 1]).remove(0).expect_err("cut short").to_string();
+        assert_eq!(cut, "the standard input ended inside image 1, a PNG file");
+        let endless = [b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIDAT".as_slice(), &[0; 99]].concat();
+        let refusal = all(Input::Images, &endless).remove(0).expect_err("endless").to_string();
+        assert!(refusal.contains("more than 1073741824 bytes"), "{refusal}");
+    }
+
+    #[test]
     fn broken_frames_are_told() {
         let reason = |bytes: &[u8]| format!("{:#}", all(Input::Images, bytes).remove(0).expect_err("broken"));
         assert!(reason(b"\x05\0\0\0abc").contains("ended inside image 1, which has 5 bytes, after 3"));
         assert!(reason(b"\x05\0").contains("the input ended inside its length"));
-        assert!(reason(b"\x89PNG").contains("at most 1073741824 are read"));
+        assert!(reason(b"\xff\xd8\xff\xe0").contains("at most 1073741824 are read"));
     }
 }

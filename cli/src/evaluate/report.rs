@@ -67,7 +67,7 @@ struct Judgement {
 impl Judgement {
     /// Judges by the model's own threshold, or else the one that is best for these images.
     fn of(subject: &Subject<'_>, measured: &Measured) -> Self {
-        let Calibration { threshold, scale, tiles } = subject.calibration;
+        let Calibration { threshold, scale, .. } = subject.calibration;
         let scores: Vec<f32> = measured.images.iter().map(|(_, score)| *score).collect();
         let best = measured.rows[0].image_threshold.map(|best| threshold_below(best, &scores));
         let note = match (threshold, best) {
@@ -85,7 +85,7 @@ impl Judgement {
         };
         let threshold = threshold.or(best);
         let scale = scale.unwrap_or_else(|| scale_around(threshold.unwrap_or_else(|| middle(&scores)), &measured.good));
-        Self { calibration: Calibration { threshold, scale: Some(scale), tiles }, note, scale }
+        Self { calibration: Calibration { threshold, scale: Some(scale), ..subject.calibration }, note, scale }
     }
 
     fn fails(&self, score: f32) -> Option<bool> {
