@@ -64,7 +64,8 @@ class PcsnetInferencer:
             return values
         low, high = self.detector.scale
         middle = (low + high) / 2 if self.detector.threshold is None else self.detector.threshold
-        return np.clip((values - np.float32(middle)) / np.float32(high - low) + np.float32(0.5), 0, 1)
+        normalized: npt.NDArray[np.float32] = (values - np.float32(middle)) / np.float32(high - low) + np.float32(0.5)
+        return normalized.clip(0, 1)
 
 
 def _photographs(image: Any) -> Any:
@@ -84,4 +85,5 @@ def _to_bytes(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if not (low >= 0 and high <= 255):
         raise ImageError(f"a photograph of floats goes from 0 to 1 or to 255, this one from {low} to {high}: give it "
                          "as it was before it was normalised by mean and standard deviation")
-    return np.rint(image * (255 if high <= 1 else 1)).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.rint(image * (255 if high <= 1 else 1)).astype(np.uint8)
+    return pixels
