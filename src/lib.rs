@@ -26,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! Three guides say more than items' pages can: [`guides::embed`], [`guides::own_model`], [`guides::performance`].
+//! [`guides`] say more than items' pages can: embedding, a model of one's own, lines, performance.
 //!
 //! * [`Engine`] -> [`Model`] -> [`Session`]: pipelines, weights, memory. [`Session::record`] puts the network into a
 //!   host's own command encoder, from [`Session::pixel_buffer`] to [`Session::map_buffer`] and
@@ -72,3 +72,8 @@ pub use gpu::{EngineOptions, Memory};
 pub use model::schema;
 pub use probe::{KernelCheck, TuningProgress};
 pub use wgpu;
+
+/// What crates.io shows of the crate, so that its code is tested.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+mod readme {}

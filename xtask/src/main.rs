@@ -4,6 +4,7 @@
 
 mod arrows;
 mod columns;
+mod crates;
 mod demo;
 mod files;
 mod fuzz;
@@ -37,6 +38,7 @@ cargo xtask TASK
   test-bundlers  the same with programs that Vite, webpack, esbuild and Rollup make of the package
   wheel   build the Python package, and test it installed in a fresh environment, with Ray and a notebook
   wheel-licences  write the licences and notices that the Python package brings along, for maturin alone
+  test-crates  package the crates as for crates.io, look them over, and run examples/wgpu on the packaged library
   precompute  renew the page's results of its samples, after another default model
 ";
 
@@ -54,6 +56,7 @@ fn main() -> Result<()> {
         Some("test-bundlers") => web::test_bundlers(),
         Some("wheel") => wheel::run(),
         Some("wheel-licences") => wheel::write_licences(),
+        Some("test-crates") => crates::test(),
         Some("precompute") => precompute::run(),
         Some("help") | None => {
             print!("{HELP}");

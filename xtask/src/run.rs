@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The folder of the workspace.
 pub(crate) fn project_root() -> PathBuf {
@@ -52,10 +52,24 @@ impl Run {
         self.run_to(&[0])
     }
 
+    /// Runs, and gives what it said on stdout.
+    pub(crate) fn output(mut self) -> Result<String> {
+        let line = self.line();
+        eprintln!("$ {line}");
+        let output = self.0.stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| format!("`{line}` could not be started"))?;
+        ensure!(output.status.success(), "`{line}` failed: {}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn line(&self) -> String {
+        let arguments: Vec<_> = self.0.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        format!("{} {}", self.0.get_program().to_string_lossy(), arguments.join(" "))
+    }
+
     /// Runs to one of the exit codes that are no failure.
     pub(crate) fn run_to(mut self, codes: &[i32]) -> Result<()> {
-        let arguments: Vec<_> = self.0.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        let line = format!("{} {}", self.0.get_program().to_string_lossy(), arguments.join(" "));
+        let line = self.line();
         eprintln!("$ {line}");
         let status = self.0.status().with_context(|| format!("`{line}` could not be started"))?;
         ensure!(status.code().is_some_and(|code| codes.contains(&code)), "`{line}` failed: {status}");
