@@ -71,7 +71,8 @@ def main() -> int:
         clock, processors = measure([command, Python(options.model)], options.photograph, options.rounds)
         command.close()
     for name, (theirs, ours) in {"clock, median": clock, "processors, mean": processors}.items():
-        print(f"{name}: the command {1000 * theirs:.1f} ms, Python {1000 * ours:.1f} ms, {100 * ours / theirs - 100:+.2f} %")
+        more = 100 * ours / theirs - 100
+        print(f"{name}: the command {1000 * theirs:.1f} ms, Python {1000 * ours:.1f} ms, {more:+.2f} %")
     theirs, ours = clock
     return int(ours > ALLOWED * theirs)
 
