@@ -56,7 +56,8 @@ gives what a single run writes.
 
 On a line, --watch takes images as they finish writing into a folder, and --stdin takes paths or images from another \
 program. Both print a JSON line for each image, in order; where the model remembers the good parts of its calibration, \
-`drift` tells how the latest 100 parts that passed compare with them, and whether that is an alarm. --watch also appends them to scores.jsonl, and where it is \
+`drift` tells how the latest 100 parts that passed compare with them, and whether that is an alarm. --watch \
+also appends them to scores.jsonl, and where it is \
 stopped or killed, the next run goes on with what is not in there. A file counts as inspected by its name and content; \
 one that ended the program twice is given up.
 

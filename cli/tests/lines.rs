@@ -235,8 +235,8 @@ fn rows_for_a_gateway_and_an_alarm() {
     }
     assert_eq!(&rows[GOOD][1], "error");
 
-    // All scores are above the calibration's. By the beta-binomial distribution that has a chance of 1.7e-5 for 17 parts
-    // against a thousand, and of 8.9e-6 for 18.
+    // All scores are above the calibration's. By the beta-binomial distribution that has a chance of 1.7e-5 for 17
+    // parts against a thousand, and of 8.9e-6 for 18.
     let alarms = expected[..GOOD].iter().map(|line| line["drift"]["alarm"].as_bool().expect("a drift"));
     assert_eq!(alarms.collect::<Vec<_>>(), (1..=GOOD).map(|parts| parts >= 18).collect::<Vec<_>>());
     run(folder.path(), "alarms.txt", &[]);

@@ -49,8 +49,8 @@ impl Drift {
         Self { good, latest: VecDeque::with_capacity(WINDOW) }
     }
 
-    /// Takes the score of the line's next part, and tells how the latest compare; `None` where none has passed yet. Parts
-    /// that fail say nothing of the good ones and are left out.
+    /// Takes the score of the line's next part, and tells how the latest compare; `None` where none has passed yet.
+    /// Parts that fail say nothing of the good ones and are left out.
     pub fn add(&mut self, score: f32, verdict: Verdict) -> Option<DriftReport> {
         if verdict == Verdict::Pass {
             if self.latest.len() == WINDOW {
@@ -71,8 +71,8 @@ impl Drift {
     }
 }
 
-/// The chance that of `parts` values so many or more lie on one side, whichever it is, of the median of `known` others of
-/// the same distribution. The share of any continuous distribution above the median of n samples is distributed as
+/// The chance that of `parts` values so many or more lie on one side, whichever it is, of the median of `known` others
+/// of the same distribution. The share of any continuous distribution above the median of n samples is distributed as
 /// Beta((n + 1) / 2, (n + 1) / 2), so that the number of values above it has the beta-binomial distribution of these
 /// parameters (David and Nagaraja, "Order Statistics", 2003, sections 2.3 and 7.3).
 fn chance(above: usize, parts: usize, known: u32) -> f64 {
@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn chances_are_those_of_exact_fractions() {
-        // Above, parts, known: min(1, 2 * sum of C(parts, k) (s)_k (s)_(parts - k) / (2 s)_parts from k = above on), where
-        // s = (known + 1) / 2 and (s)_k = s (s + 1) ... (s + k - 1), in Python's fractions. scipy.stats.betabinom.sf gives
-        // the same digits where `known` is small, and loses up to half of them elsewhere.
+        // Above, parts, known: min(1, 2 * sum of C(parts, k) (s)_k (s)_(parts - k) / (2 s)_parts from k = above on),
+        // where s = (known + 1) / 2 and (s)_k = s (s + 1) ... (s + k - 1), in Python's fractions. SciPy's betabinom.sf
+        // gives the same digits where `known` is small, and loses some of them elsewhere.
         let expected = [
             (80, 100, 100, 1.012_695_625_341_498_3e-5),
             (72, 100, 100_000, 1.270_170_944_802_969_6e-5),

@@ -1,4 +1,4 @@
-//! The crates as crates.io gets them: packaged, looked over, and used by programs that know nothing else of the project.
+//! The crates as crates.io gets them: packaged, looked over, and used by a program that knows nothing else of them.
 
 use crate::files::{copy, copy_folder, read, write};
 use crate::run::{cargo, command, project_root};

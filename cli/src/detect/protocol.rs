@@ -58,8 +58,8 @@ pub(crate) fn next_image(reader: &mut impl BufRead, count: u64) -> Result<Option
     Ok(Some(bytes))
 }
 
-/// A PNG file of which [`PNG`] was read: the rest of its signature, and chunks until the last one. What is in them is for
-/// the decoder to judge.
+/// A PNG file of which [`PNG`] was read: the rest of its signature, and chunks until the last one. What is in them is
+/// for the decoder to judge.
 fn rest_of_png(reader: &mut impl BufRead, count: u64) -> Result<Vec<u8>> {
     let mut bytes = PNG.to_vec();
     let mut take = |bytes: &mut Vec<u8>, length: u64| -> Result<()> {

@@ -1,5 +1,5 @@
-//! A program with a wgpu device of its own: a photograph in one of its textures is inspected where it lies, and what comes
-//! back is a verdict.
+//! A program with a wgpu device of its own: a photograph in one of its textures is inspected where it lies, and what
+//! comes back is a verdict.
 //!
 //! ```text
 //! cargo run -- PHOTOGRAPH
