@@ -1,6 +1,6 @@
-//! Python's own tests of the package, `tests/*.py`, in a virtual environment of their own below the target folder, or with
-//! the package that is installed for the Python of `PCSNET_TEST_PYTHON`. Where there is no Python that the package is
-//! made for, or none of the packages that the tests need can be had, that is said.
+//! Python's own tests of the package, `tests/*.py`, in a virtual environment of their own below the target folder, or
+//! with the package that is installed for the Python of `PCSNET_TEST_PYTHON`. Where there is no Python that the package
+//! is made for, or none of the packages that the tests need can be had, that is said.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
