@@ -2,13 +2,14 @@
 // invocation 4 channels of 4 output pixels side by side: a weight is loaded once for them, and of the inputs under a
 // tap three are those under the tap before.
 //
-//   x       [batch][height][width][channels] vec4s
-//   weight  [kernel * kernel][channels] vec4s
+//   x       [batch][height][width][channels] vec4s; with ROWS defined a row texture of all pixels
+//   weight  [kernel * kernel][channels] vec4s; with WEIGHT_TEXTURE defined a texture of as many texels
 //   bias    [channels] vec4s
-//   out     [batch][out_height][out_width][channels] vec4s
+//   out     [batch][out_height][out_width][channels] vec4s; with ROWS defined a row texture of all pixels
 #import activation
 #import activation_storage
 #import pixel
+#import row_texture
 
 struct Params {
     height: u32,
@@ -24,10 +25,46 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Input>;
+#ifdef WEIGHT_TEXTURE
+@group(0) @binding(2) var weight: texture_storage_2d_array<rgba32float, read>;
+
+fn weight_at(tap: u32, channel: u32) -> vec4<f32> {
+    return textureLoad(weight, vec2(channel, tap), 0);
+}
+#else
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
+
+fn weight_at(tap: u32, channel: u32) -> vec4<f32> {
+    return weight[tap * params.channels + channel];
+}
+#endif
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+
+#ifdef ROWS
+@group(0) @binding(1) var x: texture_storage_2d_array<rgba32float, read>;
+@group(0) @binding(4) var out: texture_storage_2d_array<rgba32float, write>;
+
+fn input_at(pixel: u32, channel: u32) -> vec4<f32> {
+    let place = row_place(0u, pixel, 0u);
+    return textureLoad(x, vec2(channel, place.y), place.x);
+}
+
+fn set_output(pixel: u32, channel: u32, value: vec4<f32>) {
+    let place = row_place(0u, pixel, 0u);
+    textureStore(out, vec2(channel, place.y), place.x, value);
+}
+#else
+@group(0) @binding(1) var<storage, read> x: array<Input>;
 @group(0) @binding(4) var<storage, read_write> out: array<Output>;
+
+fn input_at(pixel: u32, channel: u32) -> vec4<f32> {
+    return from_input(x[pixel * params.channels + channel]);
+}
+
+fn set_output(pixel: u32, channel: u32, value: vec4<f32>) {
+    out[pixel * params.channels + channel] = to_output(value);
+}
+#endif
 
 // 4 channels of the input where a tap meets the first output pixel, and columns right of it; zero in the padding.
 fn load(image: u32, y: u32, column: u32, channel: u32) -> vec4<f32> {
@@ -35,13 +72,12 @@ fn load(image: u32, y: u32, column: u32, channel: u32) -> vec4<f32> {
     let inside = y < params.height && column < params.width;
     let row = image * params.height + min(y, params.height - 1u);
     let source = row * params.width + min(column, params.width - 1u);
-    return select(vec4(0.0), from_input(x[source * params.channels + channel]), inside);
+    return select(vec4(0.0), input_at(source, channel), inside);
 }
 
 fn store(pixel: Pixel, right: u32, sum: vec4<f32>) {
     if pixel.x + right < params.out_width {
-        let activated = activate(sum, params.slope, params.ceiling);
-        out[(pixel.index + right) * params.channels + pixel.channel] = to_output(activated);
+        set_output(pixel.index + right, pixel.channel, activate(sum, params.slope, params.ceiling));
     }
 }
 
@@ -70,7 +106,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             var value_2 = load(pixel.image, y, column + 2u * stride, pixel.channel);
             for (var tap_x = phase; tap_x < params.kernel; tap_x += stride) {
                 let value_3 = load(pixel.image, y, column + 3u * stride, pixel.channel);
-                let tap = weight[(tap_y * params.kernel + tap_x) * params.channels + pixel.channel];
+                let tap = weight_at(tap_y * params.kernel + tap_x, pixel.channel);
                 sum_0 = fma(value_0, tap, sum_0);
                 sum_1 = fma(value_1, tap, sum_1);
                 sum_2 = fma(value_2, tap, sum_2);

@@ -3,16 +3,31 @@
 //
 //   bias      [columns], if there is one
 //   residual  [residual_rows][residual_stride]; row m reads row m % residual_rows
-//   out       [z][rows][out_stride]
+//   out       [z][rows][out_stride]; with OUTPUT_ROWS defined a row texture of [z][rows][columns]
 #import activation
 #import activation_storage
 #import matmul_params
+#import row_texture
 
 override EPILOGUE: bool = true;
 
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<Output>;
+
+#ifdef OUTPUT_ROWS
+@group(0) @binding(5) var out: texture_storage_2d_array<rgba32float, write>;
+
+fn store(z: u32, row: u32, column: u32, value: vec4<f32>) {
+    let place = row_place(z, row, params.rows);
+    textureStore(out, vec2(column, place.y), place.x, value);
+}
+#else
 @group(0) @binding(5) var<storage, read_write> out: array<Output>;
+
+fn store(z: u32, row: u32, column: u32, value: vec4<f32>) {
+    out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(value);
+}
+#endif
 
 // 4 rows of 4 columns.
 alias Block = mat4x4<f32>;
@@ -49,10 +64,6 @@ fn finish(rows: vec4<u32>, column: u32, sums: Block) -> Block {
         return activate_block(shifted + added);
     }
     return activate_block(shifted) + added;
-}
-
-fn store(z: u32, row: u32, column: u32, value: vec4<f32>) {
-    out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(value);
 }
 
 // Finishes and stores 4 rows of 4 columns; column r of `sums` is row `row + r` of the output. Rows past the last are

@@ -1,4 +1,4 @@
-//! Operands of matrix products between operations: textures where the device's kernel multiplies textures.
+//! Operands and results of matrix products between operations: textures where the device's kernel multiplies textures.
 
 use super::graph::Graph;
 use super::tensor::Tensor;
@@ -15,6 +15,17 @@ impl Graph<'_> {
         }
         let tensor = self.scratch(label, shape);
         self.make_texture(tensor, row_texture::size(matrices, rows, channels));
+        tensor
+    }
+
+    /// An activation `[batch][height][width][channels]` that one product makes or multiplies, for kernels that take
+    /// both kinds: a row texture of all pixels where the device's kernel multiplies textures and the format is f32,
+    /// otherwise a tensor like any other.
+    pub(crate) fn pixel_rows(&mut self, format: Format, label: &str, shape: [u32; 4]) -> Tensor {
+        let tensor = self.tensor_as(format, label, shape);
+        if self.gpu().matmul.reads_textures() && !format.is_f16() {
+            self.make_texture(tensor, row_texture::size(1, tensor.pixels(), tensor.channels));
+        }
         tensor
     }
 

@@ -71,12 +71,33 @@ const SHARED: &[(&str, &str)] = sources!["shared/":
 const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("adaptive_pool", F16_OUTPUT),
     ("avg_pool", F16_INPUT),
-    ("depthwise", F16_BOTH),
+    ("coreset_pick", TEXTURE),
+    ("coreset_update", TEXTURE),
+    (
+        "depthwise",
+        &[
+            &[],
+            &["INPUT_F16", "OUTPUT_F16"],
+            &["WEIGHT_TEXTURE"],
+            &["WEIGHT_TEXTURE", "INPUT_F16", "OUTPUT_F16"],
+            &["WEIGHT_TEXTURE", "ROWS"],
+        ],
+    ),
     ("describe", F16_INPUT),
-    ("lanczos_columns", &[&[], &["TEXTURE"]]),
+    ("lanczos_columns", TEXTURE),
     ("matmul_direct", PRODUCTS),
     ("matmul_register", PRODUCTS),
-    ("matmul_texture", &[&[], &["WEIGHTS_F16"], &["OUTPUT_F16"], &["WEIGHTS_F16", "OUTPUT_F16"]]),
+    (
+        "matmul_texture",
+        &[
+            &[],
+            &["WEIGHTS_F16"],
+            &["OUTPUT_F16"],
+            &["WEIGHTS_F16", "OUTPUT_F16"],
+            &["OUTPUT_ROWS"],
+            &["WEIGHTS_F16", "OUTPUT_ROWS"],
+        ],
+    ),
     ("matmul_tiled", PRODUCTS),
     ("max_pool", F16_BOTH),
     ("normalize", F16_OUTPUT),
@@ -85,7 +106,8 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("resize", F16_OUTPUT),
     ("resize_gradient", &[&[], &["ADD"]]),
     ("resize_through", F16_INPUT),
-    ("rows_as_columns", &[&[], &["TEXTURE"]]),
+    ("nearest_prototype", TEXTURE),
+    ("rows_as_columns", TEXTURE),
     ("warp", F16_OUTPUT),
     ("weights_as_matrix", &[&["TRANSPOSED"], &["TEXTURE"], &["TRANSPOSED", "TEXTURE"]]),
     ("winograd2_input", PATCHES),
@@ -100,6 +122,8 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
 const F16_INPUT: &[&[&str]] = &[&[], &["INPUT_F16"]];
 #[cfg(test)]
 const F16_OUTPUT: &[&[&str]] = &[&[], &["OUTPUT_F16"]];
+#[cfg(test)]
+const TEXTURE: &[&[&str]] = &[&[], &["TEXTURE"]];
 #[cfg(test)]
 const F16_BOTH: &[&[&str]] = &[&[], &["INPUT_F16", "OUTPUT_F16"]];
 

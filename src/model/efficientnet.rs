@@ -48,7 +48,14 @@ impl EfficientNet {
 
     /// The features of the first `depth` levels.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, input: Tensor, depth: usize) -> Vec<Tensor> {
-        let mut x = self.stem.write(graph, "backbone.conv_stem", input, Epilogue::RELU6);
+        let stem = "backbone.conv_stem";
+        // A residual is added from memory like any other.
+        let is_added = self.levels[0].first().is_some_and(|block| block.residual);
+        let mut x = if is_added {
+            self.stem.write(graph, stem, input, Epilogue::RELU6)
+        } else {
+            self.stem.write_rows(graph, stem, input, Epilogue::RELU6)
+        };
         let mut features = Vec::with_capacity(depth);
         for blocks in &self.levels[..depth] {
             x = blocks.iter().fold(x, |x, block| block.write(graph, x));
@@ -87,7 +94,7 @@ impl InvertedResidual {
     fn write(&self, graph: &mut Graph<'_>, x: Tensor) -> Tensor {
         let label = |part: &str| format!("{}.{part}", self.name);
         let wide = match &self.widen {
-            Some(conv) => conv.write(graph, &label("widen"), x, Epilogue::RELU6),
+            Some(conv) => conv.write_rows(graph, &label("widen"), x, Epilogue::RELU6),
             None => x,
         };
         let filtered = self.depthwise.write(graph, &label("depthwise"), wide, Activation::RELU6);

@@ -9,7 +9,7 @@ use super::Outputs;
 use super::anomaly_map::AnomalyMap;
 use crate::ModelConfig;
 use crate::config::{TaughtHead, TaughtLevel};
-use crate::gpu::{Binding, Constant, Graph, Tensor};
+use crate::gpu::{Binding, Constant, Format, Graph, Tensor};
 use crate::ops::{Matrix, Product, Products, describe, join_levels, matmul, nearest_prototype, square_norm};
 use crate::parameters::{Parameters, Part};
 use crate::weights::names::TAUGHT;
@@ -128,7 +128,7 @@ impl Level {
         for first_position in (0..descriptors.pixels()).step_by(band as usize) {
             let rows = descriptors.row_range(first_position, band.min(descriptors.pixels() - first_position));
             let label = format!("{name}.from{first_position}");
-            let products = graph.scratch(&format!("{label}.products"), [1, rows.rows, 1, columns]);
+            let products = graph.rows(Format::F32, &format!("{label}.products"), [1, rows.rows, columns]);
             matmul(graph, &format!("{label}.products"), &Product::new(rows, &self.prototypes, products.all()));
             let of = Products {
                 products,

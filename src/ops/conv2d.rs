@@ -269,12 +269,33 @@ impl Conv2d {
         x: impl Into<Input>,
         epilogue: Epilogue<'_>,
     ) -> Tensor {
-        let Input { tensor: x, floor } = x.into();
+        let x = x.into();
+        let out = graph.tensor_as(epilogue.format.unwrap_or(x.tensor.format), label, self.out_shape(x.tensor));
+        self.write_into(graph, label, x, epilogue, out)
+    }
+
+    /// [`Conv2d::write`] for kernels that take either kind of [`Graph::pixel_rows`]. Winograd's do not make them.
+    pub(crate) fn write_rows(&self, graph: &mut Graph<'_>, label: &str, x: Tensor, epilogue: Epilogue<'_>) -> Tensor {
+        debug_assert!(!matches!(self.algorithm, Algorithm::Winograd(..)));
+        let out = graph.pixel_rows(epilogue.format.unwrap_or(x.format), label, self.out_shape(x));
+        self.write_into(graph, label, x.into(), epilogue, out)
+    }
+
+    fn out_shape(&self, x: Tensor) -> [u32; 4] {
+        let [height, width] = [x.height, x.width].map(|size| self.geometry.out_size(size));
+        [x.batch, height, width, self.outputs()]
+    }
+
+    fn write_into(
+        &self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        Input { tensor: x, floor }: Input,
+        epilogue: Epilogue<'_>,
+        out: Tensor,
+    ) -> Tensor {
         let geometry = self.geometry;
         graph.ensure_equal(label, x.channels, self.inputs);
-        let [height, width] = [x.height, x.width].map(|size| geometry.out_size(size));
-        let format = epilogue.format.unwrap_or(x.format);
-        let out = graph.tensor_as(format, label, [x.batch, height, width, self.outputs()]);
         let (matrix, bias) = (&self.matrix, self.bias.as_ref());
         let product = Product { floor, bias, epilogue, ..Product::new(x.all(), matrix, out.all()) };
         let layer = Layer {
@@ -303,8 +324,8 @@ impl Conv2d {
                     in_height: x.height,
                     in_width: x.width,
                     in_channels: x.channels / 4,
-                    out_height: height,
-                    out_width: width,
+                    out_height: out.height,
+                    out_width: out.width,
                     kernel: geometry.kernel,
                     stride: geometry.stride,
                     padding: geometry.padding_before(x.width),

@@ -1,7 +1,7 @@
 //! A round of the greedy k-centre selection, `shaders/coreset_*.wgsl`.
 
 use super::{Product, matmul, rows_as_columns};
-use crate::gpu::{Binding, Graph, Kernel, Tensor, uniforms};
+use crate::gpu::{Binding, Format, Graph, Kernel, Tensor, uniforms};
 
 /// Rows that are compared with all others at once.
 pub(crate) const CANDIDATES: u32 = 64;
@@ -32,7 +32,8 @@ pub(crate) struct Selection {
 pub(crate) fn coreset_round(graph: &mut Graph<'_>, label: &str, selection: &Selection) {
     let Selection { rows, norms, nearest, candidates, reach, chosen } = *selection;
     let columns = rows_as_columns(graph, &format!("{label}.columns"), rows, candidates);
-    let products = graph.scratch(&format!("{label}.products"), [1, rows.pixels(), 1, CANDIDATES]);
+    let products = graph.rows(Format::F32, &format!("{label}.products"), [1, rows.pixels(), CANDIDATES]);
+    let names = [("TEXTURE", graph.is_texture(products))];
     let product = Product::new(rows.all(), &columns, products.all());
     matmul(graph, &format!("{label}.products"), &product);
 
@@ -52,7 +53,7 @@ pub(crate) fn coreset_round(graph: &mut Graph<'_>, label: &str, selection: &Sele
         Binding::write(taken),
         Binding::update(chosen),
     ];
-    graph.dispatch(&format!("{label}.pick"), Kernel::new("coreset_pick"), &params, bindings, [1, 1, 1]);
+    graph.dispatch(&format!("{label}.pick"), Kernel::with("coreset_pick", names), &params, bindings, [1, 1, 1]);
 
     uniforms! {
         struct Update {
@@ -67,6 +68,6 @@ pub(crate) fn coreset_round(graph: &mut Graph<'_>, label: &str, selection: &Sele
         Binding::write(candidates),
         Binding::write(reach),
     ];
-    let kernel = Kernel::new("coreset_update");
+    let kernel = Kernel::with("coreset_update", names);
     graph.dispatch(&format!("{label}.update"), kernel, &Update { rows: rows.pixels() }, bindings, [CANDIDATES, 1, 1]);
 }

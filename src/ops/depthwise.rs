@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use super::conv2d::{Convolution, Geometry};
 use super::groups_of_64;
-use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
+use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, uniforms};
 use crate::parameters::{Parameters, Part};
 
 /// A convolution with one kernel for each channel.
@@ -18,7 +18,8 @@ impl Depthwise {
     /// Declares a convolution with one input channel for each output channel.
     pub(crate) fn new(parameters: &mut Parameters<'_>, convolution: Convolution) -> Self {
         let Convolution { outputs, geometry, .. } = convolution;
-        let weight = parameters.vector(format!("{}.weight", convolution.name), geometry.kernel.pow(2) * outputs);
+        let taps = geometry.kernel.pow(2);
+        let weight = parameters.matrix(format!("{}.weight", convolution.name), [1, taps, outputs], Format::F32);
         let bias = parameters.vector(format!("{}.bias", convolution.name), outputs);
         let depthwise = Self { geometry, weight: weight.clone(), bias: bias.clone() };
         parameters.declare(convolution.parameters(), move |values| {
@@ -29,7 +30,7 @@ impl Depthwise {
         depthwise
     }
 
-    /// Appends `activation(conv2d(x, groups=channels) + bias)`, in the format of `x`.
+    /// Appends `activation(conv2d(x, groups=channels) + bias)`, stored as `x` is.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, label: &str, x: Tensor, activation: Activation) -> Tensor {
         uniforms! {
             struct Params {
@@ -46,7 +47,10 @@ impl Depthwise {
             }
         }
         let [out_height, out_width] = [x.height, x.width].map(|size| self.geometry.out_size(size));
-        let out = graph.tensor_as(x.format, label, [x.batch, out_height, out_width, x.channels]);
+        let shape = [x.batch, out_height, out_width, x.channels];
+        let is_rows = graph.is_texture(x);
+        let out =
+            if is_rows { graph.pixel_rows(x.format, label, shape) } else { graph.tensor_as(x.format, label, shape) };
         let params = Params {
             height: x.height,
             width: x.width,
@@ -62,7 +66,13 @@ impl Depthwise {
         let bindings = [Binding::read(x), Binding::read(&self.weight), Binding::read(&self.bias), Binding::write(out)];
         // An invocation computes 4 pixels of a row.
         let workgroups = [groups_of_64(out_width.div_ceil(4) * params.channels), x.batch * out_height, 1];
-        let kernel = Kernel::with("depthwise", [("INPUT_F16", x.is_f16()), ("OUTPUT_F16", out.is_f16())]);
+        let names = [
+            ("WEIGHT_TEXTURE", graph.gpu().matmul.reads_textures()),
+            ("ROWS", is_rows),
+            ("INPUT_F16", x.is_f16()),
+            ("OUTPUT_F16", out.is_f16()),
+        ];
+        let kernel = Kernel::with("depthwise", names);
         graph.dispatch(label, kernel, &params, bindings, workgroups);
         out
     }

@@ -133,7 +133,8 @@ pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, gaussian: &Gau
     }
     let (size, radius) = (x.width, gaussian.radius);
     let half_blurred = graph.scratch(label, [x.batch, x.height, x.width, 1]);
-    let workgroups = [groups_of_64(size), x.batch * size, 1];
+    // An invocation computes 4 pixels.
+    let workgroups = [groups_of_64(size), x.batch * size.div_ceil(4), 1];
     // SciPy goes along the first axis first.
     let passes = [("down", x, half_blurred, size, 1), ("across", half_blurred, out, 1, size)];
     for (direction, from, to, along, across) in passes {

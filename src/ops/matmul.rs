@@ -171,6 +171,7 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         ("CONVOLUTION", gather.is_some() && !textures),
         ("INPUT_F16", rows.is_f16()),
         ("OUTPUT_F16", out.tensor.is_f16()),
+        ("OUTPUT_ROWS", graph.is_texture(out.tensor)),
     ];
     let bindings = [
         Binding::read(rows),

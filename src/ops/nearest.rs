@@ -95,7 +95,7 @@ pub(crate) fn nearest_gradient(
 
 /// What [`nearest_prototype`] finds distances from.
 pub(crate) struct Products {
-    /// `[positions][prototypes]`, phi . C.
+    /// `[positions][prototypes]`, phi . C, [`Graph::rows`] of one matrix.
     pub products: Tensor,
     /// The first of these among the positions of all images.
     pub first_position: u32,
@@ -114,11 +114,12 @@ pub(crate) fn nearest_prototype(graph: &mut Graph<'_>, label: &str, of: Products
             positions: u32,
         }
     }
-    // Eight positions a workgroup.
-    const POSITIONS: u32 = 8;
+    // Of a workgroup.
+    const POSITIONS: u32 = 4;
     let Products { products, first_position, position_norms, prototype_norms } = of;
     let params = Params { prototypes: products.channels / 4, first_position, positions: products.pixels() };
     let bindings = [Binding::read(products), Binding::read(position_norms), prototype_norms, Binding::write(out)];
     let workgroups = [products.pixels().div_ceil(POSITIONS), 1, 1];
-    graph.dispatch(label, Kernel::new("nearest_prototype"), &params, bindings, workgroups);
+    let kernel = Kernel::with("nearest_prototype", [("TEXTURE", graph.is_texture(products))]);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
 }

@@ -87,6 +87,8 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "conv2d 3x3, F(4x4) before use": products::convolution(gpu, Convolution::winograd(F4x4, BeforeUse)),
         "conv2d, depthwise": products::depthwise(gpu, F32),
         "conv2d, depthwise, f16": products::depthwise(gpu, F16),
+        "conv2d, inverted residual": products::inverted_residual(gpu, F32),
+        "conv2d, inverted residual, f16 weights": products::inverted_residual(gpu, F16),
         "squared norms": selection::square_norm(gpu),
         "distances": selection::distances(gpu),
         "nearest distances": selection::nearest(gpu),
@@ -202,7 +204,9 @@ mod tests {
                         (defines.contains(&"TEXTURE"), defines.contains(&"PAIRS")) == (textures, pairs)
                     }
                     "winograd2_weights" | "winograd4_weights" => defines.contains(&"TEXTURE") == textures,
-                    "rows_as_columns" | "weights_as_matrix" => defines.contains(&"TEXTURE") == textures,
+                    "coreset_pick" | "coreset_update" | "nearest_prototype" | "rows_as_columns"
+                    | "weights_as_matrix" => defines.contains(&"TEXTURE") == textures,
+                    "depthwise" => defines.contains(&"WEIGHT_TEXTURE") == textures,
                     _ => true,
                 })
                 .map(|(shader, defines)| Kernel { defines, ..Kernel::new(shader) }.label())
@@ -218,7 +222,7 @@ mod tests {
     fn a_wrong_kernel_is_named() {
         let gpu = gpu(None);
         for (kernel, right, wrong) in [
-            ("blur", "fma(weights[i], ", "fma(1.001 * weights[i], "),
+            ("blur", "fma(vec4(weights[i]), ", "fma(vec4(1.001 * weights[i]), "),
             ("max_score", "value = max(value, x[first + i])", "value = x[first + i]"),
             ("lanczos_rows", "pack(round_to_8_bits(sum))", "pack(round_to_8_bits(sum) ^ vec3(1))"),
         ] {

@@ -30,7 +30,7 @@ impl<'a> Comparison<'a> {
         let distances = graph.external("teach.distances", [1, queries, 1, 1]);
         let columns = rows_as_columns(&mut graph, "teach.columns", others, numbers);
         let position_norms = square_norm(&mut graph, "teach.query_norms", rows, &origin);
-        let products = graph.scratch("teach.products", [1, queries, 1, prototypes]);
+        let products = graph.rows(Format::F32, "teach.products", [1, queries, prototypes]);
         matmul(&mut graph, "teach.products", &Product::new(rows.all(), &columns, products.all()));
         let of = Products { products, first_position: 0, position_norms, prototype_norms: Binding::read(norms) };
         nearest_prototype(&mut graph, "teach.nearest", of, distances);

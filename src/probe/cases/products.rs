@@ -118,3 +118,42 @@ pub(crate) async fn depthwise(gpu: &Gpu, format: Format) -> Result<Case> {
     let truth = reference::depthwise(&x, &weight, &bias, window).map(|value| value.clamp(0.0, 6.0));
     Ok(answer.against(truth.values, 1e-5 + rounding(format)))
 }
+
+/// A convolution that widens, depthwise and narrows, as they hand their results to one another in a network.
+pub(crate) async fn inverted_residual(gpu: &Gpu, weights: Format) -> Result<Case> {
+    let [side, channels, wide] = [13, 12, 72];
+    let x = random_maps_in(Format::F32, [2, side, side, channels], 1);
+    let point = |[outputs, inputs]: [u32; 2], seed| {
+        let exact_in_f16 = |weight: &f32| (weight * 64.0).round() / 64.0;
+        values((outputs * inputs) as usize, seed).iter().map(exact_in_f16).collect::<Vec<f32>>()
+    };
+    let (widening, narrowing) = (point([wide, channels], 2), point([channels, wide], 3));
+    let filters = values(9 * wide as usize, 4);
+    let [wide_bias, filter_bias, bias] =
+        [(wide, 5), (wide, 6), (channels, 7)].map(|(n, seed)| values(n as usize, seed));
+    let declaration = |channels, geometry| Declared::new("conv", channels, geometry).biased();
+    let pointwise = |channels| {
+        move |parameters: &mut Parameters<'_>| Conv2d::new(parameters, declaration(channels, Geometry::POINTWISE))
+    };
+    let geometry = Geometry { kernel: 3, stride: 2, padding: Padding::Same };
+    let depthwise = |parameters: &mut Parameters<'_>| Depthwise::new(parameters, declaration([wide, 1], geometry));
+    let widen = declared(gpu, weights, &widening, &wide_bias, pointwise([wide, channels])).await?;
+    let filter = declared(gpu, weights, &filters, &filter_bias, depthwise).await?;
+    let narrow = declared(gpu, weights, &narrowing, &bias, pointwise([channels, wide])).await?;
+
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let tensor = input_as(Format::F32, &mut graph, &x);
+    let widened = widen.write_rows(&mut graph, "widen", tensor, Epilogue::RELU6);
+    let filtered = filter.write(&mut graph, "filter", widened, Activation::RELU6);
+    let out = narrow.write(&mut graph, "narrow", filtered, Epilogue::NONE);
+    let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
+
+    let relu6 = |maps: reference::Maps| maps.map(|value| value.clamp(0.0, 6.0));
+    let size = |side: u32| [side as usize; 2];
+    let dot = |side| Window::even(1, 1, 0, size(side));
+    let window = Window::same(3, 2, side as usize);
+    let widened = relu6(reference::conv2d(&x, &widening, Some(&wide_bias), dot(side)));
+    let filtered = relu6(reference::depthwise(&widened, &filters, &filter_bias, window));
+    let narrowed = reference::conv2d(&filtered, &narrowing, Some(&bias), dot(side.div_ceil(2)));
+    Ok(answer.against(narrowed.values, 1e-5))
+}

@@ -1,9 +1,10 @@
 //! Distances and the nearest of them.
 
 use crate::Result;
-use crate::gpu::{Binding, Gpu, Graph};
-use crate::ops::{self, Band, LevelProducts};
-use crate::probe::harness::{Case, FENCE, SENTINEL, input, random_maps, run, values, vector};
+use crate::gpu::{Binding, Format, Gpu, Graph};
+use crate::ops::{self, Band, Conv2d, Convolution, Geometry, LevelProducts, Product, matmul};
+use crate::parameters::Parameters;
+use crate::probe::harness::{Case, FENCE, SENTINEL, declared, input, random_maps, run, values, vector};
 use crate::reference::{self, Corners, Maps};
 
 pub(crate) async fn square_norm(gpu: &Gpu) -> Result<Case> {
@@ -53,7 +54,7 @@ pub(crate) async fn distances(gpu: &Gpu) -> Result<Case> {
     Ok(answer.against(truth.values[(first_row * GRID) as usize * PROTOTYPES..].to_vec(), 1e-5))
 }
 
-/// The second of two images, whose positions lie behind the first's.
+/// The second of two images, whose positions lie behind the first's. Descriptors have a multiple of 4 channels.
 pub(crate) async fn nearest_prototype(
     gpu: &Gpu,
     positions: u32,
@@ -69,22 +70,27 @@ pub(crate) async fn nearest_prototype(
     let norms = reference::square_norm(&phi, &vec![0.0; channels as usize]);
     let column = |column: usize| constants[column..].iter().step_by(prototypes);
     let squares: Vec<f32> = (0..prototypes).map(|j| column(j).map(|value| value * value).sum()).collect();
-    let second = &phi.values[(positions * channels) as usize..];
-    let products = reference::matmul(second, &constants, [positions as usize, channels as usize, prototypes]);
+    let as_weight: Vec<f32> = (0..prototypes).flat_map(|j| column(j).copied()).collect();
+    let declaration = Convolution::new("prototypes", [prototypes as u32, channels], Geometry::POINTWISE);
+    let declare = |parameters: &mut Parameters<'_>| Conv2d::new(parameters, declaration);
+    let bank = declared(gpu, Format::F32, &as_weight, &[], declare).await?;
 
     let prototype_norms = vector(gpu, &squares).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let position_norms = graph.external("norms", [1, 2 * positions, 1, 1]);
-    let tensor = graph.external("products", [1, positions, 1, prototypes as u32]);
+    let tensor = input(&mut graph, &phi);
     let out = graph.tensor("out", [1, 2 * positions, 1, 1]);
+    let products = graph.rows(Format::F32, "products", [1, positions, prototypes as u32]);
+    let second = tensor.row_range(positions, positions);
+    matmul(&mut graph, "products", &Product::new(second, bank.matrix(), products.all()));
     let of = ops::Products {
-        products: tensor,
+        products,
         first_position: positions,
         position_norms,
         prototype_norms: Binding::read(&prototype_norms),
     };
     ops::nearest_prototype(&mut graph, "out", of, out);
-    let mut answer = run(graph, &[(position_norms, &norms), (tensor, &products)], out.all()).await?;
+    let mut answer = run(graph, &[(position_norms, &norms), (tensor, &phi.values)], out.all()).await?;
     let first: Vec<f32> = answer.values.drain(..positions as usize).collect();
     answer.intact &= first.iter().all(|&value| value == SENTINEL);
     // Squares are compared, with a tolerance relative to the norms that they are differences of: the root of a small
