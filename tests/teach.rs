@@ -7,7 +7,8 @@ use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
 use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, Teacher};
 use pcsnet::weights::Weights;
-use pcsnet::{Error, Precision};
+use pcsnet::wgpu::util::DeviceExt;
+use pcsnet::{Encoding, Error, Precision, TextureSource, wgpu};
 use pollster::block_on;
 use support::{Random, engine};
 
@@ -209,4 +210,46 @@ fn as_pytorch_numpy_and_scipy() {
     let score = block_on(inspector.inspect(&query)).expect("a photograph").score;
     let expected = truth("score")[0];
     assert!((score / expected - 1.0).abs() < 1e-4, "{score}, not {expected}");
+}
+
+/// The device's resize gives the very pixels of the CPU's, so that scores are the same to the last bit.
+#[test]
+fn textures_as_photographs() {
+    let shots: Vec<RgbImage> = (0..3).map(|seed| part(seed, 30.0)).collect();
+    let backbone = Weights::built_in().expect("a sound file");
+    let mut options = TeachOptions::default();
+    (options.effort, options.poses, options.false_alarm_rate) = (Effort::Small, Poses::Fixed, 0.01);
+    let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+    // The last is a copy.
+    for photograph in shots.iter().chain(&shots[..1]) {
+        let texture = texture(photograph);
+        let source = TextureSource::new(&texture, Encoding::Srgb);
+        block_on(teacher.add_texture("camera", &source)).expect("a texture of this device");
+    }
+    let model = block_on(teacher.teach(|_| {})).expect("enough photographs");
+    assert_eq!((model.summary().photographs, model.summary().copies.len()), (3, 1));
+    let parts = [part(60, 30.0), defective(61, 30.0)];
+    let expected = inspected(&taught(&shots, Poses::Fixed), &parts);
+    assert_eq!(inspected(&model, &parts), expected);
+    let texture = texture(&shots[0]);
+    let source = TextureSource { layer: 1, ..TextureSource::new(&texture, Encoding::Srgb) };
+    let refused = block_on(teacher.add_texture("camera", &source)).expect_err("there is one layer");
+    assert!(refused.to_string().contains("a layer below 1"), "{refused}");
+}
+
+fn texture(photograph: &RgbImage) -> wgpu::Texture {
+    let (width, height) = photograph.dimensions();
+    let descriptor = wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+        view_formats: &[],
+    };
+    let texels = image::DynamicImage::from(photograph.clone()).into_rgba8();
+    let order = wgpu::util::TextureDataOrder::LayerMajor;
+    engine().device().create_texture_with_data(engine().queue(), &descriptor, order, &texels)
 }

@@ -13,6 +13,7 @@ use pollster::block_on;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::iter;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::thread;
@@ -70,7 +71,7 @@ pub(crate) struct Protocol {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight: Option<u32>,
 
-    /// Also list every dispatch: what it computes, moves and waits for
+    /// Also list every dispatch: how long it takes, what it computes, moves and waits for
     #[arg(long)]
     pub steps: bool,
 
@@ -138,13 +139,8 @@ pub(crate) struct Step {
     bytes_moved: u64,
     /// Whether it waits for earlier ones.
     waits: bool,
-}
-
-impl From<StepInfo> for Step {
-    fn from(step: StepInfo) -> Self {
-        let StepInfo { label, kernel, workgroups, operations, bytes, waits, .. } = step;
-        Self { label, kernel, workgroups, gmacs: operations as f64 / 1e9, bytes_moved: bytes, waits }
-    }
+    /// GPU time in milliseconds as a pass of its own; null without timestamps.
+    ms: Option<f64>,
 }
 
 /// Runs `pcsnet bench`.
@@ -182,7 +178,7 @@ pub(crate) fn measure(
     let gpu_runs_ms = times(protocol, || session.run_resident())?;
     let in_flight =
         protocol.in_flight.map(|batches| throughput(&model, &images, batches, runs_ms.len())).transpose()?;
-    let steps: Vec<Step> = session.steps().into_iter().map(Step::from).collect();
+    let steps = steps(&model, &session)?;
     let (median_ms, gpu_median_ms) = (median(&runs_ms), median(&gpu_runs_ms));
     let gmacs = session.work() as f64 / 1e9;
     let info = model.device().adapter_info();
@@ -209,8 +205,8 @@ pub(crate) fn measure(
         dispatches: steps.len(),
         barriers: steps.iter().filter(|step| step.waits).count(),
         bytes_moved: steps.iter().map(|step| step.bytes_moved).sum(),
+        stages: stages(&steps),
         steps: if protocol.steps { steps } else { Vec::new() },
-        stages: stages(&model, &session)?,
     })
 }
 
@@ -255,16 +251,28 @@ fn pattern(side: u32, seed: u32) -> RgbImage {
     })
 }
 
+/// The dispatches of a session, timed where the device has timestamps.
+fn steps(model: &Model, session: &Session) -> Result<Vec<Step>> {
+    let has_timestamps = model.device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
+    let times = if has_timestamps { block_on(session.profile())? } else { Vec::new() };
+    let times = times.into_iter().map(|(_, time)| Some(milliseconds(time))).chain(iter::repeat(None));
+    let step = |(step, ms): (StepInfo, Option<f64>)| {
+        let StepInfo { label, kernel, workgroups, operations, bytes, waits, .. } = step;
+        Step { label, kernel, workgroups, gmacs: operations as f64 / 1e9, bytes_moved: bytes, waits, ms }
+    };
+    Ok(session.steps().into_iter().zip(times).map(step).collect())
+}
+
 /// Sums the steps' times by the first part of their labels, such as `backbone` or `decoder`.
-fn stages(model: &Model, session: &Session) -> Result<BTreeMap<String, f64>> {
+fn stages(steps: &[Step]) -> BTreeMap<String, f64> {
     let mut stages = BTreeMap::new();
-    if model.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-        for (label, time) in block_on(session.profile())? {
+    for Step { label, ms, .. } in steps {
+        if let Some(ms) = ms {
             let stage = label.split('.').next().unwrap_or_default().to_owned();
-            *stages.entry(stage).or_default() += milliseconds(time);
+            *stages.entry(stage).or_default() += ms;
         }
     }
-    Ok(stages)
+    stages
 }
 
 fn table(report: &Report) -> Result<String> {
@@ -290,12 +298,14 @@ fn table(report: &Report) -> Result<String> {
         writeln!(text, "  {stage:<12} {time:>10.2} ms {:>5.1} %", 100.0 * time / total)?;
     }
     if !report.steps.is_empty() {
-        writeln!(text, "{:<44} {:>16} {:>10} {:>10}  kernel", "dispatch", "workgroups", "M madds", "kB")?;
+        writeln!(text, "{:<44} {:>16} {:>9} {:>10} {:>10}  kernel", "dispatch", "workgroups", "ms", "M madds", "kB")?;
     }
-    for Step { label, kernel, workgroups: [x, y, z], gmacs, bytes_moved, waits } in &report.steps {
+    for Step { label, kernel, workgroups: [x, y, z], gmacs, bytes_moved, waits, ms } in &report.steps {
         let (workgroups, operations) = (format!("{x} x {y} x {z}"), 1e3 * gmacs);
         let (kilobytes, barrier) = (*bytes_moved as f64 / 1e3, if *waits { "|" } else { " " });
-        writeln!(text, "{barrier} {label:<42} {workgroups:>16} {operations:>10.2} {kilobytes:>10.1}  {kernel}")?;
+        let time = ms.map_or(String::new(), |ms| format!("{ms:.3}"));
+        let numbers = format!("{workgroups:>16} {time:>9} {operations:>10.2} {kilobytes:>10.1}");
+        writeln!(text, "{barrier} {label:<42} {numbers}  {kernel}")?;
     }
     Ok(text)
 }

@@ -223,7 +223,8 @@ impl Laboratory<'_> {
     fn run(&self, task: &Task<'_>, runs: &mut Runs) -> Result<()> {
         let weights = match task.method {
             Method::Teach => {
-                let taught = block_on(self.teacher(task)?.teach(|_| {}))?;
+                let teacher = self.teacher(task)?;
+                let taught = output::with_bar(teach::BAR, |monitor| teach::make(&teacher, monitor))?;
                 taught.save(self.model_file(task)?)?;
                 taught.weights()?
             }

@@ -144,10 +144,13 @@ impl Arguments {
     }
 }
 
+/// The progress bar of teaching.
+pub(crate) const BAR: &str = "{msg} {wide_bar} {pos}/{len}";
+
 /// Runs `pcsnet teach`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let taught = output::with_bar("{msg} {wide_bar} {pos}/{len}", |monitor| teach(arguments, monitor))?;
+    let taught = output::with_bar(BAR, |monitor| teach(arguments, monitor))?;
     let mut text = describe(taught.summary())?;
     writeln!(text, "Written to {} in {:.0} s", arguments.out()?.display(), start.elapsed().as_secs_f64())?;
     output::print(&text)
@@ -164,16 +167,21 @@ pub fn teach(arguments: &Arguments, monitor: Monitor<'_>) -> Result<TaughtModel>
     let photographs = shots::find(&arguments.inputs, arguments.shots, arguments.seed)?;
     let (mut teacher, decoder) = arguments.teacher(&photographs)?;
     add(&mut teacher, &photographs, decoder)?;
+    let taught = make(&teacher, monitor)?;
+    taught.save(out)?;
+    Ok(taught)
+}
+
+/// Makes a model of what a teacher was shown, unless it is to stop.
+pub(crate) fn make(teacher: &Teacher, monitor: Monitor<'_>) -> Result<TaughtModel> {
     let tell = |progress: TeachProgress| {
         monitor.tell(progress.step, progress.done as usize, progress.total as usize);
     };
     let mut teaching = pin!(teacher.teach(tell));
-    let taught = block_on(poll_fn(|context| match monitor.ensure_wanted() {
+    block_on(poll_fn(|context| match monitor.ensure_wanted() {
         Ok(()) => teaching.as_mut().poll(context).map_err(Into::into),
         Err(stopped) => Poll::Ready(Err(stopped)),
-    }))?;
-    taught.save(out)?;
-    Ok(taught)
+    }))
 }
 
 /// Shows a teacher these photographs.

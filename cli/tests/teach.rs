@@ -73,3 +73,61 @@ fn what_cannot_be_taught_is_said() {
         .stderr(predicate::str::contains("cannot write into the output folder good/0.png"));
     assert!(!folder.path().join("part.safetensors").exists());
 }
+
+/// Good parts, and a model that must not be lost.
+#[cfg(unix)]
+fn with_a_former_model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for seed in 0..2 {
+        write_picture(&folder.path().join(format!("good/{seed}.png")), &picture(64, 64, seed));
+    }
+    fs::write(folder.path().join("part.safetensors"), "a former model").expect("room");
+    folder
+}
+
+/// The former model is as it was, and nothing lies beside it.
+#[cfg(unix)]
+fn assert_untouched(folder: &Path) {
+    assert_eq!(fs::read(folder.join("part.safetensors")).expect("the former model"), b"a former model");
+    let mut names: Vec<_> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["good", "part.safetensors"]);
+}
+
+/// Files of at most 512 kB can be written, which a model is larger than.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_former_model() {
+    let folder = with_a_former_model();
+    let limited = r#"trap "" XFSZ; ulimit -f 1000; exec "$0" "$@""#;
+    assert_cmd::Command::new("sh")
+        .current_dir(folder.path())
+        .args(["-c", limited])
+        .arg(assert_cmd::cargo::cargo_bin("pcsnet"))
+        .args(["teach", "--small", "--poses", "fixed", "good", "--out", "part.safetensors"])
+        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains("part.safetensors"));
+    assert_untouched(folder.path());
+}
+
+/// Killed while it looks at the output's folder, describes photographs, or does not run yet.
+#[cfg(unix)]
+#[test]
+fn a_killed_teacher_leaves_the_former_model() {
+    let folder = with_a_former_model();
+    for delay in [50, 400, 1500] {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pcsnet"))
+            .current_dir(folder.path())
+            .args(["teach", "--poses", "any", "good", "--out", "part.safetensors"])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the command is built with its tests");
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        child.kill().expect("it is still teaching");
+        assert!(!child.wait().expect("it is gone").success());
+        assert_untouched(folder.path());
+    }
+}

@@ -1,9 +1,9 @@
 //! Photographs of any size from the host's textures and buffers.
 
 use super::session::Session;
-use crate::gpu::{Graph, Schedule};
+use crate::gpu::{Gpu, Graph, Schedule, read_buffers};
 use crate::image::resize::Taps;
-use crate::image::{Frame, Rect};
+use crate::image::{Fit, Frame, Rect, RgbImage};
 use crate::ops::{self, Axis, Photograph};
 use crate::{Error, Result};
 use std::fmt;
@@ -87,21 +87,11 @@ impl PhotographInput {
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
         self.schedule.record(encoder, 0..self.schedule.len());
     }
-}
 
-impl Session {
-    /// Prepares a texture to be the photograph of image `index` of the batch. All memory and bindings are made here;
-    /// the texture may get new contents from frame to frame, and must live as long as it is recorded.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for an index outside the batch, or a texture of another kind than [`TextureSource`] names;
-    /// [`Error::Gpu`] for a texture of another device; [`Error::Limit`], [`Error::OutOfMemory`] and
-    /// [`Error::DeviceLost`].
-    pub async fn texture_input(&self, index: u32, source: &TextureSource<'_>) -> Result<PhotographInput> {
+    async fn of_texture(gpu: &Gpu, source: &TextureSource<'_>, target: Target<'_>) -> Result<Self> {
         let region = check_texture(source)?;
         let (texture, format) = (source.texture, source.texture.format());
-        let view = self
-            .gpu
+        let view = gpu
             .guarded("the photograph's texture", || {
                 texture.create_view(&wgpu::TextureViewDescriptor {
                     label: Some("photograph"),
@@ -120,7 +110,41 @@ impl Session {
             linear: format.is_srgb() || source.encoding == Encoding::Linear,
             grey: format.components() == 1,
         };
-        self.photograph_input(index, (region.width, region.height), photograph).await
+        Self::new(gpu, (region.width, region.height), photograph, target).await
+    }
+
+    async fn new(gpu: &Gpu, dimensions: (u32, u32), photograph: Photograph, target: Target<'_>) -> Result<Self> {
+        let Target { fit, side, pixels, first } = target;
+        let frame = Frame::new(fit, dimensions, side)?;
+        let [columns, rows] = frame.taps();
+        let windows = |taps: &[Taps]| taps.iter().map(|pixel| (pixel.first, pixel.weights.clone())).collect::<Vec<_>>();
+        let axes = [&Axis::new(gpu, &windows(&columns)).await?, &Axis::new(gpu, &windows(&rows)).await?];
+        let mut graph = Graph::new(gpu, false);
+        ops::lanczos(&mut graph, "photograph", photograph, axes, pixels.into(), first);
+        let schedule = graph.finish().await?;
+        gpu.ensure_present("the way of a photograph").await?;
+        Ok(Self { schedule, frame })
+    }
+}
+
+/// Where a photograph is to stand, and how: `side * side` packed pixels of a buffer, from the pixel `first` on.
+struct Target<'a> {
+    fit: Fit,
+    side: u32,
+    pixels: &'a wgpu::Buffer,
+    first: u32,
+}
+
+impl Session {
+    /// Prepares a texture to be the photograph of image `index` of the batch. All memory and bindings are made here;
+    /// the texture may get new contents from frame to frame, and must live as long as it is recorded.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an index outside the batch, or a texture of another kind than [`TextureSource`] names;
+    /// [`Error::Gpu`] for a texture of another device; [`Error::Limit`], [`Error::OutOfMemory`] and
+    /// [`Error::DeviceLost`].
+    pub async fn texture_input(&self, index: u32, source: &TextureSource<'_>) -> Result<PhotographInput> {
+        PhotographInput::of_texture(&self.gpu, source, self.target(index)?).await
     }
 
     /// Prepares a buffer to be the photograph of image `index` of the batch; otherwise as [`Session::texture_input`].
@@ -131,29 +155,17 @@ impl Session {
     /// [`Error::DeviceLost`].
     pub async fn buffer_input(&self, index: u32, source: &BufferSource<'_>) -> Result<PhotographInput> {
         check_buffer(source)?;
+        let target = self.target(index)?;
         self.gpu.check_buffer("the photograph's buffer", source.buffer.size())?;
         let first = (source.offset / 4) as u32;
         let photograph = Photograph::Buffer { buffer: source.buffer.into(), first, stride: source.bytes_per_row / 4 };
-        self.photograph_input(index, (source.width, source.height), photograph).await
+        PhotographInput::new(&self.gpu, (source.width, source.height), photograph, target).await
     }
 
-    async fn photograph_input(
-        &self,
-        index: u32,
-        dimensions: (u32, u32),
-        photograph: Photograph,
-    ) -> Result<PhotographInput> {
+    fn target(&self, index: u32) -> Result<Target<'_>> {
         self.check_index(index)?;
-        let frame = Frame::new(self.fit, dimensions, self.side)?;
-        let [columns, rows] = frame.taps();
-        let windows = |taps: &[Taps]| taps.iter().map(|pixel| (pixel.first, pixel.weights.clone())).collect::<Vec<_>>();
-        let axes = [&Axis::new(&self.gpu, &windows(&columns)).await?, &Axis::new(&self.gpu, &windows(&rows)).await?];
-        let mut graph = Graph::new(&self.gpu, false);
-        let out_offset = index * self.side * self.side;
-        ops::lanczos(&mut graph, "photograph", photograph, axes, (&self.buffers.pixels).into(), out_offset);
-        let schedule = graph.finish().await?;
-        self.gpu.ensure_present("the way of a photograph").await?;
-        Ok(PhotographInput { schedule, frame })
+        let first = index * self.side * self.side;
+        Ok(Target { fit: self.fit, side: self.side, pixels: &self.buffers.pixels, first })
     }
 
     pub(super) fn check_index(&self, index: u32) -> Result<()> {
@@ -163,6 +175,28 @@ impl Session {
         let expected = format!("less than the session's batch of {}", self.batch);
         Err(Error::Input { what: "index of an image".to_owned(), expected, found: index.to_string() })
     }
+}
+
+/// What a texture shows now, as a network with `side` pixels wants it.
+///
+/// # Errors
+/// Those of [`Session::texture_input`].
+pub(crate) async fn read_texture(gpu: &Gpu, source: &TextureSource<'_>, fit: Fit, side: u32) -> Result<RgbImage> {
+    let size = 4 * u64::from(side).pow(2);
+    let create = || {
+        gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("a photograph's pixels"),
+            size,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        })
+    };
+    let pixels = gpu.guarded("a photograph's pixels", create).await?;
+    let input = PhotographInput::of_texture(gpu, source, Target { fit, side, pixels: &pixels, first: 0 }).await?;
+    gpu.submit("pcsnet photograph", |encoder| input.record(encoder)).await?;
+    let rgba: Vec<u8> = read_buffers(gpu, &[(&pixels, size)]).await?.remove(0);
+    let pixel = |x: u32, y: u32| [0, 1, 2].map(|channel| rgba[4 * (y * side + x) as usize + channel]);
+    Ok(RgbImage::from_fn(side, side, |x, y| ::image::Rgb(pixel(x, y))))
 }
 
 /// Checks all of a texture but its device, and gives the photograph's region.

@@ -14,6 +14,7 @@ mod trace;
 
 pub(crate) use heat::HeatParams;
 pub use heat::{HeatOutput, HeatStyle, HeatTarget, Paint};
+pub(crate) use input::read_texture;
 pub use input::{BufferSource, Encoding, PhotographInput, TextureSource};
 pub use job::Job;
 pub use model::{Model, SharedBackbone};

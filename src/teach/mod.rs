@@ -51,7 +51,7 @@ pub(crate) use taught::config_metadata;
 pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
 
 use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel};
-use crate::engine::SharedBackbone;
+use crate::engine::{SharedBackbone, TextureSource, read_texture};
 use crate::gpu::Gpu;
 use crate::image::{Fit, RgbImage, ValueRange, preprocess};
 use crate::inspect::{Fingerprint, Framing, MapSummary, Setting, calibrate_held_out};
@@ -338,13 +338,26 @@ impl Teacher {
     /// As [`Teacher::add`].
     pub fn add_file(&mut self, name: impl Into<String>, sha256: Option<String>, photograph: &RgbImage) -> Result<()> {
         let pixels = preprocess(photograph, Fit::Stretch, self.config.input)?;
-        let identity = Identity { name: name.into(), sha256, fingerprint: Fingerprint::of(photograph) };
+        self.keep(Identity { name: name.into(), sha256, fingerprint: Fingerprint::of(photograph) }, pixels);
+        Ok(())
+    }
+
+    /// Takes the photograph that a texture of the engine's device shows when this is called: it is resized there.
+    ///
+    /// # Errors
+    /// Those of [`Session::texture_input`](crate::Session::texture_input).
+    pub async fn add_texture(&mut self, name: impl Into<String>, source: &TextureSource<'_>) -> Result<()> {
+        let pixels = read_texture(self.engine.gpu(), source, Fit::Stretch, self.config.input).await?;
+        self.keep(Identity { name: name.into(), sha256: None, fingerprint: Fingerprint::of(&pixels) }, pixels);
+        Ok(())
+    }
+
+    fn keep(&mut self, identity: Identity, pixels: RgbImage) {
         if self.identities().any(|known| known.fingerprint.is_same(&identity.fingerprint)) {
             self.copies.push(identity.name);
         } else {
             self.photographs.push(Photograph { identity, pixels });
         }
-        Ok(())
     }
 
     /// How many different photographs were taken, those of a former model not counted.
