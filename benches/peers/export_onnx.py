@@ -1,8 +1,8 @@
 """Writes a PCSNet as ONNX, for one image and with all sizes fixed, from the PyTorch reference.
 
-In the folder OUT: `network.onnx` (image -> map), and the same in two for engines that cannot select the nearest
-distances, `describe.onnx` (image -> guide, squares) and `segment.onnx` (guide, score -> map); `shapes.json` holds the
-shapes of these tensors by name.
+In the folder OUT: `network.onnx` (image -> map), and of a trained network the same in two for engines that cannot select
+the nearest distances, `describe.onnx` (image -> guide, squares) and `segment.onnx` (guide, score -> map); `shapes.json`
+holds the shapes of these tensors by name.
 """
 
 import argparse
@@ -14,12 +14,14 @@ from unittest import mock
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx.utils import Extractor
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 
-from pcsnet_torch import bundle, decoder  # noqa: E402
+from pcsnet_torch import backbone, bundle, decoder  # noqa: E402
+from pcsnet_torch.config import BackboneConfig  # noqa: E402
 from pcsnet_torch.model import PCSNet  # noqa: E402
 
 PARTS = {
@@ -34,24 +36,59 @@ def main() -> None:
     parser.add_argument("--model", action="append", required=True, help="safetensors file; repeat for one in parts")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args()
-    network, _ = bundle.load(options.model)
-    export(network, options.out)
+    tensors, metadata = bundle.read(options.model[0])
+    if "taught.normal" in tensors:
+        config = json.loads(metadata["pcsnet.config"])
+        write(Taught(tensors, config), config["input"], {"network": PARTS["network"]}, options.out)
+    else:
+        network, _ = bundle.load(options.model)
+        with mock.patch.object(decoder.F, "adaptive_avg_pool2d", pool):
+            write(Boundaries(network), network.config.input, PARTS, options.out)
 
 
-def export(network: PCSNet, folder: Path) -> None:
-    image = torch.zeros(1, 3, network.config.input, network.config.input)
-    with mock.patch.object(decoder.F, "adaptive_avg_pool2d", pool):
-        program = torch.onnx.export(Boundaries(network).eval(), (image,), input_names=["image"],
-                                    output_names=["map", "guide", "squares", "score"], opset_version=18, dynamo=True)
+def write(network: nn.Module, side: int, parts: dict, folder: Path) -> None:
+    """Exports a network, whose outputs are those of its parts in their order, whole and in parts."""
+    names = list(dict.fromkeys(name for _, outputs in parts.values() for name in outputs))
+    outputs = names if len(parts) == 1 else [*names, "score"]
+    program = torch.onnx.export(network.eval(), (torch.zeros(1, 3, side, side),), input_names=["image"],
+                                output_names=outputs, opset_version=18, dynamo=True)
     extractor = Extractor(program.model_proto)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (inputs, outputs) in PARTS.items():
+    for name, (inputs, outputs) in parts.items():
         part = extractor.extract_model(inputs, outputs)
         onnx.checker.check_model(part)
         onnx.save(part, folder / f"{name}.onnx")
     shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
               for value in [*program.model_proto.graph.input, *program.model_proto.graph.output]}
     (folder / "shapes.json").write_text(json.dumps(shapes))
+
+
+class Taught(nn.Module):
+    """A taught model. image: 1 x 3 x S x S -> map: 1 x 1 x S x S, before it is blurred."""
+
+    def __init__(self, tensors: dict, config: dict):
+        super().__init__()
+        self.side, self.grid = config["input"], config["grid"]
+        self.net = backbone.build(BackboneConfig.efficientnet_lite0())
+        own = {name.removeprefix("backbone."): t for name, t in tensors.items() if name.startswith("backbone.")}
+        self.net.load_state_dict(own, strict=False)
+        self.tensors = tensors
+        self.rank = int(0.25 * (self.grid**2 - 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        joined = 0
+        for number, level in enumerate(self.net(image)):
+            mean, deviation, prototypes = (
+                self.tensors[f"taught.layer_{number + 1}.{name}"] for name in ("mean", "deviation", "C"))
+            on_grid = F.interpolate(F.avg_pool2d(level, 3, 1, 1), (self.grid, self.grid), mode="bilinear")
+            phi = (on_grid - mean[:, None, None]) / deviation[:, None, None]
+            # relu rather than clamp: ONNX's Max would not run on ONNX Runtime's WebGPU.
+            nearest = squared_distances(phi, prototypes).amin(2).relu().sqrt()
+            relative = nearest * self.tensors["taught.normal"][number].flatten()
+            weight, low, high, _ = self.tensors["taught.bounds"][number].tolist()
+            quantile = relative.topk(self.rank + 1, dim=1, largest=False, sorted=True)[0][:, -1:]
+            joined = joined + relative * weight / quantile.clamp(low, high)
+        return F.interpolate(joined.reshape(1, 1, self.grid, self.grid), (self.side, self.side), mode="bilinear")
 
 
 class Boundaries(nn.Module):

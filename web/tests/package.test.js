@@ -127,7 +127,7 @@ test('a detection is complete', async () => {
   assert.ok(found.regions.length >= 1 && found.regions[0].area > 0);
   assert.ok(found.above.length >= 1 && found.above[0].area < found.regions[0].area);
   assert.deepEqual(found.stages, ['upload', 'kernels']);
-  assert.equal(found.card.metadata['pcsnet.category'], 'flange');
+  assert.equal(found.card.metadata['pcsnet.fit'], 'stretch');
   assert.ok(found.card.threshold > 0 && found.times.network > 0);
 });
 
