@@ -197,20 +197,27 @@ export class Detector {
     return abortable(loading(), signal);
   }
 
-  detect(source, { signal, preview, tiles } = {}) {
+  detect(source, { signal, preview, tiles, drift } = {}) {
     return this.#inTurn(async () => {
-      // Tiles are cut from decoded pictures.
-      const isWhole = isA('GPUTexture', source) || !(tiles ?? this.card.tiles);
-      const texture = isWhole ? this.#textureOf(source) : undefined;
-      if (texture) return this.#model.detectTexture(texture);
-      const photograph = await Photograph.from(source);
-      try {
-        const detection = await this.#model.detect(photograph.pixels, tiles);
-        return preview ? { ...detection, preview: await photograph.toImageBitmap(preview) } : detection;
-      } finally {
-        if (photograph !== source) photograph.free();
-      }
+      const detection = await this.#look(source, preview, tiles);
+      // Without a verdict it was inspected in another framing than the calibration's.
+      const counts = drift && detection.verdict;
+      return counts ? { ...detection, drift: this.#model.drift(detection.score) } : detection;
     }, signal);
+  }
+
+  async #look(source, preview, tiles) {
+    // Tiles are cut from decoded pictures.
+    const isWhole = isA('GPUTexture', source) || !(tiles ?? this.card.tiles);
+    const texture = isWhole ? this.#textureOf(source) : undefined;
+    if (texture) return this.#model.detectTexture(texture);
+    const photograph = await Photograph.from(source);
+    try {
+      const detection = await this.#model.detect(photograph.pixels, tiles);
+      return preview ? { ...detection, preview: await photograph.toImageBitmap(preview) } : detection;
+    } finally {
+      if (photograph !== source) photograph.free();
+    }
   }
 
   async calibrate(sources, { rate, flips = false, tiles, signal, progress } = {}) {

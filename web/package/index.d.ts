@@ -121,6 +121,24 @@ export interface DetectOptions {
    * inspected whole.
    */
   tiles?: number;
+  /** Counts the picture as a line's next part, and adds {@link Detection.drift}. Show each part once. */
+  drift?: boolean;
+}
+
+/**
+ * How the latest parts that passed, 100 at most, compare with the good parts of the calibration. Scores that move say
+ * that camera, light or parts have changed, so that the threshold no longer means what it meant.
+ */
+export interface Drift {
+  parts: number;
+  /** Of their scores. */
+  median: number;
+  /** Of the scores of the calibration's good parts. */
+  calibrated: number;
+  /** How likely so many of the scores, or more, would lie on one side of `calibrated` if nothing had changed. */
+  chance: number;
+  /** Whether that is less likely than 1 in 100,000. */
+  alarm: boolean;
 }
 
 export interface CalibrateOptions {
@@ -169,6 +187,8 @@ export interface Detection {
   preview?: ImageBitmap;
   /** The part of the picture that the network saw. */
   inspected: Rect;
+  /** See {@link DetectOptions.drift}; `null` where the model remembers no good parts, or none has passed. */
+  drift?: Drift | null;
   /** Milliseconds. Pictures that are or become textures are resized on the GPU. */
   times: { decode: number; preprocess: number; network: number; regions: number };
 }

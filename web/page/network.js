@@ -3,6 +3,7 @@
 import { DEFAULT_MODEL, isRunningWanted, nextPicture, resultOf, shown, wantsFrame } from './state.js';
 import { isTeaching, usable, wantsTeaching } from './teaching.js';
 import { forget, keep, recall } from './keep.js';
+import { noticeChange } from './novelty.js';
 import { connect } from './pcsnet/remote.js';
 
 const at = (path) => new URL(path, import.meta.url).href;
@@ -179,11 +180,14 @@ export function startNetwork({ store, takeFrame }) {
     }
   }
 
+  // A part that lies before the camera counts once, however long it lies there.
+  const isAnother = noticeChange();
+
   async function lookAtFrame(signal) {
     try {
       const source = await takeFrame();
       const name = `camera, ${new Date().toLocaleTimeString()}`;
-      const { result } = await detect(source, { signal });
+      const { result } = await detect(source, { signal, drift: isAnother(source) });
       const former = store.state.camera.frame;
       dispatch({
         type: 'frame done',

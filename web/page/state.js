@@ -48,7 +48,10 @@ export const initial = {
   /** The `id` of the picture the network is looking at. */
   running: undefined,
 
-  /** 'off', 'starting', 'live' or 'refused'; `frame` is the last one looked at: a picture with its result. */
+  /**
+   * 'off', 'starting', 'live' or 'refused'; `frame` is the last one looked at: a picture with its result; `drift` how
+   * the latest that passed compare with the good parts of the calibration.
+   */
   camera: { phase: 'off' },
 
   /** The largest score that passes; by default the model's. */
@@ -88,6 +91,7 @@ const events = {
     ready: true,
     loading: undefined,
     threshold: threshold ?? thresholdOf(model.card),
+    camera: { ...state.camera, drift: undefined },
     pictures: state.pictures.map((picture) => ({ ...picture, problem: undefined })),
   }),
   'model refused': (state, { name, reason, retry }) => ({
@@ -137,7 +141,7 @@ const events = {
   'frame done': (state, { frame }) => ({
     ...state,
     running: undefined,
-    camera: state.camera.phase === 'live' ? { ...state.camera, frame } : state.camera,
+    camera: state.camera.phase === 'live' ? withFrame(state.camera, frame) : state.camera,
   }),
   // The last frame stays, as a picture like others.
   'camera stopped': (state) => {
@@ -153,6 +157,11 @@ const events = {
 export function reduce(state, event) {
   const renew = teachingEvents[event.type];
   return renew ? { ...state, teaching: renew(state.teaching, event) } : events[event.type](state, event);
+}
+
+/** Frames that are not counted as another part leave what is known of the line. */
+function withFrame(camera, frame) {
+  return { ...camera, frame, drift: frame.result.drift ?? camera.drift };
 }
 
 /** A picture that could not be looked at gets another try when it is chosen again. */

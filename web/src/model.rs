@@ -3,7 +3,7 @@
 use crate::{Photograph, Source, Texture, now, source};
 use pcsnet::image::{Fit, Rect};
 use pcsnet::inspect::{
-    Calibration, Framing, Gathered, GoodPart, Inspection, InspectionTimes, Inspector, Origin, Placement, Region,
+    Calibration, Drift, Framing, Gathered, GoodPart, Inspection, InspectionTimes, Inspector, Origin, Placement, Region,
     Setting, Verdict, alterations, calibrate,
 };
 use pcsnet::weights::Weights;
@@ -23,6 +23,8 @@ pub struct Model {
     model: pcsnet::Model,
     /// The model in the framing and with the calibration of the model's file, or of the last calibration since.
     inspector: RefCell<Inspector>,
+    /// How the latest parts compare with those of that calibration, where it remembers them.
+    drift: RefCell<Option<Drift>>,
     metadata: RefCell<BTreeMap<String, String>>,
     /// The way in from the last texture, for its next picture.
     texture_input: RefCell<Option<(Texture, PhotographInput)>>,
@@ -119,8 +121,9 @@ impl Model {
         };
         engine.prepare(&weights.config()?, options, 1, note).await?;
         let inspector = RefCell::new(Inspector::new(&model, calibration, 1).await?);
-        let texture_input = RefCell::default();
-        Ok(Self { engine, backbone, options, model, inspector, metadata: RefCell::new(metadata), texture_input })
+        let drift = RefCell::new(calibration.good_scores.map(Drift::new));
+        let metadata = RefCell::new(metadata);
+        Ok(Self { engine, backbone, options, model, inspector, drift, metadata, texture_input: RefCell::default() })
     }
 
     /// The model in its own framing, or else in tiles of this side; 0 is for whole pictures.
@@ -274,6 +277,7 @@ impl Model {
             };
         }
         self.inspector.replace(inspector.with_calibration(found.calibration));
+        self.drift.replace(found.calibration.good_scores.map(Drift::new));
         to_object(&Calibrated {
             threshold: found.calibration.threshold,
             scale: found.calibration.scale.map(|scale| [scale.low, scale.high]),
@@ -282,6 +286,18 @@ impl Model {
             outliers: found.outliers,
             changes,
         })
+    }
+
+    /// Counts a score as that of a line's next part, and tells how the latest that passed compare with the good parts of
+    /// the calibration; null where the model remembers none, or none has passed.
+    ///
+    /// # Errors
+    /// Where JavaScript has no memory for it.
+    pub fn drift(&self, score: f32) -> Result<JsValue, JsError> {
+        let verdict = self.inspector.borrow().calibration().verdict(score);
+        let report =
+            self.drift.borrow_mut().as_mut().zip(verdict).and_then(|(drift, verdict)| drift.add(score, verdict));
+        to_object(&report)
     }
 
     /// Runs the network once more on the last picture and gives each part's milliseconds on the GPU; nothing where the

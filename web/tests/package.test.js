@@ -218,8 +218,17 @@ test('a threshold is calibrated on good parts, and goes for verdicts from then o
       rate: 0.1,
       progress: ({ done, total }) => told.push([done, total]),
     });
-    const { verdict } = await detector.detect(await fetched('fibre/000'));
-    return { calibration, told, verdict, threshold: detector.card.threshold, metadata: detector.card.metadata };
+    const { verdict } = await detector.detect(await fetched('fibre/000'), { drift: true });
+    const { score, drift } = await detector.detect(good[0], { drift: true });
+    return {
+      calibration,
+      told,
+      verdict,
+      score,
+      drift,
+      threshold: detector.card.threshold,
+      metadata: detector.card.metadata,
+    };
   }, URLS);
   const {
     calibration: { threshold, changes },
@@ -237,6 +246,10 @@ test('a threshold is calibrated on good parts, and goes for verdicts from then o
     [1, 2],
   ]);
   assert.equal(found.verdict, 'fail');
+  const { drift, score } = found;
+  assert.deepEqual([drift.parts, drift.median, drift.alarm], [1, score, false]);
+  const [middle, count] = changes['pcsnet.good_scores'].split(',').map(Number);
+  assert.ok(Math.abs(drift.calibrated - middle) < 1e-6 && count === 2);
 });
 
 test('loading and detections are given up', async () => {

@@ -75,6 +75,7 @@ const calls = {
         inspected,
         times,
         preview,
+        drift: options.drift ? { parts: 20, median: score, calibrated: 0.125, alarm: STAND_IN.drifted } : undefined,
       };
     };
     const result = last.then(look);

@@ -28,8 +28,16 @@ after(async () => {
 });
 
 /** The page on the stand-in: `held` calls wait until they are released, and detections pause at random. */
-async function withStandIn({ held = [], pause = 0, software = false, results = true, ...options } = {}) {
-  server.state.instead.set('/worker.js', `const STAND_IN = ${JSON.stringify({ held, pause, software })};\n${standIn}`);
+async function withStandIn({
+  held = [],
+  pause = 0,
+  software = false,
+  drifted = false,
+  results = true,
+  ...options
+} = {}) {
+  const standInOptions = JSON.stringify({ held, pause, software, drifted });
+  server.state.instead.set('/worker.js', `const STAND_IN = ${standInOptions};\n${standIn}`);
   if (!results)
     server.state.instead.set(
       '/samples/results.json',
@@ -218,6 +226,18 @@ test('the camera that is switched on while loading stays on, with a live viewfin
   // The last frame stays with its own verdict, as a picture among the user's.
   assert.equal(await page.locator('#strip li').count(), 1);
   assert.notEqual(await verdict(page).getAttribute('data-verdict'), 'none');
+});
+
+test('with the camera on, a line that has drifted from its calibration is told to have', async () => {
+  for (const drifted of [false, true]) {
+    const page = await withStandIn({ drifted });
+    await page.getByRole('button', { name: 'Camera' }).click();
+    await page.locator('#verdict[data-score]').waitFor();
+    const drift = verdict(page).getByText(/the good parts of the calibration 0\.125: have the camera/);
+    await drift.waitFor({ state: drifted ? 'visible' : 'hidden' });
+    await page.getByRole('button', { name: 'Stop the camera' }).click();
+    await drift.waitFor({ state: 'hidden' });
+  }
 });
 
 test('a refused model leaves no message beside a good one, and no verdict of another model stays', async () => {

@@ -69,7 +69,16 @@ function showVerdict(state, picture, result) {
   panel.dataset.computed = result?.computed ?? 'none';
   setText($('verdict-text'), WORDS[verdict] ?? 'No result yet');
   $('unlike').hidden = !picture || !isUnlike(state, picture);
+  $('drift').hidden = !state.camera.drift?.alarm;
+  setText($('drift'), driftOf(state.camera));
   setText($('score'), result ? `score ${number(result.score)}, threshold ${number(state.threshold)}` : '');
+}
+
+function driftOf({ drift }) {
+  if (!drift?.alarm) return '';
+  const { parts, median, calibrated } = drift;
+  return `The latest ${parts} that passed score ${number(median)}, the good parts of the calibration ${number(calibrated)}: \
+have the camera, the light or the parts changed?`;
 }
 
 /** A false alarm is one good photograph more, where the model was taught here. */
