@@ -30,7 +30,9 @@ pub(super) async fn decide_poses(
         features.push(run.run(photograph, views).await?);
     }
     let Coarse { positions, channels, rows } = Coarse::of(&features, config.grid as usize);
-    let comparison = Comparison::new(gpu, [positions as u32, positions as u32, channels as u32]).await?;
+    let upright: Vec<f32> = rows.iter().flat_map(|views| &views[0]).copied().collect();
+    let queries = (some.len() * positions) as u32;
+    let comparison = Comparison::new(gpu, [queries, positions as u32, channels as u32]).await?;
     let mut pairs = Vec::new();
     for turned in 0..some.len().min(TURNED) {
         let mut with_turned = vec![[0.0; TURNS.len()]; some.len()];
@@ -39,11 +41,12 @@ pub(super) async fn decide_poses(
             comparison.set_prototypes(prototypes).await?;
             let norms = square_norms(prototypes, channels).into_iter().zip(&view.valid);
             let norms: Vec<f32> = norms.map(|(norm, valid)| if *valid { norm } else { LEFT_OUT }).collect();
-            for (other, pair) in with_turned.iter_mut().enumerate().filter(|(other, _)| *other != turned) {
-                let distances = comparison.distances(&rows[other][0], &norms).await?;
+            let distances = comparison.distances(&upright, &norms).await?;
+            for (pair, distances) in with_turned.iter_mut().zip(distances.chunks(positions)) {
                 pair[turn] = distances.iter().map(|distance| f64::from(*distance)).sum::<f64>() / positions as f64;
             }
         }
+        // A photograph is no pair with itself.
         with_turned.remove(turned);
         pairs.append(&mut with_turned);
     }
