@@ -1,6 +1,6 @@
 // One axis of a Gaussian blur with a mirror boundary that repeats the edge sample: scipy.ndimage.gaussian_filter1d with
-// mode="reflect". One invocation four pixels in a row along the blurred axis: of what lies under a weight for them three
-// lay under the weight before.
+// mode="reflect". One invocation four pixels in a row along the blurred axis: of what lies under a weight for them,
+// three lay under the weight before.
 //
 //   x, out   [batch][size][size]
 //   weights  [2 * radius + 1], summing to 1
@@ -33,7 +33,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let second = next(first, period);
     let third = next(second, period);
     var place = next(third, period);
-    var values = vec4(0.0, value_at(line, first, period), value_at(line, second, period), value_at(line, third, period));
+    var values = vec4(
+        0.0,
+        value_at(line, first, period),
+        value_at(line, second, period),
+        value_at(line, third, period),
+    );
     var sums = vec4(0.0);
     for (var i = 0u; i <= 2u * params.radius; i++) {
         values = vec4(values.yzw, value_at(line, place, period));

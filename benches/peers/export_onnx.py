@@ -1,8 +1,8 @@
 """Writes a PCSNet as ONNX, for one image and with all sizes fixed, from the PyTorch reference.
 
-In the folder OUT: `network.onnx` (image -> map), and of a trained network the same in two for engines that cannot select
-the nearest distances, `describe.onnx` (image -> guide, squares) and `segment.onnx` (guide, score -> map); `shapes.json`
-holds the shapes of these tensors by name.
+In the folder OUT: `network.onnx` (image -> map), and of a trained network the same in two for engines that cannot
+select the nearest distances, `describe.onnx` (image -> guide, squares) and `segment.onnx` (guide, score -> map);
+`shapes.json` holds the shapes of these tensors by name.
 """
 
 import argparse

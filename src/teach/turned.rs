@@ -34,10 +34,9 @@ pub(super) async fn decide_poses(
     let queries = (some.len() * positions) as u32;
     let comparison = Comparison::new(gpu, [queries, positions as u32, channels as u32]).await?;
     let mut pairs = Vec::new();
-    for turned in 0..some.len().min(TURNED) {
+    for (turned, poses) in rows.iter().enumerate().take(TURNED) {
         let mut with_turned = vec![[0.0; TURNS.len()]; some.len()];
-        for (turn, view) in turns.iter().enumerate() {
-            let prototypes = &rows[turned][turn];
+        for (turn, (view, prototypes)) in turns.iter().zip(poses).enumerate() {
             comparison.set_prototypes(prototypes).await?;
             let norms = square_norms(prototypes, channels).into_iter().zip(&view.valid);
             let norms: Vec<f32> = norms.map(|(norm, valid)| if *valid { norm } else { LEFT_OUT }).collect();

@@ -288,8 +288,8 @@ impl Model {
         })
     }
 
-    /// Counts a score as that of a line's next part, and tells how the latest that passed compare with the good parts of
-    /// the calibration; null where the model remembers none, or none has passed.
+    /// Counts a score as that of a line's next part, and tells how the latest that passed compare with the good parts
+    /// of the calibration; null where the model remembers none, or none has passed.
     ///
     /// # Errors
     /// Where JavaScript has no memory for it.

@@ -100,7 +100,8 @@ fn colours() -> String {
     let lines: Vec<String> =
         text.as_bytes().chunks(100).map(|line| format!("'{}'", String::from_utf8_lossy(line))).collect();
     format!(
-        "// The package's heatColours(), RGB, a byte each; made by `cargo xtask precompute`.\n\nconst base64 = {};\n\n\
+        "// The package's heatColours(), RGB, a byte each; made by `cargo xtask precompute`.\n\n\
+         const base64 =\n  {};\n\n\
          export default Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));\n",
         lines.join(" +\n  ")
     )

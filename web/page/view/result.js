@@ -77,8 +77,9 @@ function showVerdict(state, picture, result) {
 function driftOf({ drift }) {
   if (!drift?.alarm) return '';
   const { parts, median, calibrated } = drift;
-  return `The latest ${parts} that passed score ${number(median)}, the good parts of the calibration ${number(calibrated)}: \
-have the camera, the light or the parts changed?`;
+  const found = `The latest ${parts} that passed score ${number(median)}`;
+  const expected = `the good parts of the calibration ${number(calibrated)}`;
+  return `${found}, ${expected}: have the camera, the light or the parts changed?`;
 }
 
 /** A false alarm is one good photograph more, where the model was taught here. */
