@@ -15,7 +15,7 @@ const UNWANTED: [&str; 8] = ["samples", "tests", "benches", "examples", "python"
 const UNWANTED_ENDINGS: [&str; 4] = ["png", "jpg", "npy", "py"];
 
 /// Packages the crates as `cargo publish` does and looks them over; then has a program that depends on the packaged
-/// library inspect photographs.
+/// library inspect photographs, and one with a window compile.
 pub(crate) fn test() -> Result<()> {
     let metadata = MetadataCommand::new().current_dir(project_root()).no_deps().exec()?;
     let published: Vec<&Package> =
@@ -36,7 +36,8 @@ pub(crate) fn test() -> Result<()> {
         print!("{sample}: {said}");
         ensure!(said.starts_with(verdict), "examples/wgpu should have said `{verdict}` of {sample}");
     }
-    Ok(())
+    // A window needs a screen; that it compiles shows that eframe's wgpu and the packaged library's are one.
+    cargo(&["check", "--locked"]).folder(&example_on(library, "live")?).run()
 }
 
 /// Where cargo leaves a package.

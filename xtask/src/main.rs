@@ -38,7 +38,7 @@ cargo xtask TASK
   test-bundlers  the same with programs that Vite, webpack, esbuild and Rollup make of the package
   wheel   build the Python package, and test it installed in a fresh environment, with Ray and a notebook
   wheel-licences  write the licences and notices that the Python package brings along, for maturin alone
-  test-crates  package the crates as for crates.io, look them over, and run examples/wgpu on the packaged library
+  test-crates  package the crates as for crates.io, look them over, and try both examples on the packaged library
   precompute  renew the page's results of its samples, after another default model
 ";
 
