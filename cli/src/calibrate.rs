@@ -159,14 +159,15 @@ enum Work {
     Labelled(Dataset),
 }
 
-/// The file a category's own tensors are in.
+/// The file a category's own tensors are in, of a head that was trained or taught.
 fn head_file(files: &[PathBuf]) -> Result<PathBuf> {
     for file in files {
-        if Weights::open([file])?.contains("adaptor.C") {
+        let weights = Weights::open([file])?;
+        if ["adaptor.C", "taught.normal"].iter().any(|name| weights.contains(name)) {
             return Ok(file.clone());
         }
     }
-    anyhow::bail!("none of the model's files holds `adaptor.C`")
+    anyhow::bail!("none of the model's files holds `adaptor.C` of a trained head or `taught.normal` of a taught one")
 }
 
 /// The images without those that the model was made from.
