@@ -1,14 +1,14 @@
 // Takes candidates into a coreset, farthest first (greedy k-centre; Gonzalez, 1985): always the one that is farthest
 // from what is chosen, while it is nearly as far as the round's first. One workgroup, an invocation a candidate.
 //
-//   products    [rows][64], x . x of candidate; with TEXTURE defined a row texture of them
+//   products    [rows][64 / 4] vec4s, x . x of candidate
 //   norms       [rows], |x|^2
 //   candidates  [64], rows of x
 //   reach       [64], squared distance of each candidate to the nearest chosen row; 0 or less where there is none
 //   taken       [64], |x|^2 of the candidates taken in this round, FAR for the others
 //   chosen      [1 + wanted], how many rows are chosen, then the rows
 #import coreset
-#import row_texture
+#import products
 
 struct Params {
     wanted: u32,
@@ -17,20 +17,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-#ifdef TEXTURE
-@group(0) @binding(1) var products: texture_storage_2d_array<rgba32float, read>;
-
-fn product_at(row: u32, candidate: u32) -> f32 {
-    let place = row_place(0u, row, 0u);
-    return textureLoad(products, vec2(candidate / 4u, place.y), place.x)[candidate % 4u];
-}
-#else
-@group(0) @binding(1) var<storage, read> products: array<f32>;
-
-fn product_at(row: u32, candidate: u32) -> f32 {
-    return products[row * CANDIDATES + candidate];
-}
-#endif
 @group(0) @binding(2) var<storage, read> norms: array<f32>;
 @group(0) @binding(3) var<storage, read> candidates: array<u32>;
 @group(0) @binding(4) var<storage, read> reach: array<f32>;
@@ -62,7 +48,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             chosen[1u + count] = row;
             squared = 0.0;
         } else {
-            let distance = norm + norms[first.row] - 2.0 * product_at(row, first.lane);
+            let distance = norm + norms[first.row] - 2.0 * products_at(row, CANDIDATES / 4u, first.lane / 4u)[first.lane % 4u];
             squared = min(squared, select(distance, 0.0, distance <= SAME * norm));
         }
         count++;

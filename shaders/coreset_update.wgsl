@@ -1,7 +1,7 @@
 // Brings the distances of all rows to a coreset up to date with the candidates just taken into it, and finds the next
 // candidates: candidate i is the farthest of the rows i, i + 64, i + 128 .. One workgroup a candidate.
 //
-//   products    [rows][64 / 4] vec4s, x . x of candidate; with TEXTURE defined a row texture of them
+//   products    [rows][64 / 4] vec4s, x . x of candidate
 //   norms       [rows], |x|^2
 //   taken       [64 / 4] vec4s, |x|^2 of the candidates taken, FAR for the others
 //   nearest     [rows], squared distance to the nearest chosen row, brought up to date
@@ -9,27 +9,13 @@
 //   reach       [64], squared distance of each candidate to the nearest chosen row
 #import channels
 #import coreset
-#import row_texture
+#import products
 
 struct Params {
     rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-#ifdef TEXTURE
-@group(0) @binding(1) var products: texture_storage_2d_array<rgba32float, read>;
-
-fn products_at(row: u32, i: u32) -> vec4<f32> {
-    let place = row_place(0u, row, 0u);
-    return textureLoad(products, vec2(i, place.y), place.x);
-}
-#else
-@group(0) @binding(1) var<storage, read> products: array<vec4<f32>>;
-
-fn products_at(row: u32, i: u32) -> vec4<f32> {
-    return products[row * (CANDIDATES / 4u) + i];
-}
-#endif
 @group(0) @binding(2) var<storage, read> norms: array<f32>;
 @group(0) @binding(3) var<storage, read> taken: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> nearest: array<f32>;
@@ -41,7 +27,7 @@ const INVOCATIONS: u32 = 256u;
 fn squared_distance(row: u32) -> f32 {
     var least = vec4(FAR);
     for (var i = 0u; i < CANDIDATES / 4u; i++) {
-        least = min(least, taken[i] - 2.0 * products_at(row, i));
+        least = min(least, taken[i] - 2.0 * products_at(row, CANDIDATES / 4u, i));
     }
     let squared = norms[row] + least_of_channels(least);
     return select(squared, 0.0, squared <= SAME * norms[row]);

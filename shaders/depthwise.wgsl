@@ -45,12 +45,12 @@ fn weight_at(tap: u32, channel: u32) -> vec4<f32> {
 @group(0) @binding(4) var out: texture_storage_2d_array<rgba32float, write>;
 
 fn input_at(pixel: u32, channel: u32) -> vec4<f32> {
-    let place = row_place(0u, pixel, 0u);
+    let place = place_of_row(pixel);
     return textureLoad(x, vec2(channel, place.y), place.x);
 }
 
 fn set_output(pixel: u32, channel: u32, value: vec4<f32>) {
-    let place = row_place(0u, pixel, 0u);
+    let place = place_of_row(pixel);
     textureStore(out, vec2(channel, place.y), place.x, value);
 }
 #else

@@ -1,12 +1,12 @@
 // The distance of each position to its nearest prototype, sqrt(|phi|^2 + min(|C|^2 - 2 phi . C)). One workgroup four
 // positions: a prototype's norm is loaded once for them, and the loads of its invocations lie side by side.
 //
-//   products         [positions][prototypes / 4] vec4s, phi . C; with TEXTURE defined a row texture of them
+//   products         [positions][prototypes / 4] vec4s, phi . C
 //   position_norms   |phi|^2 of all positions, read from first_position on
 //   prototype_norms  [prototypes / 4] vec4s, |C|^2
 //   out              distances of all positions, written from first_position on
 #import channels
-#import row_texture
+#import products
 
 struct Params {
     // In vec4s.
@@ -16,20 +16,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-#ifdef TEXTURE
-@group(0) @binding(1) var products: texture_storage_2d_array<rgba32float, read>;
-
-fn products_at(position: u32, i: u32) -> vec4<f32> {
-    let place = row_place(0u, position, 0u);
-    return textureLoad(products, vec2(i, place.y), place.x);
-}
-#else
-@group(0) @binding(1) var<storage, read> products: array<vec4<f32>>;
-
-fn products_at(position: u32, i: u32) -> vec4<f32> {
-    return products[position * params.prototypes + i];
-}
-#endif
 @group(0) @binding(2) var<storage, read> position_norms: array<f32>;
 @group(0) @binding(3) var<storage, read> prototype_norms: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
@@ -50,10 +36,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var smallest_3 = smallest_0;
     for (var i = lane; i < params.prototypes; i += LANES) {
         let norms = prototype_norms[i];
-        smallest_0 = min(smallest_0, fma(vec4(-2.0), products_at(position.x, i), norms));
-        smallest_1 = min(smallest_1, fma(vec4(-2.0), products_at(position.y, i), norms));
-        smallest_2 = min(smallest_2, fma(vec4(-2.0), products_at(position.z, i), norms));
-        smallest_3 = min(smallest_3, fma(vec4(-2.0), products_at(position.w, i), norms));
+        smallest_0 = min(smallest_0, fma(vec4(-2.0), products_at(position.x, params.prototypes, i), norms));
+        smallest_1 = min(smallest_1, fma(vec4(-2.0), products_at(position.y, params.prototypes, i), norms));
+        smallest_2 = min(smallest_2, fma(vec4(-2.0), products_at(position.z, params.prototypes, i), norms));
+        smallest_3 = min(smallest_3, fma(vec4(-2.0), products_at(position.w, params.prototypes, i), norms));
     }
     least[lane] = vec4(
         least_of_channels(smallest_0),

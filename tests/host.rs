@@ -5,7 +5,7 @@ mod support;
 use pcsnet::image::{ColourMap, Fit, Frame, Rect, RgbImage, Scale, heatmap, overlay, preprocess};
 use pcsnet::{BufferSource, Encoding, Error, HeatStyle, HeatTarget, Paint, Precision, Session, TextureSource, wgpu};
 use pollster::block_on;
-use support::{Random, engine, load, read, small_configs};
+use support::{Random, engine, load, read, small_configs, texture, texture_of};
 use wgpu::{TextureFormat, TextureUsages};
 
 fn session(batch: u32) -> Session {
@@ -17,34 +17,6 @@ fn photograph(width: u32, height: u32, seed: u64) -> RgbImage {
     let bytes = Random::new(seed).values((3 * width * height) as usize);
     let bytes = bytes.into_iter().map(|value| (128.0 + 60.0 * value) as u8).collect();
     RgbImage::from_raw(width, height, bytes).expect("as many values")
-}
-
-fn texture_of(
-    device: &wgpu::Device,
-    [width, height]: [u32; 2],
-    format: TextureFormat,
-    usage: TextureUsages,
-) -> wgpu::Texture {
-    device.create_texture(&wgpu::TextureDescriptor {
-        label: None,
-        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format,
-        usage: usage | TextureUsages::COPY_DST | TextureUsages::COPY_SRC,
-        view_formats: &[],
-    })
-}
-
-/// A texture of texels given as bytes, row after row.
-fn texture(size: [u32; 2], format: TextureFormat, texels: &[u8]) -> wgpu::Texture {
-    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::RENDER_ATTACHMENT;
-    let texture = texture_of(engine().device(), size, format, usage);
-    let bytes_per_row = format.block_copy_size(None).expect("plain texels") * size[0];
-    let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), ..Default::default() };
-    engine().queue().write_texture(texture.as_image_copy(), texels, layout, texture.size());
-    texture
 }
 
 /// All texels of a texture of 8-bit RGBA.

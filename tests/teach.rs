@@ -7,10 +7,10 @@ use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
 use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, Teacher};
 use pcsnet::weights::Weights;
-use pcsnet::wgpu::util::DeviceExt;
-use pcsnet::{Encoding, Error, Precision, TextureSource, wgpu};
+use pcsnet::wgpu::{Texture, TextureFormat};
+use pcsnet::{Encoding, Error, Precision, TextureSource};
 use pollster::block_on;
-use support::{Random, engine};
+use support::{Random, engine, texture};
 
 const SIDE: u32 = 160;
 
@@ -44,12 +44,16 @@ fn defective(seed: u64, degrees: f64) -> RgbImage {
 /// What a camera of 12 bits fills.
 const RANGE: ValueRange = ValueRange { low: 0.0, high: 4095.0 };
 
-fn taught(photographs: &[RgbImage], poses: Poses) -> TaughtModel {
+fn teacher(poses: Poses) -> Teacher {
     let mut options = TeachOptions::default();
     (options.effort, options.poses, options.false_alarm_rate) = (Effort::Small, poses, 0.01);
     options.range = Some(RANGE);
     let backbone = Weights::built_in().expect("a sound file");
-    let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+    block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone")
+}
+
+fn taught(photographs: &[RgbImage], poses: Poses) -> TaughtModel {
+    let mut teacher = teacher(poses);
     for (index, photograph) in photographs.iter().enumerate() {
         teacher.add(format!("{index}.png"), photograph).expect("a photograph");
     }
@@ -216,10 +220,11 @@ fn as_pytorch_numpy_and_scipy() {
 #[test]
 fn textures_as_photographs() {
     let shots: Vec<RgbImage> = (0..3).map(|seed| part(seed, 30.0)).collect();
-    let backbone = Weights::built_in().expect("a sound file");
-    let mut options = TeachOptions::default();
-    (options.effort, options.poses, options.false_alarm_rate) = (Effort::Small, Poses::Fixed, 0.01);
-    let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+    let mut teacher = teacher(Poses::Fixed);
+    let texture = |photograph: &RgbImage| -> Texture {
+        let texels = image::DynamicImage::from(photograph.clone()).into_rgba8();
+        texture([SIDE; 2], TextureFormat::Rgba8Unorm, &texels)
+    };
     // The last is a copy.
     for photograph in shots.iter().chain(&shots[..1]) {
         let texture = texture(photograph);
@@ -235,21 +240,4 @@ fn textures_as_photographs() {
     let source = TextureSource { layer: 1, ..TextureSource::new(&texture, Encoding::Srgb) };
     let refused = block_on(teacher.add_texture("camera", &source)).expect_err("there is one layer");
     assert!(refused.to_string().contains("a layer below 1"), "{refused}");
-}
-
-fn texture(photograph: &RgbImage) -> wgpu::Texture {
-    let (width, height) = photograph.dimensions();
-    let descriptor = wgpu::TextureDescriptor {
-        label: None,
-        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: wgpu::TextureFormat::Rgba8Unorm,
-        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
-        view_formats: &[],
-    };
-    let texels = image::DynamicImage::from(photograph.clone()).into_rgba8();
-    let order = wgpu::util::TextureDataOrder::LayerMajor;
-    engine().device().create_texture_with_data(engine().queue(), &descriptor, order, &texels)
 }

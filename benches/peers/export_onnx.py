@@ -47,11 +47,11 @@ def main() -> None:
 
 
 def write(network: nn.Module, side: int, parts: dict, folder: Path) -> None:
-    """Exports a network, whose outputs are those of its parts in their order, whole and in parts."""
-    names = list(dict.fromkeys(name for _, outputs in parts.values() for name in outputs))
-    outputs = names if len(parts) == 1 else [*names, "score"]
+    """Exports a network, whole and in parts. Its outputs are all tensors at their ends, in their order."""
+    ends = [name for inputs, outputs in parts.values() for name in (*inputs, *outputs)]
+    names = [name for name in dict.fromkeys(ends) if name != "image"]
     program = torch.onnx.export(network.eval(), (torch.zeros(1, 3, side, side),), input_names=["image"],
-                                output_names=outputs, opset_version=18, dynamo=True)
+                                output_names=names, opset_version=18, dynamo=True)
     extractor = Extractor(program.model_proto)
     folder.mkdir(parents=True, exist_ok=True)
     for name, (inputs, outputs) in parts.items():

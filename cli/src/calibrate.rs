@@ -14,7 +14,8 @@ use pcsnet::inspect::{
     self, Alteration, Calibrated, Calibration, FalseAlarms, Fingerprint, GoodPart, MapSummary, Method, Origin, Setting,
     TrainingImages, alterations, calibrate_labelled,
 };
-use pcsnet::weights::{Weights, update_metadata};
+use pcsnet::schema;
+use pcsnet::weights::{Role, Weights, update_metadata};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -113,7 +114,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub fn calibrate(arguments: &Arguments, monitor: Monitor<'_>) -> Result<Outcome> {
     let (model_files, inputs) = images::split_models(&arguments.model, &arguments.inputs);
     let weights = device::open_weights(&model_files)?;
-    let head = head_file(&model_files)?;
+    let head = head_file(&model_files, &weights)?;
     let mut work = match &arguments.labelled {
         Some(folder) => {
             ensure!(inputs.is_empty(), "give photographs of good parts or --labelled, not both");
@@ -159,15 +160,17 @@ enum Work {
     Labelled(Dataset),
 }
 
-/// The file a category's own tensors are in, of a head that was trained or taught.
-fn head_file(files: &[PathBuf]) -> Result<PathBuf> {
+/// The file a category's own tensors are in: that of its prototypes.
+fn head_file(files: &[PathBuf], model: &Weights) -> Result<PathBuf> {
+    let head = schema::head(&model.config()?);
+    let prototypes = head.tensors().iter().find(|tensor| tensor.role == Role::Prototypes);
+    let name = &prototypes.context("a head without prototypes")?.name;
     for file in files {
-        let weights = Weights::open([file])?;
-        if ["adaptor.C", "taught.normal"].iter().any(|name| weights.contains(name)) {
+        if Weights::open([file])?.contains(name) {
             return Ok(file.clone());
         }
     }
-    anyhow::bail!("none of the model's files holds `adaptor.C` of a trained head or `taught.normal` of a taught one")
+    anyhow::bail!("none of the model's files holds `{name}`")
 }
 
 /// The images without those that the model was made from.

@@ -8,6 +8,10 @@ const ROWS_TOGETHER: u32 = 32u;
 // Layer and row within it of row `row` of matrix `z`, each of `rows` rows.
 fn row_place(z: u32, row: u32, rows: u32) -> vec2<u32> {
     let padded_rows = (rows + ROWS_TOGETHER - 1u) / ROWS_TOGETHER * ROWS_TOGETHER;
-    let place = z * padded_rows + row;
-    return vec2(place / ROWS_PER_LAYER, place % ROWS_PER_LAYER);
+    return place_of_row(z * padded_rows + row);
+}
+
+// Layer and row within it of a row of the only matrix.
+fn place_of_row(row: u32) -> vec2<u32> {
+    return vec2(row / ROWS_PER_LAYER, row % ROWS_PER_LAYER);
 }

@@ -61,7 +61,7 @@ const SHADERS: &[(&str, &str)] = sources!["":
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
-    matmul_rows, matmul_store, pixel, reduce, rgb8, row_texture, winograd4_points, winograd_patches,
+    matmul_rows, matmul_store, pixel, products, reduce, rgb8, row_texture, winograd4_points, winograd_patches,
     winograd_pixels, winograd_place, winograd_weights,
 ];
 

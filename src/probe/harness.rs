@@ -77,6 +77,11 @@ pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
     (0..count as u64).map(|index| mix(index) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
+/// [`values`] that are multiples of 1/64, which stay exact in f16, through the transform of Winograd's F(2x2), too.
+pub(crate) fn exact_values(count: usize, seed: u64) -> Vec<f32> {
+    values(count, seed).iter().map(|value| (value * 64.0).round() / 64.0).collect()
+}
+
 pub(crate) fn random_maps(shape: [u32; 4], seed: u64) -> Maps {
     let shape = shape.map(|size| size as usize);
     Maps { shape, values: values(shape.iter().product(), seed) }

@@ -6,6 +6,7 @@ use pcsnet::config::{
     TaughtLevel, TrainedHead,
 };
 use pcsnet::weights::Weights;
+use pcsnet::wgpu::{self, TextureFormat, TextureUsages};
 use pcsnet::{Engine, EngineOptions, LoadOptions, ModelConfig, schema};
 use pollster::block_on;
 use safetensors::tensor::{Dtype, TensorView};
@@ -46,6 +47,35 @@ pub fn engine() -> &'static Engine {
             .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
         Engine::new(device, queue, EngineOptions::default()).expect("the adapter was checked")
     })
+}
+
+/// An empty texture.
+pub fn texture_of(
+    device: &wgpu::Device,
+    [width, height]: [u32; 2],
+    format: TextureFormat,
+    usage: TextureUsages,
+) -> wgpu::Texture {
+    device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: usage | TextureUsages::COPY_DST | TextureUsages::COPY_SRC,
+        view_formats: &[],
+    })
+}
+
+/// A texture of texels given as bytes, row after row.
+pub fn texture(size: [u32; 2], format: TextureFormat, texels: &[u8]) -> wgpu::Texture {
+    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::RENDER_ATTACHMENT;
+    let texture = texture_of(engine().device(), size, format, usage);
+    let bytes_per_row = format.block_copy_size(None).expect("plain texels") * size[0];
+    let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), ..Default::default() };
+    engine().queue().write_texture(texture.as_image_copy(), texels, layout, texture.size());
+    texture
 }
 
 /// Sizes small enough to run in a moment, with everything odd that can be odd.

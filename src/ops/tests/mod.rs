@@ -14,7 +14,7 @@ use crate::gpu::{Constant, EngineOptions, Format, Gpu, Graph, MatmulKernel, Slic
 use crate::parameters::Parameters;
 use crate::probe::cases;
 use crate::probe::harness::{
-    self, Case, FENCE, SENTINEL, input, input_as, is_close, random_maps, random_maps_in, rounding, values,
+    self, Case, FENCE, SENTINEL, exact_values, input, input_as, is_close, random_maps, random_maps_in, rounding, values,
 };
 use crate::reference::Maps;
 use pollster::block_on;

@@ -175,9 +175,7 @@ proptest! {
         let Formats { weights, from, to } = choices.formats;
         let x = random_maps_in(from, [batch, height, width, inputs], seed);
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
-        // F(2x2) divides by 4, so multiples of 1/64 below 1 stay exact in f16.
-        let weight = values(shape.iter().product(), seed + 1);
-        let weight: Vec<f32> = weight.iter().map(|w| (w * 64.0).round() / 64.0).collect();
+        let weight = exact_values(shape.iter().product(), seed + 1);
         let algorithm = match geometry.algorithm(winograd) {
             Algorithm::Winograd(winograd, _) if before_use => Algorithm::Winograd(winograd, Transform::BeforeUse),
             algorithm => algorithm,

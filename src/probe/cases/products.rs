@@ -6,7 +6,7 @@ use crate::ops::{
     Activation, Algorithm, Conv2d, Convolution as Declared, Depthwise, Epilogue, Geometry, Padding, Transform,
 };
 use crate::parameters::Parameters;
-use crate::probe::harness::{Case, FENCE, declared, input_as, random_maps_in, rounding, run, values};
+use crate::probe::harness::{Case, FENCE, declared, exact_values, input_as, random_maps_in, rounding, run, values};
 use crate::reference::{self, Window};
 
 /// How what a convolution multiplies and gives is stored.
@@ -81,8 +81,7 @@ pub(crate) async fn convolution(gpu: &Gpu, convolution: Convolution) -> Result<C
     let geometry = Geometry { kernel, stride, padding: Padding::Even(kernel / 2) };
     let x = random_maps_in(from, [batch, height, width, inputs], 1);
     let shape = [outputs, inputs, kernel, kernel].map(|size| size as usize);
-    // Multiples of 1/64 below 1 stay exact in f16, through the transform of F(2x2), too.
-    let weight: Vec<f32> = values(shape.iter().product(), 2).iter().map(|w| (w * 64.0).round() / 64.0).collect();
+    let weight = exact_values(shape.iter().product(), 2);
     let bias = values(outputs as usize, 3);
     let declaration = Declared::new("conv", [outputs, inputs], geometry).biased();
     let declare = |parameters: &mut Parameters<'_>| Conv2d::computed_by(algorithm, parameters, declaration);
@@ -123,11 +122,7 @@ pub(crate) async fn depthwise(gpu: &Gpu, format: Format) -> Result<Case> {
 pub(crate) async fn inverted_residual(gpu: &Gpu, weights: Format) -> Result<Case> {
     let [side, channels, wide] = [13, 12, 72];
     let x = random_maps_in(Format::F32, [2, side, side, channels], 1);
-    let point = |[outputs, inputs]: [u32; 2], seed| {
-        let exact_in_f16 = |weight: &f32| (weight * 64.0).round() / 64.0;
-        values((outputs * inputs) as usize, seed).iter().map(exact_in_f16).collect::<Vec<f32>>()
-    };
-    let (widening, narrowing) = (point([wide, channels], 2), point([channels, wide], 3));
+    let [widening, narrowing] = [2, 3].map(|seed| exact_values((wide * channels) as usize, seed));
     let filters = values(9 * wide as usize, 4);
     let [wide_bias, filter_bias, bias] =
         [(wide, 5), (wide, 6), (channels, 7)].map(|(n, seed)| values(n as usize, seed));
@@ -149,8 +144,7 @@ pub(crate) async fn inverted_residual(gpu: &Gpu, weights: Format) -> Result<Case
     let answer = run(graph, &[(tensor, &x.values)], out.all()).await?;
 
     let relu6 = |maps: reference::Maps| maps.map(|value| value.clamp(0.0, 6.0));
-    let size = |side: u32| [side as usize; 2];
-    let dot = |side| Window::even(1, 1, 0, size(side));
+    let dot = |side: u32| Window::even(1, 1, 0, [side as usize; 2]);
     let window = Window::same(3, 2, side as usize);
     let widened = relu6(reference::conv2d(&x, &widening, Some(&wide_bias), dot(side)));
     let filtered = relu6(reference::depthwise(&widened, &filters, &filter_bias, window));

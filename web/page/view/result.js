@@ -69,8 +69,9 @@ function showVerdict(state, picture, result) {
   panel.dataset.computed = result?.computed ?? 'none';
   setText($('verdict-text'), WORDS[verdict] ?? 'No result yet');
   $('unlike').hidden = !picture || !isUnlike(state, picture);
-  $('drift').hidden = !state.camera.drift?.alarm;
-  setText($('drift'), driftOf(state.camera));
+  const drift = driftOf(state.camera);
+  $('drift').hidden = !drift;
+  setText($('drift'), drift);
   setText($('score'), result ? `score ${number(result.score)}, threshold ${number(state.threshold)}` : '');
 }
 
