@@ -73,12 +73,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         sum_7_1 += b_1 * a.block_7;
     }
 
-    // In a loop, because the epilogue is long and would be compiled once for each of its uses.
-    var sums = array<mat4x4<f32>, 16>(
-        sum_0_0, sum_1_0, sum_2_0, sum_3_0, sum_4_0, sum_5_0, sum_6_0, sum_7_0,
-        sum_0_1, sum_1_1, sum_2_1, sum_3_1, sum_4_1, sum_5_1, sum_6_1, sum_7_1,
-    );
-    for (var i = 0u; i < 16u; i++) {
-        store_block(z, row + 4u * (i % 8u), column_0 + i / 8u * LANES, sums[i]);
+    // In a loop, because the epilogue would be compiled once for each of its uses. The blocks move up one place a turn:
+    // as an array that is read where a variable says, they would take a driver five times as long to compile.
+    let blocks = select(8u, 16u, column_1 - lane < params.columns);
+    for (var i = 0u; i < blocks; i++) {
+        store_block(z, row + 4u * (i % 8u), column_0 + i / 8u * LANES, sum_0_0);
+        sum_0_0 = sum_1_0;
+        sum_1_0 = sum_2_0;
+        sum_2_0 = sum_3_0;
+        sum_3_0 = sum_4_0;
+        sum_4_0 = sum_5_0;
+        sum_5_0 = sum_6_0;
+        sum_6_0 = sum_7_0;
+        sum_7_0 = sum_0_1;
+        sum_0_1 = sum_1_1;
+        sum_1_1 = sum_2_1;
+        sum_2_1 = sum_3_1;
+        sum_3_1 = sum_4_1;
+        sum_4_1 = sum_5_1;
+        sum_5_1 = sum_6_1;
+        sum_6_1 = sum_7_1;
     }
 }

@@ -37,33 +37,31 @@ fn residual_at(row: u32, column: u32) -> vec4<f32> {
     return from_output(residual[index]);
 }
 
-fn activate_block(x: Block) -> Block {
-    return Block(
-        activate(x[0], params.slope, params.ceiling),
-        activate(x[1], params.slope, params.ceiling),
-        activate(x[2], params.slope, params.ceiling),
-        activate(x[3], params.slope, params.ceiling),
-    );
+// A sum with its bias, activated, and what is added to it before or after.
+fn finish(shifted: vec4<f32>, added: vec4<f32>) -> vec4<f32> {
+    let before = select(vec4(0.0), added, params.residual_kind == RESIDUAL_BEFORE_ACTIVATION);
+    let after = select(vec4(0.0), added, params.residual_kind == RESIDUAL_AFTER_ACTIVATION);
+    return activate(shifted + before, params.slope, params.ceiling) + after;
 }
 
-// Sums with bias, residual and activation; `rows` are those of the output they belong to.
-fn finish(rows: vec4<u32>, column: u32, sums: Block) -> Block {
+fn finish_block(rows: vec4<u32>, column: u32, sums: Block) -> Block {
     // Where there is no bias its buffer holds a zero.
     let shift = bias[select(0u, column, params.has_bias != 0u)];
-    let shifted = sums + Block(shift, shift, shift, shift);
-    if params.residual_kind == 0u {
-        return activate_block(shifted);
+    var added = Block();
+    if params.residual_kind != 0u {
+        added = Block(
+            residual_at(rows.x, column),
+            residual_at(rows.y, column),
+            residual_at(rows.z, column),
+            residual_at(rows.w, column),
+        );
     }
-    let added = Block(
-        residual_at(rows.x, column),
-        residual_at(rows.y, column),
-        residual_at(rows.z, column),
-        residual_at(rows.w, column),
+    return Block(
+        finish(sums[0] + shift, added[0]),
+        finish(sums[1] + shift, added[1]),
+        finish(sums[2] + shift, added[2]),
+        finish(sums[3] + shift, added[3]),
     );
-    if params.residual_kind == RESIDUAL_BEFORE_ACTIVATION {
-        return activate_block(shifted + added);
-    }
-    return activate_block(shifted) + added;
 }
 
 // Finishes and stores 4 rows of 4 columns; column r of `sums` is row `row + r` of the output. Rows past the last are
@@ -75,7 +73,7 @@ fn store_block(z: u32, row: u32, column: u32, sums: Block) {
     let rows = min(row + vec4(0u, 1u, 2u, 3u), vec4(params.rows - 1u));
     var block = sums;
     if EPILOGUE {
-        block = finish(rows, column, sums);
+        block = finish_block(rows, column, sums);
     }
     store(z, rows.w, column, block[3]);
     store(z, rows.z, column, block[2]);

@@ -1,5 +1,6 @@
-//! A round of the greedy k-centre selection, `shaders/coreset_*.wgsl`.
+//! Rounds of the greedy k-centre selection, `shaders/coreset_*.wgsl`.
 
+use super::matmul::rows_to_multiply;
 use super::{Product, matmul, rows_as_columns};
 use crate::gpu::{Binding, Format, Graph, Kernel, Tensor, uniforms};
 
@@ -27,14 +28,22 @@ pub(crate) struct Selection {
     pub chosen: Tensor,
 }
 
-/// Chooses some more rows, at least one while there are rows that differ from all chosen ones and fewer are chosen than
-/// wanted.
-pub(crate) fn coreset_round(graph: &mut Graph<'_>, label: &str, selection: &Selection) {
+/// Chooses more rows in so many rounds. A round chooses at least one while there are rows that differ from all chosen
+/// ones and fewer are chosen than wanted.
+pub(crate) fn coreset_rounds(graph: &mut Graph<'_>, label: &str, selection: &Selection, rounds: usize) {
+    let left = rows_to_multiply(graph, label, selection.rows);
+    for round in 0..rounds {
+        coreset_round(graph, &format!("{label}.{round}"), selection, left);
+    }
+}
+
+/// Chooses some more rows. `left` has all rows as products multiply them.
+fn coreset_round(graph: &mut Graph<'_>, label: &str, selection: &Selection, left: Tensor) {
     let Selection { rows, norms, nearest, candidates, reach, chosen } = *selection;
     let columns = rows_as_columns(graph, &format!("{label}.columns"), rows, candidates);
     let products = graph.rows(Format::F32, &format!("{label}.products"), [1, rows.pixels(), CANDIDATES]);
     let names = [("TEXTURE", graph.is_texture(products))];
-    let product = Product::new(rows.all(), &columns, products.all());
+    let product = Product::new(left.all(), &columns, products.all());
     matmul(graph, &format!("{label}.products"), &product);
 
     uniforms! {

@@ -99,6 +99,7 @@ pub(super) struct Gather {
 
 uniforms! {
     /// The uniform block of `shared/matmul_params.wgsl`.
+    #[derive(Default)]
     struct Params {
         rows: u32,
         columns: u32,
@@ -162,7 +163,9 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     let params = params(product, gather.unwrap_or_default());
     let textures = graph.gpu().matmul.reads_textures();
     let rows = if textures && !graph.is_texture(a.tensor) {
-        pack_rows(graph, label, &params, product, gather.is_some())
+        let (gathered, applies_relu) = (gather.is_some(), product.applies_relu());
+        let left = Left { tensor: a.tensor, matrices: matrix.batch, gathered, applies_relu };
+        pack_rows(graph, label, &params, left)
     } else {
         a.tensor
     };
@@ -189,15 +192,34 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
 }
 
-/// The left operand as the row texture that `matmul_texture` reads.
-fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, product: &Product<'_>, gathered: bool) -> Tensor {
-    let (a, batch) = (product.a.tensor, product.matrix.batch);
+/// The rows of `x` as products of this adapter read them, for one that is multiplied several times: [`matmul`] packs
+/// anew what is not.
+pub(super) fn rows_to_multiply(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
+    if !graph.gpu().matmul.reads_textures() || graph.is_texture(x) {
+        return x;
+    }
+    let Slice { rows, channels, .. } = x.all();
+    let params = Params { rows, depth: channels / 4, a_stride: channels / 4, ..Params::default() };
+    pack_rows(graph, label, &params, Left { tensor: x, matrices: 1, gathered: false, applies_relu: false })
+}
+
+/// Where the rows of a left operand come from.
+struct Left {
+    tensor: Tensor,
+    matrices: u32,
+    gathered: bool,
+    applies_relu: bool,
+}
+
+/// A left operand as the row texture that `matmul_texture` reads.
+fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, left: Left) -> Tensor {
+    let Left { tensor, matrices, gathered, applies_relu } = left;
     let label = format!("{label}.rows");
-    let rows = graph.rows(Format::F32, &label, [batch, params.rows, 4 * params.depth]);
-    let names = [("CONVOLUTION", gathered), ("INPUT_F16", a.is_f16())];
-    let kernel = Kernel::with("pack_rows", names).with_constant("INPUT_RELU", product.applies_relu());
-    let workgroups = [params.depth.div_ceil(8), params.rows.div_ceil(8), batch];
-    graph.dispatch(&label, kernel, params, [Binding::read(a), Binding::write(rows)], workgroups);
+    let rows = graph.rows(Format::F32, &label, [matrices, params.rows, 4 * params.depth]);
+    let names = [("CONVOLUTION", gathered), ("INPUT_F16", tensor.is_f16())];
+    let kernel = Kernel::with("pack_rows", names).with_constant("INPUT_RELU", applies_relu);
+    let workgroups = [params.depth.div_ceil(8), params.rows.div_ceil(8), matrices];
+    graph.dispatch(&label, kernel, params, [Binding::read(tensor), Binding::write(rows)], workgroups);
     rows
 }
 

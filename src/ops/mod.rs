@@ -25,7 +25,7 @@ mod tests;
 
 pub(crate) use activation::{Activation, Epilogue, Input, Residual};
 pub(crate) use conv2d::{Algorithm, Conv2d, Convolution, Geometry, Padding, Transform, taps_inputs_outputs};
-pub(crate) use coreset::{CANDIDATES, FAR, NEARLY, Selection, coreset_round};
+pub(crate) use coreset::{CANDIDATES, FAR, NEARLY, Selection, coreset_rounds};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use describe::describe;
 pub(crate) use distances::{Band, LevelProducts, distances};

@@ -29,7 +29,7 @@ pub(crate) async fn coreset(
         reach: external("coreset.reach", [1, 1, 1, CANDIDATES]),
         chosen: external("coreset.chosen", [1, 1, 1, 1 + wanted]),
     };
-    ops::coreset_round(&mut graph, "coreset", &selection);
+    ops::coreset_rounds(&mut graph, "coreset", &selection, ROUNDS);
     let schedule = graph.finish().await?;
     let first: Vec<u32> = (0..CANDIDATES).map(|group| group.min(count - 1)).collect();
     let reach: Vec<f32> = (0..CANDIDATES).map(|group| if group < count { FAR } else { -1.0 }).collect();
@@ -46,9 +46,7 @@ pub(crate) async fn coreset(
     .await?;
     let mut before = 0;
     loop {
-        for _ in 0..ROUNDS {
-            schedule.submit(gpu).await?;
-        }
+        schedule.submit(gpu).await?;
         let buffer = schedule.buffer(selection.chosen);
         let chosen: Vec<u32> = read_buffers(gpu, &[(buffer, 4)]).await?.remove(0);
         let chosen = chosen[0];

@@ -53,22 +53,28 @@ fn second(operands: &str) -> Option<&str> {
     operands.split("::").nth(1)?.split_whitespace().next()
 }
 
-/// Instructions in order, and the place of each label.
+/// Instructions in order, and the place of each label. Where the driver has no disassembler for a generation it prints
+/// the compiler's last form in its place: labels without a colon, and results before what computes them.
 fn parse(text: &str) -> (Vec<Instruction<'_>>, HashMap<&str, usize>) {
     let mut instructions = Vec::new();
     let mut labels = HashMap::new();
     for line in text.lines() {
-        let code = line.split(';').next().unwrap_or_default().trim();
-        match (code.strip_suffix(':'), code.split_once(char::is_whitespace)) {
-            (Some(label), _) => {
-                labels.insert(label, instructions.len());
-            }
-            (None, Some((name, operands))) => instructions.push((name, operands)),
-            (None, None) if !code.is_empty() => instructions.push((code, "")),
-            _ => {}
+        let line = line.split(';').next().unwrap_or_default().trim();
+        let code = line.split_once(" = ").map_or(line, |(_, code)| code);
+        if let Some(label) = label(code) {
+            labels.insert(label, instructions.len());
+        } else if !code.is_empty() && !code.starts_with("/*") {
+            instructions.push(code.split_once(char::is_whitespace).unwrap_or((code, "")));
         }
     }
     (instructions, labels)
+}
+
+/// The name of a block that begins with this line.
+fn label(code: &str) -> Option<&str> {
+    let name = code.strip_suffix(':').unwrap_or(code);
+    let number = name.strip_prefix("BB")?;
+    (!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())).then_some(name)
 }
 
 /// Run by the program that has no harness of its own.
@@ -93,9 +99,30 @@ BB2:
 \ts_endpgm
 ";
 
+    const NOT_DISASSEMBLED: &str = "\
+Shader disassembly is not supported in the current configuration, falling back to print_program.
+
+BB0
+/* logical preds: / linear preds: / kind: uniform, top-level, loop-preheader, */
+\t s4: %16:s[4-7] = s_load_dwordx4 %14:s[2-3], 0
+\t v1: %1:v[0] = v_fma_f32 %2:v[1], %3:v[2], %4:v[3]
+BB1
+\t v4: %23:v[4-7] = buffer_load_dwordx4 %16:s[4-7], %5:v[8], 0 offen
+\t v1: %445:v[6] = v_fmac_f32 %1805:v[4], %1771:v[12], %305:v[6]
+\t v1: %446:v[8] = v_add_u32 16, %10:v[8]
+\t v1: %447:v[9] = v_mov_b32 %446:v[8]
+\ts_cbranch_scc1 block:BB3
+BB2
+\ts_branch block:BB1
+BB3
+\tds_write_b128 %5:v[8], %23:v[4-7]
+";
+
     pub fn counts_a_loop() {
-        assert_eq!(fused_share(LOOP), Some(0.5));
-        assert_eq!(memory_operations(LOOP), 2);
+        for text in [LOOP, NOT_DISASSEMBLED] {
+            assert_eq!(fused_share(text), Some(0.5));
+            assert_eq!(memory_operations(text), 2);
+        }
         assert_eq!(fused_share("BB0:\n\tv_fma_f32 v0, v1, v2, v3\n\ts_cbranch_scc1 BB1\nBB1:\n\ts_endpgm\n"), None);
     }
 }

@@ -15,6 +15,7 @@ import { showPictures } from './view/pictures.js';
 import { showMessages } from './view/messages.js';
 import { showModel } from './view/model.js';
 import { showTeach } from './view/teach.js';
+import { showLook } from './view/look.js';
 import { showHistogram } from './view/histogram.js';
 
 const store = createStore(reduce, { ...initial, pictures: samples, chosen: samples[0].id });
@@ -29,6 +30,7 @@ showHistogram({ store });
 showPictures({ store });
 showModel({ store });
 showTeach({ store, photographs });
+showLook({ store });
 
 function keepThreshold() {
   const { model, threshold } = store.state;

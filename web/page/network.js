@@ -14,6 +14,10 @@ const MODEL = at('pcsnet/default.safetensors');
 const LARGE = 100 << 20;
 /** Longest side of the pictures in the strip, pixels. */
 const THUMBNAIL = 160;
+/** Longest side of a picture that a quick model looked at, pixels. */
+const LOOK = 640;
+/** Rest between two looks of a quick model, milliseconds: the device is needed for teaching. */
+const REST = 500;
 
 const idOf = (file) => `${file.name}, ${file.size} bytes, ${file.lastModified}`;
 
@@ -123,6 +127,7 @@ export function startNetwork({ store, takeFrame }) {
     const progress = (progress) => dispatch({ type: 'teaching progress', ...progress });
     try {
       const sources = photographs.map(({ file }) => file);
+      if (wishes.effort !== 'small') await lookAhead(sources, wishes, signal);
       const taught = await remote.teach(sources, { ...wishes, backbone: MODEL, progress, signal });
       const { file: model, photographs: found, ...account } = taught;
       // Swedes write dates so that files sort by them.
@@ -135,6 +140,34 @@ export function startNetwork({ store, takeFrame }) {
     } catch (error) {
       // What stopped it is known.
       if (!signal.aborted) dispatch({ type: 'teaching refused', reason: error.message });
+    }
+  }
+
+  /** Makes a quick model of the same photographs, and begins to show what it finds. */
+  async function lookAhead(sources, wishes, signal) {
+    const progress = (progress) => dispatch({ type: 'teaching progress', ahead: true, ...progress });
+    const { file } = await remote.teach(sources, { ...wishes, effort: 'small', backbone: MODEL, progress, signal });
+    const quick = await remote.load(file, { backbone: byDefault, signal });
+    // Should the device be lost, teaching itself says so.
+    showLooks(quick, sources, signal)
+      .catch(() => {})
+      .finally(() => quick.free());
+  }
+
+  /** Shows what a quick model finds, on what the camera sees or else on each photograph once. */
+  async function showLooks(quick, sources, signal) {
+    const left = [...sources];
+    while (!signal.aborted) {
+      const isLive = store.state.camera.phase === 'live';
+      const source = isLive ? await takeFrame() : left.shift();
+      if (source) {
+        const { preview: bitmap = source, ...result } = await quick.detect(source, { signal, preview: LOOK });
+        const name = isLive ? 'what the camera sees' : source.name;
+        const former = store.state.teaching.look;
+        dispatch({ type: 'first look', look: { name, bitmap, result, card: quick.card } });
+        former?.bitmap.close();
+      }
+      await new Promise((resolve) => setTimeout(resolve, REST));
     }
   }
 

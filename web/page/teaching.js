@@ -13,8 +13,13 @@ export const initialTeaching = {
   wishes: { poses: 'auto', effort: 'standard', falseAlarmRate: 0.05 },
   /** 'asked' until the network has time, then 'begun'. */
   phase: undefined,
-  /** How far it is: { stage, done, total }. */
+  /** How far it is: { stage, done, total }; `ahead` while the quick model is made whose look is the first. */
   progress: undefined,
+  /**
+   * What a quick model of the same photographs found, until the model that is wished for is there: the `name` of the
+   * picture, its `bitmap`, its `result`, and the model's `card`.
+   */
+  look: undefined,
   /** Why the last attempt made no model. */
   problem: undefined,
   /** Whether a photograph found no room in the browser's storage. */
@@ -26,7 +31,7 @@ export const initialTeaching = {
   outcome: undefined,
 };
 
-const idle = { phase: undefined, progress: undefined };
+const idle = { phase: undefined, progress: undefined, look: undefined };
 
 export const teachingEvents = {
   'photographs taken': (teaching, { photographs }) => ({
@@ -45,10 +50,11 @@ export const teachingEvents = {
   'photographs removed': (teaching) => ({ ...teaching, photographs: [], problem: undefined, unkept: false }),
 
   'teaching wished': (teaching, { wishes }) => ({ ...teaching, wishes: { ...teaching.wishes, ...wishes } }),
-  'teaching asked': (teaching) => ({ ...teaching, phase: 'asked', progress: undefined, problem: undefined }),
+  'teaching asked': (teaching) => ({ ...teaching, ...idle, phase: 'asked', problem: undefined }),
   'teaching begun': (teaching) => ({ ...teaching, phase: 'begun' }),
-  'teaching progress': (teaching, { stage, done, total }) =>
-    teaching.phase === 'begun' ? { ...teaching, progress: { stage, done, total } } : teaching,
+  'teaching progress': (teaching, { stage, done, total, ahead }) =>
+    teaching.phase === 'begun' ? { ...teaching, progress: { stage, done, total, ahead } } : teaching,
+  'first look': (teaching, { look }) => (teaching.phase === 'begun' ? { ...teaching, look } : teaching),
   'teaching stopped': (teaching) => ({ ...teaching, ...idle }),
   'teaching refused': (teaching, { reason }) => ({ ...teaching, ...idle, problem: reason }),
   taught: (teaching, { outcome }) => ({ ...teaching, ...idle, outcome }),
@@ -157,9 +163,10 @@ export function teachingActivity({ teaching: { phase, progress }, loading }) {
   if (loading && phase === 'begun') return { text: 'Taking the model into use' };
   if (phase === 'asked') return { text: 'Teaching begins when the network is ready' };
   if (!progress) return { text: 'Beginning to teach' };
-  const { stage, done, total } = progress;
+  const { stage, done, total, ahead } = progress;
   const count = UNCOUNTED.includes(stage) || !total ? '' : `: ${Math.min(done + 1, total)} of ${total}`;
-  return { text: `${STAGES[stage]}${count}`, fraction: total ? done / total : undefined };
+  const purpose = ahead ? ', for a first look' : '';
+  return { text: `${STAGES[stage]}${count}${purpose}`, fraction: total ? done / total : undefined };
 }
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;

@@ -82,9 +82,10 @@ const calls = {
     last = result.catch(() => {});
     return result;
   },
-  async teach({ photographs }, progress) {
+  async teach({ photographs, options }, progress) {
     progress({ stage: 'describing', done: 1, total: 4 });
     await released('teaching');
+    await released(options.effort);
     const greys = await Promise.all(photographs.map(async (photograph) => (await greyOf(photograph)).grey));
     if (greys.length === 1) throw new Error('normal images: expected at least 2, found 1');
     const middle = greys.toSorted((a, b) => a - b)[greys.length >> 1];

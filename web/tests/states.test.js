@@ -542,6 +542,23 @@ test('teaching is stopped, refused and interrupted in words, and the photographs
   assert.equal(await photographs(page).count(), 1);
 });
 
+test('while the full model is made, a quick one shows what it finds', async () => {
+  const page = await withStandIn({ held: ['standard'] });
+  await toTeach(page, 100, 110, 200);
+  await teachNow(page).click();
+  const caption = page.locator('#look-caption');
+  await caption.filter({ hasText: 'A quick model looks first: grey 100.png would pass.' }).waitFor();
+  await caption.filter({ hasText: 'grey 200.png would fail. The full model is being made.' }).waitFor();
+  const painted = (id) =>
+    page.locator(id).evaluate((canvas) => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]);
+  assert.deepEqual(await painted('#look-picture'), [200, 200, 200, 255]);
+  assert.equal((await painted('#look-heat'))[3], 255);
+  assert.equal(await page.locator('#teaching-text').textContent(), 'Describing photographs: 2 of 4');
+  await tell(page, { release: 'standard' });
+  await page.locator('#taught').waitFor();
+  assert.ok(await page.locator('#look').isHidden());
+});
+
 test('Teach is pressed while the network is loading, and begins when it is ready', async () => {
   const page = await withStandIn({ held: ['load'] });
   await toTeach(page, 100, 110);

@@ -64,9 +64,7 @@ pub(crate) async fn coreset(gpu: &Gpu, rows: u32, quarter: u32, wanted: u32, rou
     let tensors = maps.map(|maps| input(&mut graph, maps));
     let [rows, norms, nearest, candidates, reach, out] = tensors;
     let selection = Selection { rows, norms, nearest, candidates, reach, chosen: out };
-    for round in 0..rounds {
-        ops::coreset_round(&mut graph, &format!("round{round}"), &selection);
-    }
+    ops::coreset_rounds(&mut graph, "rounds", &selection, rounds);
     let inputs: Vec<_> = tensors.into_iter().zip(maps.map(|maps| maps.values.as_slice())).collect();
     let mut answer = run(graph, &inputs, out.all()).await?;
     answer.values = answer.values.into_iter().map(|value| value.to_bits() as f32).collect();
