@@ -1,9 +1,15 @@
+#ifdef HALVES
+enable f16;
+#endif
 // Matrix product for GPUs: both operands staged through workgroup memory 16 deep, 8 x 4 outputs an invocation as two
 // 4 x 4 blocks; with WIDE defined 8 x 8 as four. See shared/matmul.wgsl for the operands.
 //
 // A workgroup computes TILE_ROWS x 64 outputs (WIDE: x 128). The usual 64 x 64 takes 8 KiB of workgroup memory, so
 // that several workgroups share a core on every kind of GPU. The 16 invocations that differ in x read neighbouring
 // vec4s of B and the same vec4 of A. While a tile is multiplied, the next one is on its way from memory to registers.
+//
+// With HALVES defined both operands are multiplied as f16: the 16 products of a tile's depth are added as f16, and those
+// sums as f32, so that what is rounded coarsely are short sums alone.
 #import matmul
 
 #ifdef ROWS_32
@@ -33,13 +39,13 @@ const BLOCKS: u32 = TILE_ROWS / BLOCK_ROWS;
 
 // Blocks of 4 rows of A, so that what an invocation reads has constant places from one address on. Row r of a block
 // lies at r ^ k, so that what is written together lies in different banks.
-var<workgroup> a_tile: array<array<array<vec4<f32>, BLOCK_ROWS>, BLOCKS>, TILE_DEPTH>;
-var<workgroup> b_tile: array<array<vec4<f32>, TILE_COLUMNS>, 4u * TILE_DEPTH>;
+var<workgroup> a_tile: array<array<array<Factors, BLOCK_ROWS>, BLOCKS>, TILE_DEPTH>;
+var<workgroup> b_tile: array<array<Factors, TILE_COLUMNS>, 4u * TILE_DEPTH>;
 
 // What an invocation carries from memory to workgroup memory.
 struct Staged {
-    a: array<vec4<f32>, A_LOADS>,
-    b: array<vec4<f32>, B_LOADS>,
+    a: array<Factors, A_LOADS>,
+    b: array<Factors, B_LOADS>,
 }
 
 // Where it reads: its rows of A, and for each of its vec4s of B the place in the first and in the last row of all.
@@ -72,7 +78,7 @@ fn load_tile(places: Sources, k: u32, index: u32) -> Staged {
     let a_k = k + index % TILE_DEPTH;
     let a_k_inside = min(a_k, params.depth - 1u);
     for (var i = 0u; i < A_LOADS; i++) {
-        staged.a[i] = select(vec4(0.0), load_a(places.rows[i], a_k_inside), a_k < params.depth);
+        staged.a[i] = to_factors(select(vec4(0.0), load_a(places.rows[i], a_k_inside), a_k < params.depth));
     }
     let b_rows = 4u * k * params.columns;
     for (var i = 0u; i < B_LOADS; i++) {
@@ -94,8 +100,8 @@ fn store_tile(staged: Staged, index: u32) {
     }
 }
 
-fn a_block(block: u32, k: u32) -> mat4x4<f32> {
-    return mat4x4(
+fn a_block(block: u32, k: u32) -> FactorBlock {
+    return FactorBlock(
         a_tile[k][block][0u ^ k],
         a_tile[k][block][1u ^ k],
         a_tile[k][block][2u ^ k],
@@ -103,8 +109,8 @@ fn a_block(block: u32, k: u32) -> mat4x4<f32> {
     );
 }
 
-fn b_block(k: u32, column: u32) -> mat4x4<f32> {
-    return mat4x4(
+fn b_block(k: u32, column: u32) -> FactorBlock {
+    return FactorBlock(
         b_tile[4u * k][column],
         b_tile[4u * k + 1u][column],
         b_tile[4u * k + 2u][column],
@@ -112,7 +118,17 @@ fn b_block(k: u32, column: u32) -> mat4x4<f32> {
     );
 }
 
-// The outputs of an invocation: 4 rows each of the upper and the lower half of the tile.
+// Sums of products for the outputs of an invocation: 4 rows each of the upper and the lower half of the tile.
+struct Chains {
+    upper: FactorBlock,
+    lower: FactorBlock,
+#ifdef WIDE
+    upper_right: FactorBlock,
+    lower_right: FactorBlock,
+#endif
+}
+
+#ifdef HALVES
 struct Sums {
     upper: mat4x4<f32>,
     lower: mat4x4<f32>,
@@ -122,18 +138,50 @@ struct Sums {
 #endif
 }
 
-// The sums with the products of 4 values of k of the tile.
-fn add_products(sums: Sums, upper_block: u32, lower_block: u32, column: u32, k: u32) -> Sums {
+fn widened(block: FactorBlock) -> mat4x4<f32> {
+    return mat4x4(vec4<f32>(block[0]), vec4<f32>(block[1]), vec4<f32>(block[2]), vec4<f32>(block[3]));
+}
+
+// The sums with the products of the whole tile.
+fn add_tile(sums: Sums, upper_block: u32, lower_block: u32, column: u32) -> Sums {
+    let chains = add_all(Chains(), upper_block, lower_block, column);
+    var added = sums;
+    added.upper += widened(chains.upper);
+    added.lower += widened(chains.lower);
+#ifdef WIDE
+    added.upper_right += widened(chains.upper_right);
+    added.lower_right += widened(chains.lower_right);
+#endif
+    return added;
+}
+#else
+alias Sums = Chains;
+
+fn add_tile(sums: Sums, upper_block: u32, lower_block: u32, column: u32) -> Sums {
+    return add_all(sums, upper_block, lower_block, column);
+}
+#endif
+
+// Written out: not every driver unrolls a loop.
+fn add_all(chains: Chains, upper_block: u32, lower_block: u32, column: u32) -> Chains {
+    var added = add_products(chains, upper_block, lower_block, column, 0u);
+    added = add_products(added, upper_block, lower_block, column, 1u);
+    added = add_products(added, upper_block, lower_block, column, 2u);
+    return add_products(added, upper_block, lower_block, column, 3u);
+}
+
+// The chains with the products of 4 values of k of the tile.
+fn add_products(chains: Chains, upper_block: u32, lower_block: u32, column: u32, k: u32) -> Chains {
     let upper_a = a_block(upper_block, k);
     let lower_a = a_block(lower_block, k);
     let b = b_block(k, column);
-    var added = sums;
-    added.upper = add_product(sums.upper, b, upper_a);
-    added.lower = add_product(sums.lower, b, lower_a);
+    var added = chains;
+    added.upper = add_product(chains.upper, b, upper_a);
+    added.lower = add_product(chains.lower, b, lower_a);
 #ifdef WIDE
     let b_right = b_block(k, column + COLUMN_GROUPS);
-    added.upper_right = add_product(sums.upper_right, b_right, upper_a);
-    added.lower_right = add_product(sums.lower_right, b_right, lower_a);
+    added.upper_right = add_product(chains.upper_right, b_right, upper_a);
+    added.lower_right = add_product(chains.lower_right, b_right, lower_a);
 #endif
     return added;
 }
@@ -158,11 +206,7 @@ fn main(
         workgroupBarrier();
         // The last turn loads a tile that nobody multiplies, of the last k.
         next = load_tile(places, k + TILE_DEPTH, index);
-        // Written out: not every driver unrolls a loop.
-        sums = add_products(sums, upper, lower, local.x, 0u);
-        sums = add_products(sums, upper, lower, local.x, 1u);
-        sums = add_products(sums, upper, lower, local.x, 2u);
-        sums = add_products(sums, upper, lower, local.x, 3u);
+        sums = add_tile(sums, upper, lower, local.x);
         workgroupBarrier();
     }
 

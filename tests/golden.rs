@@ -141,6 +141,11 @@ fn plain_with_f16_activations() {
 }
 
 #[test]
+fn plain_with_f16_products() {
+    check_map("plain", &gpu_engine(), Precision::F16Products);
+}
+
+#[test]
 fn rotation_with_f16_activations() {
     check_map("rotation", &gpu_engine(), Precision::F16Activations);
 }

@@ -49,12 +49,15 @@ fn f16_keeps_the_map() {
     for (seed, config) in (10..).zip(&small_configs()) {
         let weights = error_of_map(engine(), config, seed, Precision::F16);
         let activations = [engine(), &tiled].map(|on| error_of_map(on, config, seed, Precision::F16Activations));
-        eprintln!("f16 weights: {weights:.1e}, activations: {:.1e} and {:.1e}", activations[0], activations[1]);
+        let products = error_of_map(&tiled, config, seed, Precision::F16Products);
+        eprintln!("f16 weights: {weights:.1e}, activations and products: {activations:?}, {products:.1e}");
         assert!(weights < 1e-2, "{config:?}: {weights}");
         assert!(weights > 1e-6, "f16 weights must not go unnoticed");
         // Twice what is asked of the full size (`tests/golden.rs`): fewer channels average less of the rounding away.
         assert!(activations.iter().all(|&error| error < 2e-2), "{config:?}: {activations:?}");
+        assert!(products < 2e-2, "{config:?}: {products}");
         assert!(!activations.contains(&weights), "f16 activations must not go unnoticed");
+        assert!(products != activations[1], "f16 products must not go unnoticed");
     }
 }
 

@@ -28,8 +28,13 @@ pub struct DeviceArguments {
     pub adapter: AdapterArguments,
 
     /// How weights and activations are kept on the GPU: f16 takes half the memory for weights, f16-activations also
-    /// less for activations; both give slightly other scores
-    #[arg(long, value_name = "f32|f16|f16-activations", default_value = "f32", hide_possible_values = true)]
+    /// less for activations, and f16-products multiplies so, too; all give slightly other scores
+    #[arg(
+        long,
+        value_name = "f32|f16|f16-activations|f16-products",
+        default_value = "f32",
+        hide_possible_values = true
+    )]
     #[arg(value_parser = precision())]
     pub precision: Precision,
 

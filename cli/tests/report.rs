@@ -7,7 +7,7 @@ use predicates::str::contains;
 use std::fs;
 use support::*;
 
-/// Three precisions at six batches, in files and on the screen.
+/// Four precisions at six batches, in files and on the screen.
 #[test]
 fn everything_about_an_adapter() {
     let folder = folder_with_model();
@@ -24,7 +24,7 @@ fn everything_about_an_adapter() {
     assert_eq!(report["left_out"], serde_json::json!([]));
     let measurements = report["measurements"].as_array().expect("measurements");
     let what = |found: &serde_json::Value| (found["precision"].clone(), found["batch"].clone());
-    let expected = ["f32", "f16", "f16-activations"]
+    let expected = ["f32", "f16", "f16-activations", "f16-products"]
         .into_iter()
         .flat_map(|precision| [1, 2, 4, 8, 16, 32].map(|batch| (precision.into(), batch.into())));
     assert!(measurements.iter().map(what).eq(expected));

@@ -80,6 +80,7 @@ impl Engine {
         config: &ModelConfig,
         options: LoadOptions,
     ) -> Result<SharedBackbone> {
+        options.precision.check(&self.gpu.device)?;
         let transformed_bytes = parameters.transformed_bytes();
         let bytes = parameters.load(&self.gpu, weights).await?;
         self.gpu.ensure_present("a backbone").await?;
@@ -94,6 +95,7 @@ impl Engine {
         header: Header,
         options: LoadOptions,
     ) -> Result<Model> {
+        options.precision.check(&self.gpu.device)?;
         let head_bytes = parameters.load(&self.gpu, weights).await?;
         self.gpu.ensure_present("a head").await?;
         Ok(self.model(backbone.clone(), part, header, options, head_bytes))

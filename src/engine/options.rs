@@ -48,11 +48,16 @@ pub enum Precision {
     /// anomaly map within 1 % of its standard deviation: the backbone's, and the widest of the decoder's. The way from
     /// descriptors to distances, the coarse bins and the decoder's last layers stay 32-bit.
     F16Activations,
+    /// Weights and activations as in [`Precision::F16Activations`], and where both factors of a product are stored as
+    /// 16-bit floats they are multiplied so, twice as many at a time on most GPUs: sums of 16 products are 16-bit
+    /// floats, and 32-bit floats beyond. Products inside Winograd's transforms, which magnify their rounding, and those
+    /// on adapters that run shaders on a CPU stay 32-bit. It takes a device with `SHADER_F16`.
+    F16Products,
 }
 
 impl Precision {
     /// Every precision there is.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::F16Activations];
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::F16Activations, Self::F16Products];
 
     /// Its name on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -60,6 +65,7 @@ impl Precision {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::F16Activations => "f16-activations",
+            Self::F16Products => "f16-products",
         }
     }
 
@@ -79,14 +85,34 @@ impl Precision {
     pub(super) fn weights(self) -> Format {
         match self {
             Self::F32 => Format::F32,
-            Self::F16 | Self::F16Activations => Format::F16,
+            Self::F16 | Self::F16Activations | Self::F16Products => Format::F16,
         }
     }
 
     pub(super) fn activations(self) -> Format {
         match self {
             Self::F32 | Self::F16 => Format::F32,
-            Self::F16Activations => Format::F16,
+            Self::F16Activations | Self::F16Products => Format::F16,
         }
+    }
+
+    /// What is multiplied where both factors are stored as f16.
+    pub(super) fn factors(self) -> Format {
+        match self {
+            Self::F32 | Self::F16 | Self::F16Activations => Format::F32,
+            Self::F16Products => Format::F16,
+        }
+    }
+
+    /// Makes sure that a device can compute so.
+    pub(super) fn check(self, device: &wgpu::Device) -> Result<()> {
+        if self.factors() == Format::F32 || device.features().contains(wgpu::Features::SHADER_F16) {
+            return Ok(());
+        }
+        Err(Error::Input {
+            what: format!("precision `{}`", self.name()),
+            expected: "a device made with the feature `SHADER_F16`".to_owned(),
+            found: format!("{} without it", device.adapter_info().name),
+        })
     }
 }

@@ -338,8 +338,9 @@ fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
         if first.fit != other.fit {
             return refuse("fit");
         }
-        if first.options.precision.activations() != other.options.precision.activations() {
-            return refuse("precision of activations");
+        let formats = |model: &Model| [model.options.precision.activations(), model.options.precision.factors()];
+        if formats(first) != formats(other) {
+            return refuse("precision of activations or products");
         }
     }
     Ok(first)
@@ -382,7 +383,8 @@ fn distinct<'a, T: PartialEq + Clone + 'a>(values: impl IntoIterator<Item = &'a 
 
 fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
     let Model { gpu, backbone, config, options, .. } = models[0];
-    let mut graph = Graph::new(gpu, false).storing(options.precision.activations());
+    let precision = options.precision;
+    let mut graph = Graph::new(gpu, false).storing(precision.activations()).multiplying(precision.factors());
     let pixels = graph.external("pixels", [images, config.input, config.input, 1]);
     let input = ops::normalize(&mut graph, pixels, config.backbone.normalization());
     let depth = models.iter().map(|model| model.config.depth()).max().unwrap_or(0);

@@ -20,7 +20,8 @@ impl Model {
                 found: format!("{}", input.len()),
             });
         }
-        let mut graph = Graph::new(&self.gpu, true).storing(self.options.precision.activations());
+        let precision = self.options.precision;
+        let mut graph = Graph::new(&self.gpu, true).storing(precision.activations()).multiplying(precision.factors());
         let planes = graph.external("planes", [1, 3, side, side]);
         let packed = ops::pack_nchw(&mut graph, planes, [1, side, side]);
         let features = self.backbone.network.write(&mut graph, packed, self.config.depth());

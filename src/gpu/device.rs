@@ -61,14 +61,15 @@ impl Gpu {
         self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tilings of matrix products that the device can run; the first suits most layers.
-    pub(crate) fn tilings(&self) -> Vec<Tiling> {
-        self.matmul.tilings().iter().filter(|tiling| tiling.fits(&self.limits)).copied().collect()
+    /// The tilings of matrix products that the device can run, of those whose factors are f16 with `halves`; the first
+    /// suits most layers.
+    pub(crate) fn tilings(&self, halves: bool) -> Vec<Tiling> {
+        self.matmul.tilings(halves).iter().filter(|tiling| tiling.fits(&self.device)).copied().collect()
     }
 
     /// How the product of a layer is tiled: as was measured, otherwise as suits most.
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>) -> Tiling {
-        let tilings = self.matmul.tilings();
+        let tilings = self.matmul.tilings(layer.halves);
         self.tuning().tiling(layer, winograd, tilings).unwrap_or(tilings[0])
     }
 

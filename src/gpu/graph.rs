@@ -31,6 +31,8 @@ pub(crate) struct Graph<'a> {
     layers: Vec<Layer>,
     /// How activations are stored that need not be f32.
     activations: Format,
+    /// As what the factors of products are multiplied that are stored as f16.
+    factors: Format,
     tensors: Vec<Tenant>,
     dispatches: Vec<Dispatch>,
     stages: Vec<(String, Slice)>,
@@ -54,6 +56,7 @@ impl<'a> Graph<'a> {
             tiling: None,
             layers: Vec::new(),
             activations: Format::F32,
+            factors: Format::F32,
             tensors: Vec::new(),
             dispatches: Vec::new(),
             stages: Vec::new(),
@@ -64,6 +67,16 @@ impl<'a> Graph<'a> {
     /// The graph for a network whose activations are stored in another format.
     pub(crate) fn storing(self, activations: Format) -> Self {
         Self { activations, ..self }
+    }
+
+    /// The graph for a network that multiplies as another format what it stores as f16.
+    pub(crate) fn multiplying(self, factors: Format) -> Self {
+        Self { factors, ..self }
+    }
+
+    /// Whether values and weights that are stored so are multiplied as f16.
+    pub(crate) fn multiplies_halves(&self, values: Format, weights: Format) -> bool {
+        [self.factors, values, weights].iter().all(|format| format.is_f16()) && self.gpu.matmul.multiplies_halves()
     }
 
     /// A graph that keeps its stages and has room behind each tensor, to see whether a kernel writes there.

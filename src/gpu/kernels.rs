@@ -32,20 +32,33 @@ impl MatmulKernel {
         }
     }
 
-    /// Its tilings; the first suits most layers and every device.
-    pub(crate) fn tilings(self) -> &'static [Tiling] {
+    /// Its tilings, of products whose factors are f16 with `halves`; the first suits most layers and every device.
+    pub(crate) fn tilings(self, halves: bool) -> &'static [Tiling] {
+        const TILED: &[Tiling] = &[
+            Tiling::staged(64, 64),
+            Tiling::staged(32, 64),
+            Tiling::staged(128, 64),
+            Tiling::staged(128, 128),
+            Tiling::DIRECT,
+        ];
+        const TILED_HALVES: &[Tiling] = &[
+            Tiling::staged(64, 64).of_halves(),
+            Tiling::staged(32, 64).of_halves(),
+            Tiling::staged(128, 64).of_halves(),
+            Tiling::staged(128, 128).of_halves(),
+        ];
         match self {
-            Self::Tiled => &[
-                Tiling { shader: "matmul_tiled", staged: true, rows: 64, columns: 64 },
-                Tiling { shader: "matmul_tiled", staged: true, rows: 32, columns: 64 },
-                Tiling { shader: "matmul_tiled", staged: true, rows: 128, columns: 64 },
-                Tiling { shader: "matmul_tiled", staged: true, rows: 128, columns: 128 },
-                Tiling::DIRECT,
-            ],
-            Self::Register => &[Tiling { shader: "matmul_register", staged: false, rows: 32, columns: 64 }],
-            Self::RegisterTexture => &[Tiling { shader: "matmul_texture", staged: false, rows: 32, columns: 64 }],
+            Self::Tiled if halves => TILED_HALVES,
+            Self::Tiled => TILED,
+            Self::Register => &[Tiling { shader: "matmul_register", rows: 32, ..Tiling::DIRECT }],
+            Self::RegisterTexture => &[Tiling { shader: "matmul_texture", rows: 32, ..Tiling::DIRECT }],
             Self::Direct => &[Tiling::DIRECT],
         }
+    }
+
+    /// Whether it knows products whose factors are f16.
+    pub(crate) fn multiplies_halves(self) -> bool {
+        self == Self::Tiled
     }
 
     /// Channels of an invocation of Winograd's transforms: GPUs hold no more patches of 4 in registers, and where a
@@ -76,23 +89,34 @@ pub(crate) struct Tiling {
     shader: &'static str,
     /// Whether it stages operands in workgroup memory, in tiles whose size its pipeline is made for.
     staged: bool,
+    /// Whether its factors are f16.
+    pub halves: bool,
     pub rows: u32,
     pub columns: u32,
 }
 
 impl Tiling {
-    const DIRECT: Self = Self { shader: "matmul_direct", staged: false, rows: 64, columns: 64 };
+    const DIRECT: Self = Self { shader: "matmul_direct", staged: false, halves: false, rows: 64, columns: 64 };
+
+    const fn staged(rows: u32, columns: u32) -> Self {
+        Self { shader: "matmul_tiled", staged: true, halves: false, rows, columns }
+    }
+
+    const fn of_halves(self) -> Self {
+        Self { halves: true, ..self }
+    }
 
     /// Tells it from the kernel's other tilings.
     pub(crate) fn name(&self) -> String {
-        format!("{}_{}x{}", self.shader, self.rows, self.columns)
+        let factors = if self.halves { "_f16" } else { "" };
+        format!("{}_{}x{}{factors}", self.shader, self.rows, self.columns)
     }
 
-    /// The names that stand for its size where its shader knows several.
+    /// The names that stand for its factors and its size where its shader knows several.
     fn defines(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let (rows, columns) = (self.rows, self.columns);
-        let rows = [("ROWS_32", rows == 32), ("ROWS_128", rows == 128), ("WIDE", columns == 128)];
-        rows.into_iter().filter_map(|(name, defined)| defined.then_some(name))
+        let Self { halves, rows, columns, .. } = *self;
+        let names = [("HALVES", halves), ("ROWS_32", rows == 32), ("ROWS_128", rows == 128), ("WIDE", columns == 128)];
+        names.into_iter().filter_map(|(name, defined)| defined.then_some(name))
     }
 
     /// The kernel with these names defined.
@@ -104,13 +128,18 @@ impl Tiling {
         kernel
     }
 
-    /// Whether workgroups of it are within a device's limits.
-    pub(crate) fn fits(&self, limits: &wgpu::Limits) -> bool {
+    /// Whether a device has what it needs, and workgroups of it are within its limits.
+    pub(crate) fn fits(&self, device: &wgpu::Device) -> bool {
+        if self.halves && !device.features().contains(wgpu::Features::SHADER_F16) {
+            return false;
+        }
         if !self.staged {
             return true;
         }
-        // As in the shader: 16 deep, f32; 8 rows a row of invocations.
-        let (bytes, groups) = (4 * 16 * (self.rows + self.columns), self.rows / 8);
+        let limits = device.limits();
+        // As in the shader: 16 deep; 8 rows a row of invocations.
+        let bytes_per_value = if self.halves { 2 } else { 4 };
+        let (bytes, groups) = (bytes_per_value * 16 * (self.rows + self.columns), self.rows / 8);
         bytes <= limits.max_compute_workgroup_storage_size
             && groups <= limits.max_compute_workgroup_size_y
             && 16 * groups <= limits.max_compute_invocations_per_workgroup

@@ -176,10 +176,18 @@ pub(crate) fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str
     SHADERS.iter().flat_map(|&(shader, _)| {
         const ALONE: &[&[&str]] = &[&[]];
         let listed = VARIANTS.iter().find(|(name, _)| *name == shader).map_or(ALONE, |(_, sets)| *sets);
-        // The one shader with tiles of several sizes.
+        // The one shader with tiles of several sizes, and factors of f16 where both operands are.
         const SIZES: &[&[&str]] = &[&[], &["ROWS_32"], &["ROWS_128"], &["ROWS_128", "WIDE"]];
-        let sizes = if shader == "matmul_tiled" { SIZES } else { ALONE };
-        listed.iter().flat_map(move |names| sizes.iter().map(move |size| (shader, [*names, *size].concat())))
+        const FACTORS: &[&[&str]] = &[&[], &["HALVES"]];
+        let is_tiled = shader == "matmul_tiled";
+        let sizes = if is_tiled { SIZES } else { ALONE };
+        listed.iter().flat_map(move |names| {
+            let halved = ["WEIGHTS_F16", "INPUT_F16"].iter().all(|name| names.contains(name));
+            let factors = if is_tiled && halved { FACTORS } else { ALONE };
+            let tilings =
+                factors.iter().flat_map(move |factors| sizes.iter().map(move |size| [*factors, *size].concat()));
+            tilings.map(move |tiling| (shader, [*names, &tiling].concat()))
+        })
     })
 }
 
@@ -257,7 +265,8 @@ mod tests {
             let source = source(shader, &defines);
             let module = naga::front::wgsl::parse_str(&source)
                 .unwrap_or_else(|error| panic!("{shader} {defines:?}: {}", error.emit_to_string(&source)));
-            let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let capabilities =
+                Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SHADER_FLOAT16;
             let mut validator = Validator::new(ValidationFlags::all(), capabilities);
             validator
                 .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
@@ -275,7 +284,7 @@ mod tests {
             msl::write_string(&module, &info, &metal, &Default::default())
                 .unwrap_or_else(|e| panic!("{}: {e}", context("MSL")));
             let direct3d = hlsl::Options {
-                shader_model: hlsl::ShaderModel::V6_0,
+                shader_model: hlsl::ShaderModel::V6_2,
                 fake_missing_bindings: true,
                 ..Default::default()
             };

@@ -53,6 +53,9 @@ pub(crate) struct Layer {
     pub outputs: u32,
     /// Whether the weights are packed as f16.
     pub f16: bool,
+    /// Whether factors are multiplied as f16.
+    #[serde(default)]
+    pub halves: bool,
 }
 
 /// The fastest way to compute a layer.
@@ -69,7 +72,8 @@ pub(crate) struct Tuned {
 impl Layer {
     /// The product of `rows` x `depth` and `depth` x `columns`.
     pub(crate) fn product([rows, depth, columns]: [u32; 3], f16: bool) -> Self {
-        Self { kernel: 1, stride: 1, batch: 1, height: rows, width: 1, inputs: depth, outputs: columns, f16 }
+        let (inputs, outputs) = (depth, columns);
+        Self { kernel: 1, stride: 1, batch: 1, height: rows, width: 1, inputs, outputs, f16, halves: false }
     }
 
     /// Whether it is one of those that Winograd's algorithms compute.
@@ -129,10 +133,11 @@ impl Tuning {
         tilings.iter().find(|tiling| tiling.name() == tuned.tiling).copied()
     }
 
-    /// Which of Winograd's algorithms is the fastest for a layer, whatever the batch: weights are laid out before it is
-    /// known.
+    /// Which of Winograd's algorithms is the fastest for a layer, whatever the batch and the factors: weights are laid
+    /// out before they are known.
     pub(crate) fn winograd(&self, layer: &Layer) -> Option<Winograd> {
-        let same = |tuned: &&Tuned| Layer { batch: layer.batch, ..tuned.layer } == *layer;
+        let Layer { batch, halves, .. } = *layer;
+        let same = |tuned: &&Tuned| Layer { batch, halves, ..tuned.layer } == *layer;
         self.layers.iter().find(same).and_then(|tuned| tuned.winograd)
     }
 }

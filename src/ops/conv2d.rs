@@ -181,7 +181,7 @@ impl Convolution {
         let Self { outputs, inputs, geometry: Geometry { kernel, stride, .. }, side, .. } = *self;
         let format = self.format(parameters);
         let f16 = format.is_f16();
-        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16 };
+        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16, halves: false };
         let algorithm = self.geometry.algorithm(parameters.winograd(&layer));
         match algorithm {
             Algorithm::Winograd(winograd, Transform::AtLoad) => {
@@ -298,6 +298,9 @@ impl Conv2d {
         graph.ensure_equal(label, x.channels, self.inputs);
         let (matrix, bias) = (&self.matrix, self.bias.as_ref());
         let product = Product { floor, bias, epilogue, ..Product::new(x.all(), matrix, out.all()) };
+        // Winograd's transforms magnify what is rounded in their products: of the full-size network's map twice as much.
+        let is_winograd = matches!(self.algorithm, Algorithm::Winograd(..));
+        let halves = !is_winograd && graph.multiplies_halves(x.format, matrix.format);
         let layer = Layer {
             kernel: geometry.kernel,
             stride: geometry.stride,
@@ -307,6 +310,7 @@ impl Conv2d {
             inputs: x.channels,
             outputs: out.channels,
             f16: matrix.format.is_f16(),
+            halves,
         };
         match self.algorithm {
             Algorithm::Pointwise => matmul(graph, label, &product),

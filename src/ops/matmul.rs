@@ -132,7 +132,9 @@ uniforms! {
 /// Appends a product whose `a` is stored as it is multiplied.
 pub(crate) fn matmul(graph: &mut Graph<'_>, label: &str, product: &Product<'_>) {
     let Matrix { depth, columns, format, .. } = *product.matrix;
-    let tiling = graph.tiling(&Layer::product([product.out.rows, depth, columns], format.is_f16()), None);
+    let halves = graph.multiplies_halves(product.a.tensor.format, format);
+    let layer = Layer { halves, ..Layer::product([product.out.rows, depth, columns], format.is_f16()) };
+    let tiling = graph.tiling(&layer, None);
     matmul_tiled(graph, label, product, tiling);
 }
 

@@ -119,6 +119,7 @@ impl TrainedConv {
             inputs: x.channels,
             outputs: product.matrix.columns,
             f16: false,
+            halves: false,
         };
         let tiling = graph.tiling(&layer, None);
         matmul_gathered(graph, label, product, gather, tiling);

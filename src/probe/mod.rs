@@ -142,7 +142,7 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
             }
         }
     }
-    for tiling in gpu.tilings() {
+    for tiling in gpu.tilings(false) {
         const BEFORE_USE: Convolution = Convolution::winograd(F2x2, BeforeUse);
         for (operation, convolution) in [
             ("conv2d 1x1", Convolution::POINTWISE),
@@ -154,6 +154,15 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
             ("conv2d 7x7", Convolution::STEM),
             ("conv2d 7x7, f16 weights", Convolution::STEM.stored(Formats::F16_WEIGHTS)),
             ("conv2d 7x7, f16", Convolution::STEM.stored(Formats::F16)),
+        ] {
+            checks.push(verdict(operation, products::convolution(gpu, convolution.tiled(tiling)).await)?);
+        }
+    }
+    for tiling in gpu.tilings(true).into_iter().filter(|tiling| tiling.halves) {
+        for (operation, convolution) in [
+            ("conv2d 1x1, f16 products", Convolution::POINTWISE.stored(Formats::F16)),
+            ("conv2d 1x1, f16 products, f16 to f32", Convolution::POINTWISE.stored(Formats::FROM_F16)),
+            ("conv2d 7x7, f16 products", Convolution::STEM.stored(Formats::F16)),
         ] {
             checks.push(verdict(operation, products::convolution(gpu, convolution.tiled(tiling)).await)?);
         }
@@ -193,7 +202,7 @@ mod tests {
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
             let (textures, pairs) = (gpu.matmul.reads_textures(), gpu.matmul.transformed_channels() == 2);
-            let products: Vec<String> = gpu.tilings().iter().map(|tiling| tiling.kernel([]).label()).collect();
+            let products: Vec<String> = gpu.tilings(false).iter().map(|tiling| tiling.kernel([]).label()).collect();
             let missing: Vec<String> = shaders::variants()
                 .filter(|(shader, defines)| match *shader {
                     "pack_rows" => textures,

@@ -77,7 +77,7 @@ fn ways(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Vec<Way> {
             vec![Some(usual), Some(other)]
         }
     };
-    let tilings = gpu.tilings();
+    let tilings = gpu.tilings(layer.halves);
     winograds.into_iter().flat_map(|winograd| tilings.iter().map(move |&tiling| Way { winograd, tiling })).collect()
 }
 
@@ -231,10 +231,10 @@ mod tests {
         let layer = Layer::product([70, 32, 36], false);
         let problem = Problem::new(&layer);
         let conv = block_on(problem.load(&gpu, None)).expect("small enough");
-        for tiling in gpu.tilings().into_iter().rev() {
+        for tiling in gpu.tilings(false).into_iter().rev() {
             let kernel = tiling.kernel([]).with_constant("EPILOGUE", false).with_constant("INPUT_RELU", false);
             let right = shaders::source(kernel.shader, &kernel.defines);
-            let wrong = right.replace("vec4(a.x), sum", "vec4(1.01 * a.x), sum");
+            let wrong = right.replace("Factors(a.x), sum", "Factors(1.01 * a.x), sum");
             assert_ne!(wrong, right);
             block_on(problem.time(&gpu, &conv, tiling, None)).expect("right so far");
             gpu.replace_pipeline(&kernel, wrong);

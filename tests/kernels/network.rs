@@ -34,14 +34,16 @@ pub struct Step {
 }
 
 /// The authors' network at full size and the default model, each at batch 1 with the kernels that a GPU is given
-/// without measuring.
+/// without measuring, and the former once more with products of f16.
 pub fn networks() -> Result<Vec<Network>> {
     let engine = engine()?;
     let config = ModelConfig::standard(BackboneConfig::wide_resnet50_2(), DescriptorKind::Plain);
-    let full_size = network(&engine, "full size", &zeros(&config)?)?;
+    let weights = zeros(&config)?;
+    let full_size = network(&engine, "full size", &weights, Precision::F32)?;
+    let halves = network(&engine, "full size, f16 products", &weights, Precision::F16Products)?;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/default.safetensors");
-    let default = network(&engine, "default model", &Weights::open([file])?)?;
-    Ok(vec![full_size, default])
+    let default = network(&engine, "default model", &Weights::open([file])?, Precision::F32)?;
+    Ok(vec![full_size, halves, default])
 }
 
 /// Of whatever device there is, with the kernels that GPUs get: nothing is run on it.
@@ -52,8 +54,8 @@ fn engine() -> Result<Engine> {
     Ok(Engine::new(device, queue, options)?)
 }
 
-fn network(engine: &Engine, name: &str, weights: &Weights) -> Result<Network> {
-    let model = block_on(engine.load(weights, Precision::F32))?;
+fn network(engine: &Engine, name: &str, weights: &Weights, precision: Precision) -> Result<Network> {
+    let model = block_on(engine.load(weights, precision))?;
     let session = block_on(model.session(1))?;
     let programs = session.programs().into_iter().map(|program| Program {
         kernel: program.kernel,

@@ -79,9 +79,10 @@ export interface LoadOptions {
   cache?: string | null;
   /**
    * How weights and activations are kept on the GPU; by default `f32`. `f16` takes half the memory for weights,
-   * `f16-activations` also less for activations; both move scores slightly.
+   * `f16-activations` also less for activations, and `f16-products` multiplies so, too, where the device can; all move
+   * scores slightly.
    */
-  precision?: 'f32' | 'f16' | 'f16-activations';
+  precision?: 'f32' | 'f16' | 'f16-activations' | 'f16-products';
   /**
    * How 3x3 convolutions are computed; by default `fast`, with Winograd's F(4x4, 3x3) where images are large enough.
    * `small`, with F(2x2, 3x3), keeps less than half of their weights' memory, for more arithmetic.

@@ -1,12 +1,12 @@
 //! Matrix products and convolutions, in every shape of the kernel.
 
 use super::*;
-use crate::gpu::Winograd;
+use crate::gpu::{Tiling, Winograd};
 use crate::ops::{
     self, Activation, Algorithm, Conv2d, Convolution, Depthwise, Epilogue, Geometry, Input, Padding, Product, Residual,
     Transform,
 };
-use crate::probe::cases::products::Formats;
+use crate::probe::cases::products::{Formats, whole};
 use crate::probe::harness::declared;
 use crate::reference::{self, Window};
 
@@ -27,6 +27,7 @@ struct Choices {
     shape: usize,
     tiling: usize,
     formats: Formats,
+    halves: bool,
     bias: bool,
     residual: u32,
     activation: usize,
@@ -36,11 +37,13 @@ struct Choices {
 fn choices() -> impl Strategy<Value = Choices> {
     let formats = [Formats::F32, Formats::F16_WEIGHTS, Formats::F16, Formats::FROM_F16, Formats::TO_F16];
     let formats = prop::sample::select(formats.to_vec());
-    (0..3_usize, 0..5_usize, formats, any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
-        |(shape, tiling, formats, bias, residual, activation, floor)| Choices {
+    let kernels = (0..3_usize, 0..5_usize, any::<bool>());
+    (kernels, formats, any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
+        |((shape, tiling, halves), formats, bias, residual, activation, floor)| Choices {
             shape,
             tiling,
             formats,
+            halves,
             bias,
             residual,
             activation,
@@ -54,9 +57,19 @@ impl Choices {
         &gpus()[self.shape % gpus().len()]
     }
 
+    fn tiling(&self) -> Tiling {
+        let halves = self.halves && self.formats.weights.is_f16() && self.formats.from.is_f16();
+        let tilings = self.gpu().tilings(halves);
+        tilings[self.tiling % tilings.len()]
+    }
+
     fn graph(&self) -> Graph<'static> {
-        let tilings = self.gpu().tilings();
-        Graph::fenced(self.gpu(), FENCE).tiled(tilings[self.tiling % tilings.len()])
+        Graph::fenced(self.gpu(), FENCE).tiled(self.tiling())
+    }
+
+    /// Values to multiply, which f16 adds exactly where it does.
+    fn factor(&self, value: f32) -> f32 {
+        if self.tiling().halves { whole(value) } else { value }
     }
 
     fn activation(&self) -> Activation {
@@ -105,8 +118,9 @@ proptest! {
         let [depth, columns] = quarters.map(|quarter| 4 * quarter);
         let period = period.min(rows);
         let Formats { weights, from, to } = choices.formats;
-        let a = random_maps_in(from, [batch, rows, 1, depth], seed);
-        let b = halved(values((batch * depth * columns) as usize, seed + 1));
+        let a = random_maps_in(from, [batch, rows, 1, depth], seed).map(|value| choices.factor(value));
+        let count = (batch * depth * columns) as usize;
+        let b = if choices.tiling().halves { exact_values(count, seed + 1) } else { halved(values(count, seed + 1)) };
         let bias = values(columns as usize, seed + 2);
         let residual = random_maps_in(to, [batch, rows, 1, columns], seed + 3);
         let weights = matrix(gpu, &b, [batch, depth, columns], weights);
@@ -172,8 +186,10 @@ proptest! {
             Padding::Same => Window::same(kernel as usize, stride as usize, size[0]),
             Padding::Even(zeros) => Window::even(kernel as usize, stride as usize, zeros as usize, size),
         };
+        // Winograd's products are never of f16.
+        let choices = Choices { halves: choices.halves && kind != 1, ..choices };
         let Formats { weights, from, to } = choices.formats;
-        let x = random_maps_in(from, [batch, height, width, inputs], seed);
+        let x = random_maps_in(from, [batch, height, width, inputs], seed).map(|value| choices.factor(value));
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);
         let weight = exact_values(shape.iter().product(), seed + 1);
         let algorithm = match geometry.algorithm(winograd) {

@@ -164,7 +164,7 @@ class Detector:
     which says more of them (`pcsnet detect --help`):
 
     * `batch`: photographs, or tiles, that the device gets at once; scores do not depend on it
-    * `precision`: `"f32"`, `"f16"` or `"f16-activations"`
+    * `precision`: `"f32"`, `"f16"`, `"f16-activations"` or `"f16-products"`
     * `tiles`: the side of overlapping tiles for large photographs, in pixels; 0 for none
     * `fit`: `"crop"` or `"stretch"`, by default as the model was trained
     * `range`: what is black and white in files of more than 8 bits a sample, such as `(0, 4095)`
