@@ -48,7 +48,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             chosen[1u + count] = row;
             squared = 0.0;
         } else {
-            let distance = norm + norms[first.row] - 2.0 * products_at(row, CANDIDATES / 4u, first.lane / 4u)[first.lane % 4u];
+            let product = products_at(row, CANDIDATES / 4u, first.lane / 4u)[first.lane % 4u];
+            let distance = norm + norms[first.row] - 2.0 * product;
             squared = min(squared, select(distance, 0.0, distance <= SAME * norm));
         }
         count++;

@@ -8,8 +8,8 @@ enable f16;
 // that several workgroups share a core on every kind of GPU. The 16 invocations that differ in x read neighbouring
 // vec4s of B and the same vec4 of A. While a tile is multiplied, the next one is on its way from memory to registers.
 //
-// With HALVES defined both operands are multiplied as f16: the 16 products of a tile's depth are added as f16, and those
-// sums as f32, so that what is rounded coarsely are short sums alone.
+// With HALVES defined both operands are multiplied as f16: the 16 products of a tile's depth are added as f16, and
+// those sums as f32, so that what is rounded coarsely are short sums alone.
 #import matmul
 
 #ifdef ROWS_32

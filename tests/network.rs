@@ -53,9 +53,10 @@ fn f16_keeps_the_map() {
         eprintln!("f16 weights: {weights:.1e}, activations and products: {activations:?}, {products:.1e}");
         assert!(weights < 1e-2, "{config:?}: {weights}");
         assert!(weights > 1e-6, "f16 weights must not go unnoticed");
-        // Twice what is asked of the full size (`tests/golden.rs`): fewer channels average less of the rounding away.
+        // Twice what is asked of the full size (`tests/golden.rs`), and four times with products of f16: fewer channels
+        // average less of the rounding away.
         assert!(activations.iter().all(|&error| error < 2e-2), "{config:?}: {activations:?}");
-        assert!(products < 2e-2, "{config:?}: {products}");
+        assert!(products < 4e-2, "{config:?}: {products}");
         assert!(!activations.contains(&weights), "f16 activations must not go unnoticed");
         assert!(products != activations[1], "f16 products must not go unnoticed");
     }

@@ -298,7 +298,7 @@ impl Conv2d {
         graph.ensure_equal(label, x.channels, self.inputs);
         let (matrix, bias) = (&self.matrix, self.bias.as_ref());
         let product = Product { floor, bias, epilogue, ..Product::new(x.all(), matrix, out.all()) };
-        // Winograd's transforms magnify what is rounded in their products: of the full-size network's map twice as much.
+        // Winograd's transforms magnify what is rounded in their products.
         let is_winograd = matches!(self.algorithm, Algorithm::Winograd(..));
         let halves = !is_winograd && graph.multiplies_halves(x.format, matrix.format);
         let layer = Layer {
