@@ -1,7 +1,7 @@
 // Keeps the network's thread busy with what the state wants next, and tells the state what came of it.
 
 import { DEFAULT_MODEL, isRunningWanted, nextPicture, resultOf, shown, wantsFrame } from './state.js';
-import { isTeaching, usable, wantsTeaching } from './teaching.js';
+import { isTeaching, usable, wantsTeaching, wishesOf } from './teaching.js';
 import { forget, keep, recall } from './keep.js';
 import { noticeChange } from './novelty.js';
 import { connect } from './pcsnet/remote.js';
@@ -122,7 +122,7 @@ export function startNetwork({ store, takeFrame }) {
     const { signal } = (teaching = new AbortController());
     const start = performance.now();
     const photographs = usable(store.state);
-    const { wishes } = store.state.teaching;
+    const wishes = wishesOf(store.state);
     dispatch({ type: 'teaching begun' });
     const progress = (progress) => dispatch({ type: 'teaching progress', ...progress });
     try {

@@ -326,7 +326,8 @@ took it.`,
     add(
       'software',
       'note',
-      'This browser computes without a graphics card here: a picture takes seconds, and teaching a part minutes.',
+      'This browser computes without a graphics card here: a picture takes seconds and teaching a part minutes, so the \
+fastest kind of model is made unless you choose another.',
     );
   }
   if (modelProblem) {

@@ -7,10 +7,10 @@
 export const initialTeaching = {
   photographs: [],
   /**
-   * What the user says of the part: how it may lie, how much its model may cost, and the share of good parts that may
-   * fail.
+   * What the user says of the part: how it may lie, how much its model may cost, unless that is left to the device, and
+   * the share of good parts that may fail.
    */
-  wishes: { poses: 'auto', effort: 'standard', falseAlarmRate: 0.05 },
+  wishes: { poses: 'auto', effort: undefined, falseAlarmRate: 0.05 },
   /** 'asked' until the network has time, then 'begun'. */
   phase: undefined,
   /** How far it is: { stage, done, total }; `ahead` while the quick model is made whose look is the first. */
@@ -87,6 +87,11 @@ export function isTeaching({ teaching }) {
 /** Whether the network should begin to teach. */
 export function wantsTeaching({ teaching, ready, loading, running }) {
   return teaching.phase === 'asked' && ready && !loading && running === undefined;
+}
+
+/** What is wished for, the device's part in it included: a processor makes a standard model in minutes at best. */
+export function wishesOf({ teaching: { wishes }, device }) {
+  return { ...wishes, effort: wishes.effort ?? (device.software ? 'small' : 'standard') };
 }
 
 /** Whether Teach can be pressed. */

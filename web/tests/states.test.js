@@ -542,6 +542,28 @@ test('teaching is stopped, refused and interrupted in words, and the photographs
   assert.equal(await photographs(page).count(), 1);
 });
 
+test('a processor makes the fastest kind of model, unless the settings ask for another', async () => {
+  const page = await withStandIn({ held: ['standard'], software: true });
+  await ready(page);
+  await toTeach(page, 100, 104);
+  const effort = page.locator('#effort');
+  assert.equal(await effort.inputValue(), 'small');
+  await teachNow(page).click();
+  await page.locator('#taught').waitFor();
+
+  await page.getByText('Settings').click();
+  await effort.selectOption('standard');
+  await teachNow(page).click();
+  await page.locator('#look-caption', { hasText: 'A quick model looks first' }).waitFor();
+  assert.equal(await effort.inputValue(), 'standard');
+  await tell(page, { release: 'standard' });
+  await page.locator('#taught').waitFor();
+
+  const withGraphicsCard = await withStandIn();
+  await ready(withGraphicsCard);
+  assert.equal(await withGraphicsCard.locator('#effort').inputValue(), 'standard');
+});
+
 test('while the full model is made, a quick one shows what it finds', async () => {
   const page = await withStandIn({ held: ['standard'] });
   await toTeach(page, 100, 110, 200);

@@ -1,6 +1,15 @@
 // The screen where a part is taught: viewfinder and shutter, the photographs, and what came of them.
 
-import { accountOf, adviceOf, canTeach, isTeaching, markOf, outcomeOf, teachingActivity } from '../teaching.js';
+import {
+  accountOf,
+  adviceOf,
+  canTeach,
+  isTeaching,
+  markOf,
+  outcomeOf,
+  teachingActivity,
+  wishesOf,
+} from '../teaching.js';
 import { $, element, offerFile, renewChildren, setText, showActivity } from './dom.js';
 import { paintThumbnail } from './thumbnail.js';
 
@@ -51,6 +60,7 @@ export function showTeach({ store, photographs }) {
 
     $('teach-now').disabled = !canTeach(state);
     $('stop-teaching').hidden = !isTeaching(state);
+    $('effort').value = wishesOf(state).effort;
     for (const id of ['poses', 'effort', 'alarms']) $(id).disabled = isTeaching(state);
     showActivity($('teaching-activity'), teachingActivity(state));
     $('teaching-problem').hidden = !teaching.problem;
