@@ -60,8 +60,11 @@ export function showTeach({ store, photographs }) {
 
     $('teach-now').disabled = !canTeach(state);
     $('stop-teaching').hidden = !isTeaching(state);
-    $('effort').value = wishesOf(state).effort;
-    for (const id of ['poses', 'effort', 'alarms']) $(id).disabled = isTeaching(state);
+    const { poses, effort, falseAlarmRate } = wishesOf(state);
+    for (const [id, value] of Object.entries({ poses, effort, alarms: falseAlarmRate })) {
+      $(id).value = value;
+      $(id).disabled = isTeaching(state);
+    }
     showActivity($('teaching-activity'), teachingActivity(state));
     $('teaching-problem').hidden = !teaching.problem;
     setText($('teaching-problem'), teaching.problem ? `No model was made: ${teaching.problem}` : '');
