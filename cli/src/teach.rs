@@ -82,7 +82,8 @@ pub struct Arguments {
 /// What a model that is taught shall be like.
 #[derive(Args, Debug)]
 pub(crate) struct TeachSettings {
-    /// How parts lie: always as photographed, or at any angle; by default the photographs tell
+    /// How parts lie: always as photographed, or at any angle; by default the photographs tell, and below four of
+    /// them any angle is taken for good
     #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true)]
     #[arg(value_parser = poses())]
     poses: Poses,
@@ -203,6 +204,7 @@ fn describe(summary: &TeachSummary) -> Result<String> {
             ": turning one brought {:.0} % of the pairs of photographs nearer to one another (25 % decide)",
             100.0 * share
         ),
+        None if summary.poses.assumed => ", for all that so few photographs can tell".to_owned(),
         None => String::new(),
     };
     writeln!(text, "Parts lie {lie}{why}")?;

@@ -1,5 +1,7 @@
 //! Writes the seed corpus: `seeds FOLDER` makes a folder for each target, with a file for each seed.
 
+// What is compiled with coverage counts it, and the fuzzer's library is where the counters are.
+use libfuzzer_sys as _;
 use pcsnet_fuzz::{seeds, targets};
 use std::path::PathBuf;
 use std::{env, fs, io};

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, DirEntry, FileType};
 use std::path::{Path, PathBuf};
 
 /// The endings of files that are taken for images where a folder is searched.
@@ -107,7 +107,8 @@ pub(super) struct Files {
 impl Files {
     /// The files directly in a folder.
     pub(super) fn directly_in(folder: &Path) -> Result<Self> {
-        let (images, others) = entries(folder, Path::is_file)?.into_iter().partition(|path| is_image(path));
+        let files = entries(folder)?.into_iter().filter(|entry| entry.is_file).map(|entry| entry.path);
+        let (images, others) = files.partition(|path| is_image(path));
         Ok(Self { images, others: Vec::into_iter(others).map(passed_over).collect() })
     }
 
@@ -125,7 +126,8 @@ impl Files {
 
 /// The folders in a folder, sorted; hidden ones are left out, and links to a folder that they are in.
 pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, |path| path.is_dir() && !(path.is_symlink() && leads_back(path, folder)))
+    let is_wanted = |entry: &Entry| entry.is_folder && !(entry.is_link && leads_back(&entry.path, folder));
+    Ok(entries(folder)?.into_iter().filter(is_wanted).map(|entry| entry.path).collect())
 }
 
 /// Whether a link in a folder leads to that folder or one it was reached through: following it would have no end.
@@ -141,14 +143,35 @@ pub(super) fn folder_named(folder: &Path, names: &[&str]) -> Result<Option<PathB
     Ok(names.iter().find_map(of_name))
 }
 
-fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let list = || -> std::io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+/// What a folder lists. A link is what it leads to.
+struct Entry {
+    path: PathBuf,
+    is_file: bool,
+    is_folder: bool,
+    is_link: bool,
+}
+
+impl Entry {
+    /// The listing says what an entry is; only links are followed, since each question to a share takes its time.
+    fn of(listed: &DirEntry) -> Self {
+        let path = listed.path();
+        let own = listed.file_type().ok();
+        let is_link = own.is_some_and(|own| own.is_symlink());
+        let kind = if is_link { fs::metadata(&path).ok().map(|target| target.file_type()) } else { own };
+        let [is_file, is_folder] = [FileType::is_file, FileType::is_dir].map(|is| kind.as_ref().is_some_and(is));
+        Self { path, is_file, is_folder, is_link }
+    }
+}
+
+/// What there is in a folder, sorted by path; hidden entries are left out.
+fn entries(folder: &Path) -> Result<Vec<Entry>> {
+    let list = || -> std::io::Result<Vec<Entry>> {
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| Entry::of(&entry))).collect()
     };
-    let mut paths = list().map_err(Error::io("list", folder))?;
-    paths.retain(|path| !name(path).starts_with('.') && wanted(path));
-    paths.sort();
-    Ok(paths)
+    let mut entries = list().map_err(Error::io("list", folder))?;
+    entries.retain(|entry| !name(&entry.path).starts_with('.'));
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(entries)
 }
 
 /// The last part of a path.

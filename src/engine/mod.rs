@@ -1,12 +1,12 @@
 //! The public face: [`Engine`] (a device and its pipelines) loads a [`Model`] (weights on the GPU), which opens a
 //! [`Session`] (the memory and the recorded dispatches for a batch of images).
 
+#[cfg(test)]
+mod failing_device;
 mod heat;
 mod input;
 mod job;
 mod load;
-#[cfg(test)]
-mod lost_device;
 mod model;
 mod options;
 pub(crate) mod session;

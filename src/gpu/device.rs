@@ -22,7 +22,7 @@ pub(crate) struct Gpu {
     pub unused: wgpu::Buffer,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     #[cfg(test)]
-    pub calls: super::loss::Calls,
+    pub calls: super::faults::Calls,
 }
 
 impl fmt::Debug for Gpu {
@@ -52,7 +52,7 @@ impl Gpu {
             unused,
             pipelines: Mutex::default(),
             #[cfg(test)]
-            calls: super::loss::Calls::default(),
+            calls: super::faults::Calls::default(),
         })
     }
 
@@ -78,7 +78,7 @@ impl Gpu {
     /// The scopes are closed before anything is awaited, so the caller's own error scopes see none of it.
     pub(crate) async fn guarded<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T> {
         #[cfg(test)]
-        self.calls.passed(&self.device);
+        let injected = self.calls.create(&self.device);
         let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let value = create();
@@ -88,6 +88,8 @@ impl Gpu {
         for report in reports {
             cause = report.await.or(cause);
         }
+        #[cfg(test)]
+        let cause = cause.or(injected);
         match cause {
             None => Ok(value),
             Some(_) if !mapping::can_map(&self.device).await => Err(lost(what)),

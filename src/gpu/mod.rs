@@ -7,12 +7,12 @@ mod arena;
 mod binding;
 mod constant;
 mod device;
+#[cfg(test)]
+mod faults;
 mod format;
 mod graph;
 mod heat_pass;
 mod kernels;
-#[cfg(test)]
-mod loss;
 mod mapping;
 mod memory;
 mod operands;
@@ -43,6 +43,8 @@ pub use tuning::Tuning;
 pub(crate) use binding::{Binding, Operand};
 pub(crate) use constant::Constant;
 pub(crate) use device::Gpu;
+#[cfg(test)]
+pub(crate) use faults::Fault;
 pub(crate) use format::Format;
 pub(crate) use graph::Graph;
 pub(crate) use heat_pass::HeatPass;

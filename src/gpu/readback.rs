@@ -36,7 +36,7 @@ pub(crate) async fn read_buffers<T: bytemuck::AnyBitPattern + bytemuck::NoUninit
     // On a lost device buffers are created without any error and are invalid; here that shows.
     let pending: Vec<_> = gpu.guarded("read-back", || staging.iter().map(Mapping::begin).collect()).await?;
     #[cfg(test)]
-    gpu.calls.passed(&gpu.device);
+    gpu.calls.wait(&gpu.device);
     // Off the web this runs the callbacks; in a browser the event loop does.
     gpu.wait()?;
     let mut values = Vec::with_capacity(staging.len());

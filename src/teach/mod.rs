@@ -424,12 +424,8 @@ impl Teacher {
         if let Some(former) = &self.former {
             return Ok(former.record.poses);
         }
-        match self.options.poses {
-            Poses::Fixed => return Ok(PoseDecision::told(false)),
-            Poses::Any => return Ok(PoseDecision::told(true)),
-            // Nothing to compare a single photograph with.
-            Poses::Auto if self.photographs.len() < 2 => return Ok(PoseDecision::told(false)),
-            Poses::Auto => {}
+        if let Some(decision) = PoseDecision::without_looking(self.options.poses, self.photographs.len()) {
+            return Ok(decision);
         }
         let pictures: Vec<&RgbImage> = self.photographs.iter().map(|photograph| &photograph.pixels).collect();
         let on_described = |done, total| {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Which orientations good parts may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Poses {
-    /// Decided from the photographs: whether turning one brings it nearer to the others.
+    /// Decided from the photographs: whether turning one brings it nearer to the others. From fewer than four it cannot
+    /// be told, so any angle is taken for good.
     #[default]
     Auto,
     /// Parts always lie as photographed.
@@ -47,9 +48,16 @@ pub struct PoseDecision {
     /// The share of pairs of photographs in which turning the one by a quarter or a sixth, or twice that, to either
     /// side brought it nearer to the other than leaving it or turning it by half; `None` where it was not asked.
     pub nearer_when_turned: Option<f64>,
+    /// Whether there were too few photographs to tell, so that any angle is taken for good. A part that lies as none
+    /// of the photographs does would fail otherwise.
+    #[serde(default)]
+    pub assumed: bool,
 }
 
-/// Pairs that must come nearer before parts are taken to lie at any angle.
+/// Photographs from which on it can be told how parts lie. Two parts that may lie at any angle lie alike by chance in
+/// about a third of all cases, and so do those of a few pairs.
+const ENOUGH: usize = 4;
+/// Share of pairs that must come nearer before parts are taken to lie at any angle.
 const SHARE_OF_PAIRS: f64 = 0.25;
 
 impl PoseDecision {
@@ -59,12 +67,22 @@ impl PoseDecision {
         let is_nearer = |pair: &&[f64; TURNS.len()]| least(&pair[2..]) < least(&pair[..2]);
         let nearer = pairs.iter().filter(is_nearer).count();
         let share = nearer as f64 / pairs.len() as f64;
-        Self { any: share >= SHARE_OF_PAIRS, nearer_when_turned: Some(share) }
+        Self { any: share >= SHARE_OF_PAIRS, nearer_when_turned: Some(share), assumed: false }
+    }
+
+    /// The decision that needs no look at the photographs, of which there are `count`: the user's, or the one that is
+    /// right however parts lie where there are too few.
+    pub(super) fn without_looking(asked: Poses, count: usize) -> Option<Self> {
+        match asked {
+            Poses::Fixed => Some(Self::told(false)),
+            Poses::Any => Some(Self::told(true)),
+            Poses::Auto => (count < ENOUGH).then_some(Self { assumed: true, ..Self::told(true) }),
+        }
     }
 
     /// What the user said.
     pub(super) fn told(any: bool) -> Self {
-        Self { any, nearer_when_turned: None }
+        Self { any, nearer_when_turned: None, assumed: false }
     }
 }
 
@@ -181,7 +199,17 @@ mod tests {
                 (0..8).map(|pair| if pair < turns { turned } else { upright }).collect();
             PoseDecision::of_pairs(&pairs)
         };
-        assert_eq!(decide(1), PoseDecision { any: false, nearer_when_turned: Some(0.125) });
-        assert_eq!(decide(2), PoseDecision { any: true, nearer_when_turned: Some(0.25) });
+        let decided = |any, share| PoseDecision { any, nearer_when_turned: Some(share), assumed: false };
+        assert_eq!((decide(1), decide(2)), (decided(false, 0.125), decided(true, 0.25)));
+    }
+
+    #[test]
+    fn too_few_photographs_may_show_parts_at_any_angle() {
+        let decide = PoseDecision::without_looking;
+        let assumed = PoseDecision { any: true, nearer_when_turned: None, assumed: true };
+        assert_eq!([1, 3].map(|count| decide(Poses::Auto, count)), [Some(assumed); 2]);
+        assert_eq!(decide(Poses::Auto, 4), None);
+        let told = |poses| decide(poses, 1).map(|decision| (decision.any, decision.assumed));
+        assert_eq!((told(Poses::Fixed), told(Poses::Any)), (Some((false, false)), Some((true, false))));
     }
 }

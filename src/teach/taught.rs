@@ -178,13 +178,12 @@ impl TeachSummary {
             )),
             _ => {}
         }
-        let undecided = self.poses.nearer_when_turned.is_some() && self.photographs < 4;
-        if undecided {
-            warnings.push(format!(
-                "whether parts lie {} was told from {} photographs only: say it with `poses` if it is wrong",
-                if self.poses.any { "at any angle" } else { "always the same way" },
-                self.photographs
-            ));
+        if self.poses.assumed {
+            warnings.push(
+                "too few photographs to tell how parts lie, so any angle is taken for good: say `poses` as `fixed` where \
+                 a turned part is a bad one"
+                    .to_owned(),
+            );
         }
         if let Origin::Good { found, .. } = &self.calibrated.origin
             && found.interval[1] > 4.0 * found.rate

@@ -245,7 +245,10 @@ export interface TeachOptions {
    * safetensors.
    */
   backbone: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
-  /** How good parts may lie: always as photographed, at any angle, or (`auto`, the default) as the photographs tell. */
+  /**
+   * How good parts may lie: always as photographed, at any angle, or (`auto`, the default) as the photographs tell, of
+   * which fewer than four tell nothing: then at any angle.
+   */
   poses?: 'auto' | 'fixed' | 'any';
   /**
    * What the model may cost; `accurate` sees smaller defects and takes about four times as long as `standard`, the
@@ -293,7 +296,7 @@ export interface Taught {
   photographs: TaughtPhotograph[];
   /** Whether parts lie at any angle. */
   anyPose: boolean;
-  /** The share of pairs of photographs that a quarter turn of one brought nearer, where `poses` was `auto`. */
+  /** The share of pairs of photographs that a quarter turn of one brought nearer, where they were asked. */
   nearerWhenTurned: number | null;
   /** Prototypes of each level of the backbone. */
   prototypes: number[];

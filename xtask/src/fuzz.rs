@@ -13,13 +13,19 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
                         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
                         -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
-/// Runs each target for some minutes, or one alone, from the corpus that earlier runs left and the seeds.
+/// Runs each target for some minutes or on so many files, or one alone, from the corpus that earlier runs left and the seeds.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let value = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;
         Some(arguments.get(at + 1).map(String::as_str).unwrap_or_default())
     };
-    let minutes: f64 = value("--minutes").unwrap_or("1").parse().context("--minutes takes a number")?;
+    let bound = match value("--runs") {
+        Some(runs) => format!("-runs={}", runs.parse::<u64>().context("--runs takes a number")?),
+        None => {
+            let minutes: f64 = value("--minutes").unwrap_or("1").parse().context("--minutes takes a number")?;
+            format!("-max_total_time={}", (60.0 * minutes).ceil())
+        }
+    };
     let wanted = value("--target");
     let targets: Vec<_> = TARGETS.into_iter().filter(|target| wanted.is_none_or(|wanted| wanted == *target)).collect();
     ensure!(!targets.is_empty(), "the targets are {}", TARGETS.join(", "));
@@ -39,7 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             path(&corpus),
             path(&folder.join("seeds").join(target)),
             format!("-artifact_prefix={}/", path(&artifacts)),
-            format!("-max_total_time={}", (60.0 * minutes).ceil()),
+            bound.clone(),
             // The bounds that are promised of any file, for the small pictures that are fuzzed.
             "-timeout=10".to_owned(),
             "-rss_limit_mb=1024".to_owned(),

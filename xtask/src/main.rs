@@ -19,6 +19,7 @@ mod sheet;
 mod wasm;
 mod web;
 mod wheel;
+mod word_size;
 
 use anyhow::{Result, bail};
 use run::{cargo, cargo_test};
@@ -30,7 +31,9 @@ cargo xtask TASK
   setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
   check   who imports whom, lines' lengths, formatting, lints and documentation, each without a warning
   test    set up, then run every test
-  fuzz    hand made-up files to whatever reads files, --minutes N each, or --target NAME alone (needs a C++ compiler)
+  test-32bit  read files on a 32-bit target, and compare with this one (needs rustup and gcc-multilib)
+  fuzz    hand made-up files to whatever reads files, --minutes N or --runs N each, or
+          --target NAME alone (needs a C++ compiler)
   kernels what AMD's compiler makes of the kernels, without a GPU: registers, spills, occupancy, latency, what changed.
           --write renews docs/kernels.md; --export FILE writes the kernels down, --against FILE compares with such
   web     build the browser page and its package into target/web
@@ -49,6 +52,7 @@ fn main() -> Result<()> {
         Some("setup") => machine::ensure_vulkan_driver(),
         Some("check") => check(),
         Some("test") => test(),
+        Some("test-32bit") => word_size::test(),
         Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("kernels") => kernels::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("web") => web::build(),
