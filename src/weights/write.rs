@@ -52,14 +52,20 @@ pub fn update_metadata(path: impl AsRef<Path>, changes: &BTreeMap<String, Option
 /// Waits until no other program of this machine rewrites a file; the turn ends with the value. The lock is a file in
 /// the folder for temporary ones: the model itself is replaced, and its folder should hold nothing but models.
 fn lock_for(path: &Path) -> io::Result<File> {
-    let mut hasher = DefaultHasher::new();
-    fs::canonicalize(path)?.hash(&mut hasher);
-    let lock = std::env::temp_dir().join(format!("pcsnet-{:016x}.lock", hasher.finish()));
+    let lock = std::env::temp_dir().join(lock_name(&fs::canonicalize(path)?));
     let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
     // Another user's, which can be locked without writing to it.
     let file = opened.or_else(|_| File::open(&lock))?;
     file.lock()?;
     Ok(file)
+}
+
+/// The name of the lock of a file, one of 256: locks stay, and there should be no end of them only because there is none
+/// of models. Files that share one wait for each other.
+fn lock_name(path: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    format!("pcsnet-{:02x}.lock", hasher.finish() % 256)
 }
 
 /// Writes a file under another name beside it, then gives it the name. A link's target is replaced, not the link, and a
@@ -94,6 +100,7 @@ mod tests {
     use crate::weights::safetensors::METADATA;
     use crate::weights::{Stored, read_tensor, serialize};
     use serde_json::{Value, json};
+    use std::collections::BTreeSet;
 
     fn files_in(folder: &Path) -> usize {
         fs::read_dir(folder).expect("a readable folder").count()
@@ -135,6 +142,13 @@ mod tests {
         write(folder.path().join("ours"), &[], &BTreeMap::new()).expect("a writable folder");
         fs::write(folder.path().join("plain"), "").expect("a writable folder");
         assert_eq!(mode("ours"), mode("plain"));
+    }
+
+    #[test]
+    fn locks_are_few() {
+        let names: BTreeSet<String> =
+            (0..5000).map(|model| lock_name(Path::new(&format!("/models/{model}")))).collect();
+        assert_eq!(names.len(), 256);
     }
 
     #[test]

@@ -309,6 +309,55 @@ test('teaching that cannot be is refused in words, and given up when it is wante
   assert.match(told.late, /AbortError/);
 });
 
+/** Does `work` on a device that is destroyed at its `last`-th await of all, and tells how it ended. */
+const losing = async ({ model, picture, work, last }) => {
+  const { Detector, init, teach } = await import('./index.js');
+  const adapter = await navigator.gpu.requestAdapter();
+  const device = await adapter.requestDevice();
+  await init({ device });
+  let awaited = 0;
+  const originals = [
+    [GPUDevice.prototype, 'popErrorScope'],
+    [GPUBuffer.prototype, 'mapAsync'],
+  ].map(([owner, name]) => [owner, name, owner[name]]);
+  for (const [owner, name, original] of originals) {
+    owner[name] = function (...given) {
+      if (awaited++ === last) device.destroy();
+      return original.apply(this, given);
+    };
+  }
+  const file = await (await fetch(`../${picture}`)).blob();
+  const kinds = {
+    detect: async () => (await (await Detector.load(model, { cache: null })).detect(file)).score,
+    teach: async () => (await teach([file], { backbone: model, effort: 'small', poses: 'fixed' })).threshold,
+  };
+  try {
+    return { value: await kinds[work](), awaited };
+  } catch (error) {
+    return { error: `${error.name}: ${error.message}` };
+  } finally {
+    for (const [owner, name, original] of originals) owner[name] = original;
+    device.destroy();
+  }
+};
+
+test('a device lost at any point ends what it does in words, and the next one does as before', async (t) => {
+  const own = await newPage(browser);
+  await own.goto(`${server.url}pcsnet/package.json`);
+  const lose = (work, last) => own.evaluate(losing, { ...URLS, model: 'default.safetensors', work, last });
+  const sound = await lose('detect', -1);
+  assert.ok(close(sound.value, sample.score), `${sound.value ?? sound.error}`);
+  t.diagnostic(`${sound.awaited} awaits of the device from a file to its score`);
+  // The last but one: what the very last waits for, the device may have given before.
+  const points = [0, 0.25, 0.5, 0.7, 0.9, 1].map((share) => Math.round(share * (sound.awaited - 2)));
+  for (const [work, last] of [...points.map((point) => ['detect', point]), ['teach', 50], ['teach', 600]]) {
+    const { value, error } = await lose(work, last);
+    assert.match(error ?? `${value}`, /device was lost/, `${work}, await ${last}`);
+  }
+  assert.deepEqual(await lose('detect', -1), sound);
+  await own.close();
+});
+
 test('the wasm comes from where init is told, and what is no wasm is told so', async () => {
   const own = await newPage(browser);
   await own.goto(`${server.url}pcsnet/package.json`);

@@ -11,7 +11,7 @@ const FOLDER: [&str; 4] = ["--target", TARGET, "--target-dir", "target/32bit"];
 /// become here, to the last bit.
 pub(crate) fn test() -> Result<()> {
     command("rustup", &["target", "add", TARGET]).run()?;
-    let test = ["test", "--no-default-features"];
+    let test = ["test", "--package", "pcsnet", "--no-default-features"];
     let narrow = |arguments: &[&str]| cargo(&[&test[..], &FOLDER, arguments].concat());
     narrow(&["--lib", "--", "image::", "weights::", "data::"]).run()?;
     narrow(&["--test", "cases", "--test", "fuzz"]).run()?;

@@ -175,7 +175,8 @@ mod tests {
     fn whole_numbers_keep_their_highest_bits() {
         for (bits, shift) in [(10, 2), (12, 4), (16, 8), (32, 24)] {
             let mut scaler = Scaler::whole(None, None, ValueRange::of_bits(bits));
-            for sample in (0..1_u64 << bits).step_by((1 << bits) / 999 + 1) {
+            let end = 1_u64 << bits;
+            for sample in (0..end).step_by((end / 999 + 1) as usize) {
                 assert_eq!(u64::from(scaler.level(sample as f64)), sample >> shift, "{sample} of {bits} bits");
             }
         }
