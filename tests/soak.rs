@@ -1,7 +1,8 @@
 //! Detections without end, as on a line: memory and handles stay flat, and every score is the first one's to the last
 //! bit.
 //!
-//! `cargo test --test soak -- --ignored --nocapture`; `PCSNET_SOAK` says how many detections, 100,000 by default.
+//! `cargo test --test soak -- --ignored --nocapture`; `PCSNET_SOAK` says how many detections, 100,000 by default, and
+//! `PCSNET_SOAK_MODEL` where to write the model for `web/benches/soak.js`.
 
 mod support;
 
@@ -9,7 +10,7 @@ use pcsnet::Precision;
 use pollster::block_on;
 use std::fs;
 use std::time::Instant;
-use support::{Random, engine, load, small_configs};
+use support::{Random, engine, load, model_file, small_configs};
 
 /// What the process holds.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,9 @@ fn held() -> Held {
 fn detections_without_end() {
     let count: usize = std::env::var("PCSNET_SOAK").map_or(100_000, |text| text.parse().expect("a number"));
     let config = &small_configs()[0];
+    if let Some(path) = std::env::var_os("PCSNET_SOAK_MODEL") {
+        fs::write(path, model_file(config, 1)).expect("writable");
+    }
     let images: Vec<_> = (0..4).map(|seed| Random::new(seed).image(config.input)).collect();
     let mut model = load(engine(), config, 1, Precision::F32);
     let mut session = block_on(model.session(1)).expect("one image fits");
