@@ -13,7 +13,8 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
                         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
                         -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
-/// Runs each target for some minutes or on so many files, or one alone, from the corpus that earlier runs left and the seeds.
+/// Runs each target, or one alone, for some minutes or on so many files, from the corpus that earlier runs left and the
+/// seeds.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let value = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;

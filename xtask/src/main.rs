@@ -31,7 +31,7 @@ cargo xtask TASK
   setup   give this machine a Vulkan driver if it has none (Debian and Ubuntu: Mesa's software driver)
   check   who imports whom, lines' lengths, formatting, lints and documentation, each without a warning
   test    set up, then run every test
-  test-32bit  read files on a 32-bit target, and compare with this one (needs rustup and gcc-multilib)
+  test-32bit  read files on a 32-bit target, and compare with this one (needs rustup and g++-multilib)
   fuzz    hand made-up files to whatever reads files, --minutes N or --runs N each, or
           --target NAME alone (needs a C++ compiler)
   kernels what AMD's compiler makes of the kernels, without a GPU: registers, spills, occupancy, latency, what changed.
