@@ -172,8 +172,7 @@ impl TeachSummary {
                     .to_owned(),
             ),
             2..4 => warnings.push(format!(
-                "{} photographs show little of how good parts differ: the threshold is high, and many defects will \
-                 pass",
+                "{} photographs show little of how good parts differ: the threshold rests on how other parts do",
                 self.photographs
             )),
             _ => {}
