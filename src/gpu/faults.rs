@@ -33,8 +33,8 @@ impl Calls {
         state.failing = Some((state.made + calls, fault));
     }
 
-    /// Counts a call that creates something or submits work: destroys the device where that is its fault, and gives what
-    /// wgpu would report else.
+    /// Counts a call that creates something or submits work: destroys the device where that is its fault, and gives
+    /// what wgpu would report else.
     pub(super) fn create(&self, device: &wgpu::Device) -> Option<wgpu::Error> {
         let fault = self.pass(device)?;
         (fault == Fault::NoMemory).then(|| wgpu::Error::OutOfMemory { source: "for a test".into() })

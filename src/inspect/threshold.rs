@@ -110,8 +110,8 @@ struct Prior {
 }
 
 /// Of the logarithms of scores of photographs that were held out. The deviations of 13 models, each taught from eight
-/// photographs of screws, magnetic tiles or generated flanges, are 0.04 to 0.23; by the equations of the paper's section
-/// 6.2 that is a prior of 0.074 and 3.2. It is rounded up, so that rather fewer good parts fail.
+/// photographs of screws, magnetic tiles or generated flanges, are 0.04 to 0.23; by the equations of the paper's
+/// section 6.2 that is a prior of 0.074 and 3.2. It is rounded up, so that rather fewer good parts fail.
 const HELD_OUT: Prior = Prior { deviation: 0.1, freedom: 4 };
 
 impl Prior {

@@ -54,8 +54,8 @@ pub struct PoseDecision {
     pub assumed: bool,
 }
 
-/// Photographs from which on it can be told how parts lie. Of parts that may lie at any angle two lie alike by chance in
-/// about a third of all cases, and two or three photographs make few pairs.
+/// Photographs from which on it can be told how parts lie. Of parts that may lie at any angle two lie alike by chance
+/// in about a third of all cases, and two or three photographs make few pairs.
 const ENOUGH: usize = 4;
 /// Share of pairs that must come nearer before parts are taken to lie at any angle.
 const SHARE_OF_PAIRS: f64 = 0.25;

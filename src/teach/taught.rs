@@ -179,8 +179,8 @@ impl TeachSummary {
         }
         if self.poses.assumed {
             warnings.push(
-                "too few photographs to tell how parts lie, so any angle is taken for good: say `poses` as `fixed` where \
-                 a turned part is a bad one"
+                "too few photographs to tell how parts lie, so any angle is taken for good: say `poses` as `fixed` \
+                 where a turned part is a bad one"
                     .to_owned(),
             );
         }

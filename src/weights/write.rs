@@ -60,8 +60,8 @@ fn lock_for(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The name of the lock of a file, one of 256: locks stay, and there should be no end of them only because there is none
-/// of models. Files that share one wait for each other.
+/// The name of the lock of a file, one of 256: locks stay, and there should be no end of them only because there is
+/// none of models. Files that share one wait for each other.
 fn lock_name(path: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);

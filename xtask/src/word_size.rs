@@ -7,8 +7,8 @@ const TARGET: &str = "i686-unknown-linux-gnu";
 /// Where builds for the 32-bit target go.
 const FOLDER: [&str; 4] = ["--target", TARGET, "--target-dir", "target/32bit"];
 
-/// Runs the tests of all that reads files on a 32-bit target, then compares what photographs become there with what they
-/// become here, to the last bit.
+/// Runs the tests of all that reads files on a 32-bit target, then compares what photographs become there with what
+/// they become here, to the last bit.
 pub(crate) fn test() -> Result<()> {
     command("rustup", &["target", "add", TARGET]).run()?;
     let test = ["test", "--package", "pcsnet", "--no-default-features"];
