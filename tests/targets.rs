@@ -5,10 +5,11 @@
 #[allow(dead_code, reason = "the seeds of images are a few of them")]
 mod seeds;
 
+use pcsnet::data::Dataset;
 use pcsnet::image::{Decoder, Fit, preprocess};
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A hash of bytes that no target's word size takes part in.
 fn digest(bytes: &[u8]) -> u64 {
@@ -17,19 +18,14 @@ fn digest(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
 #[test]
 #[ignore = "prints what `cargo xtask test-32bit` compares"]
-fn what_is_decoded() {
+fn what_files_become() {
     let mut pictures = seeds::of("image");
-    let samples = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples"));
-    let samples = samples.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "png"));
-    pictures.extend(samples.map(|path| (path.display().to_string(), fs::read(&path).expect("readable"))));
+    let samples = Dataset::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")).expect("a test set").test;
+    let masks = samples.iter().flat_map(|item| item.mask.iter().flat_map(|mask| &mask.files));
+    let files = samples.iter().map(|item| &item.path).chain(masks);
+    pictures.extend(files.map(|path| (path.display().to_string(), fs::read(path).expect("readable"))));
     pictures.sort();
     for (name, bytes) in pictures {
         let decoded = Decoder::default().decode(&bytes, &name);

@@ -1,8 +1,8 @@
 //! What a layout's folders hold, and the names that tell.
 
 use super::Item;
-use super::listing::{PassedOver, folder_named, name};
-use std::path::{Path, PathBuf};
+use super::listing::{Folder, PassedOver};
+use std::path::PathBuf;
 
 /// The folder names of good parts.
 const GOOD: [&str; 3] = ["good", "normal", "ok"];
@@ -22,11 +22,11 @@ pub(super) struct Found {
 }
 
 /// Whether a folder's name says that its parts are good.
-pub(super) fn is_good(folder: &Path) -> bool {
-    GOOD.contains(&name(folder).to_lowercase().as_str())
+pub(super) fn is_good(folder: &Folder) -> bool {
+    folder.is_called(&GOOD)
 }
 
 /// Whether a folder holds one of test images.
-pub(super) fn has_test(folder: &Path) -> bool {
-    folder_named(folder, &TEST).is_ok_and(|test| test.is_some())
+pub(super) fn has_test(folder: &Folder) -> bool {
+    folder.folder_named(&TEST).is_ok_and(|test| test.is_some())
 }

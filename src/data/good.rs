@@ -1,7 +1,7 @@
 //! Photographs of good parts, to teach from.
 
 use super::found::{has_test, is_good};
-use super::listing::{Files, PassedOver, Why, folder_named, folders, is_image, passed_over};
+use super::listing::{Files, Folder, PassedOver, Why, is_image, passed_over};
 use super::masks::{self, Beside};
 use super::{real_iad, visa};
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ pub fn good_photographs<P: AsRef<Path>>(arguments: &[P]) -> Result<GoodPhotograp
     all.passed_over.extend(others.into_iter().map(passed_over));
     all.take(images);
     for folder in arguments.iter().map(AsRef::as_ref).filter(|path| path.is_dir()) {
-        let GoodPhotographs { good, passed_over } = good_in(folder)?;
+        let GoodPhotographs { good, passed_over } = good_in(&Folder::new(folder))?;
         all.good.extend(good);
         all.passed_over.extend(passed_over);
     }
@@ -57,12 +57,12 @@ pub fn good_photographs<P: AsRef<Path>>(arguments: &[P]) -> Result<GoodPhotograp
 }
 
 /// The good photographs of one folder; there may be none.
-pub(super) fn good_in(folder: &Path) -> Result<GoodPhotographs> {
+pub(super) fn good_in(folder: &Folder) -> Result<GoodPhotographs> {
     let mut found = GoodPhotographs::default();
     let set = if visa::is_category(folder) {
-        Some(visa::open(folder)?)
+        Some(visa::open(&folder.path)?)
     } else {
-        real_iad::table(folder).map(|table| real_iad::open(folder, &table)).transpose()?
+        real_iad::table(&folder.path).map(|table| real_iad::open(&folder.path, &table)).transpose()?
     };
     if let Some(set) = set {
         // Without a split, VisA's normal images are all there is to train with.
@@ -70,15 +70,15 @@ pub(super) fn good_in(folder: &Path) -> Result<GoodPhotographs> {
         found.good = if set.train.is_empty() { normal.collect() } else { set.train };
         return Ok(found);
     }
-    if let Some(train) = folder_named(folder, &["train", "training"])? {
-        return good_in(&train);
+    if let Some(train) = folder.folder_named(&["train", "training"])? {
+        return good_in(train);
     }
-    let inner = folders(folder)?;
-    if !inner.iter().any(|inner| is_good(inner)) {
+    let inner = folder.folders()?;
+    if !inner.iter().any(is_good) {
         if has_test(folder) {
             let reason =
                 "it holds test images, but no folder `train` or `good` with photographs of good parts".to_owned();
-            return Err(Error::Dataset { path: folder.to_owned(), reason });
+            return Err(Error::Dataset { path: folder.path.clone(), reason });
         }
         let files = Files::below(folder, &|inner| !masks::is_folder(inner))?;
         found.passed_over.extend(files.others);
@@ -87,12 +87,12 @@ pub(super) fn good_in(folder: &Path) -> Result<GoodPhotographs> {
         return Ok(found);
     }
     for inner in inner {
-        if is_good(&inner) {
-            let files = Files::below(&inner, &|inner| !masks::is_folder(inner))?;
+        if is_good(inner) {
+            let files = Files::below(inner, &|inner| !masks::is_folder(inner))?;
             found.passed_over.extend(files.others);
             found.take(files.images);
         } else {
-            found.pass_over(&inner, if masks::is_folder(&inner) { Why::Mask } else { Why::Defective })?;
+            found.pass_over(inner, if masks::is_folder(inner) { Why::Mask } else { Why::Defective })?;
         }
     }
     let beside = Files::directly_in(folder)?;
@@ -114,7 +114,7 @@ impl GoodPhotographs {
         }
     }
 
-    fn pass_over(&mut self, folder: &Path, why: Why) -> Result<()> {
+    fn pass_over(&mut self, folder: &Folder, why: Why) -> Result<()> {
         let files = Files::below(folder, &|_| true)?;
         self.passed_over.extend(files.images.into_iter().map(|path| PassedOver { path, why }));
         Ok(())

@@ -1,41 +1,42 @@
 //! How test sets put images, kinds and masks into folders.
 
 use super::found::{ANOMALY, DEFECTIVE, Found, TEST, TRAINING, has_test, is_good};
-use super::listing::{Files, PassedOver, Why, folder_named, folders, name, stem};
+use super::listing::{Files, Folder, PassedOver, Why, name, stem};
 use super::masks::{Beside, Truth};
 use super::{Dataset, Item, real_iad, visa};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub(super) fn is_category(folder: &Path) -> bool {
+pub(super) fn is_category(folder: &Folder) -> bool {
     let has_both = || {
-        let is_there = |names| folder_named(folder, names).is_ok_and(|found| found.is_some());
+        let is_there = |names| folder.folder_named(names).is_ok_and(|found| found.is_some());
         is_there(&["ok"]) && is_there(&["ng"])
     };
     visa::is_category(folder) || has_test(folder) || has_both()
 }
 
-pub(super) fn open(folder: &Path) -> Result<Dataset> {
+pub(super) fn open(folder: &Folder) -> Result<Dataset> {
+    let path = folder.path.as_path();
     let found = if visa::is_category(folder) {
-        visa::open(folder)?
-    } else if let Some(table) = real_iad::table(folder) {
-        real_iad::open(folder, &table)?
+        visa::open(path)?
+    } else if let Some(table) = real_iad::table(path) {
+        real_iad::open(path, &table)?
     } else {
         by_folders(folder)?
     };
     let Found { train, mut test, passed_over } = found;
     if test.is_empty() {
-        let categories = folders(folder)?.iter().any(|folder| is_category(folder));
+        let categories = folder.folders()?.iter().any(is_category);
         let reason = match categories {
             true => "it holds categories; name one of them, or all".to_owned(),
             false => "no test images found; MVTec AD's, VisA's, Real-IAD's and plain layouts are read".to_owned(),
         };
-        return Err(Error::Dataset { path: folder.to_owned(), reason });
+        return Err(Error::Dataset { path: path.to_owned(), reason });
     }
     test.sort();
-    let has_masks = ensure_masks(folder, &test, &passed_over)?;
-    let absolute = folder.canonicalize().map_err(Error::io("list", folder))?;
+    let has_masks = ensure_masks(path, &test, &passed_over)?;
+    let absolute = path.canonicalize().map_err(Error::io("list", path))?;
     Ok(Dataset { name: name(&absolute), train, test, has_masks, passed_over })
 }
 
@@ -63,41 +64,39 @@ fn ensure_masks(folder: &Path, test: &[Item], passed_over: &[PassedOver]) -> Res
 }
 
 /// MVTec AD's layout, those that differ from it a little, and plain folders of kinds.
-fn by_folders(folder: &Path) -> Result<Found> {
-    let test = folder_named(folder, &TEST)?;
-    if test.is_none() && folders(folder)?.iter().any(|inner| is_category(inner)) {
+fn by_folders(folder: &Folder) -> Result<Found> {
+    let test = folder.folder_named(&TEST)?;
+    if test.is_none() && folder.folders()?.iter().any(is_category) {
         return Ok(Found::default());
     }
-    let root = test.as_deref().unwrap_or(folder);
-    let mut truth_folders: Vec<_> =
-        folders(folder)?.into_iter().filter(|inner| super::masks::is_folder(inner)).collect();
+    let root = test.unwrap_or(folder);
+    // Of a plain folder, which is the root itself, its own are met below.
+    let beside = if test.is_some() { folder.folders()? } else { &[] };
+    let mut truth_folders: Vec<_> = beside.iter().filter(|inner| super::masks::is_folder(inner)).collect();
     let mut kind_folders = Vec::new();
-    for inner in folders(root)? {
-        if is_truth(&inner, root) {
-            if !truth_folders.contains(&inner) {
-                truth_folders.push(inner);
-            }
-        } else if test.is_some() || !TRAINING.contains(&name(&inner).to_lowercase().as_str()) {
+    for inner in root.folders()? {
+        if is_truth(inner, root) {
+            truth_folders.push(inner);
+        } else if test.is_some() || !inner.is_called(&TRAINING) {
             kind_folders.push(inner);
         }
     }
     let mut groups = vec![Group::of(Files::directly_in(root)?, Kind::Unknown)];
     for inner in kind_folders {
-        groups.extend(Group::below(&inner)?);
+        groups.extend(Group::below(inner)?);
     }
     let mut found = with_masks(groups, Truth::of(&truth_folders)?);
-    if let Some(train) = folder_named(folder, &TRAINING)? {
-        found.train = super::good::good_in(&train)?.good;
+    if let Some(train) = folder.folder_named(&TRAINING)? {
+        found.train = super::good::good_in(train)?.good;
     }
     Ok(found)
 }
 
 /// Whether a folder holds the masks of the images in `root` or in the folders beside it.
-fn is_truth(folder: &Path, root: &Path) -> bool {
+fn is_truth(folder: &Folder, root: &Folder) -> bool {
     // A folder of this name may be of a kind of defect, unless images are beside it.
-    let is_label = || ["label", "labels"].contains(&name(folder).to_lowercase().as_str());
-    super::masks::is_folder(folder)
-        || (is_label() && Files::directly_in(root).is_ok_and(|files| !files.images.is_empty()))
+    let has_images = || Files::directly_in(root).is_ok_and(|files| !files.images.is_empty());
+    super::masks::is_folder(folder) || (folder.is_called(&["label", "labels"]) && has_images())
 }
 
 /// What is known of a group's images.
@@ -128,14 +127,13 @@ impl Group {
     }
 
     /// A kind's folder, or one that holds a folder of each kind.
-    fn below(folder: &Path) -> Result<Vec<Self>> {
-        let kinds = folders(folder)?;
-        let lower = name(folder).to_lowercase();
-        if DEFECTIVE.contains(&lower.as_str()) && !kinds.is_empty() && Files::directly_in(folder)?.images.is_empty() {
-            let group = |inner: &PathBuf| Ok(Self::of(Files::below(inner, &|_| true)?, Kind::Defect(name(inner))));
+    fn below(folder: &Folder) -> Result<Vec<Self>> {
+        let kinds = folder.folders()?;
+        if folder.is_called(&DEFECTIVE) && !kinds.is_empty() && Files::directly_in(folder)?.images.is_empty() {
+            let group = |inner: &Folder| Ok(Self::of(Files::below(inner, &|_| true)?, Kind::Defect(inner.name())));
             return kinds.iter().map(group).collect();
         }
-        let kind = if is_good(folder) { Kind::Good } else { Kind::Defect(name(folder)) };
+        let kind = if is_good(folder) { Kind::Good } else { Kind::Defect(folder.name()) };
         Ok(vec![Self::of(Files::below(folder, &|inner| !super::masks::is_folder(inner))?, kind)])
     }
 }

@@ -1,9 +1,10 @@
 //! What is in a folder.
 
 use crate::{Error, Result};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, DirEntry, FileType};
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 /// The endings of files that are taken for images where a folder is searched.
@@ -106,16 +107,15 @@ pub(super) struct Files {
 
 impl Files {
     /// The files directly in a folder.
-    pub(super) fn directly_in(folder: &Path) -> Result<Self> {
-        let files = entries(folder)?.into_iter().filter(|entry| entry.is_file).map(|entry| entry.path);
-        let (images, others) = files.partition(|path| is_image(path));
+    pub(super) fn directly_in(folder: &Folder) -> Result<Self> {
+        let (images, others) = folder.listing()?.files.iter().cloned().partition(|path| is_image(path));
         Ok(Self { images, others: Vec::into_iter(others).map(passed_over).collect() })
     }
 
     /// The files in a folder and all below, but for folders that are not `entered`.
-    pub(super) fn below(folder: &Path, entered: &impl Fn(&Path) -> bool) -> Result<Self> {
+    pub(super) fn below(folder: &Folder, entered: &impl Fn(&Folder) -> bool) -> Result<Self> {
         let mut files = Self::directly_in(folder)?;
-        for inner in folders(folder)?.iter().filter(|inner| entered(inner)) {
+        for inner in folder.folders()?.iter().filter(|inner| entered(inner)) {
             let Self { images, others } = Self::below(inner, entered)?;
             files.images.extend(images);
             files.others.extend(others);
@@ -124,54 +124,86 @@ impl Files {
     }
 }
 
-/// The folders in a folder, sorted; hidden ones are left out, and links to a folder that they are in.
-pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_wanted = |entry: &Entry| entry.is_folder && !(entry.is_link && leads_back(&entry.path, folder));
-    Ok(entries(folder)?.into_iter().filter(is_wanted).map(|entry| entry.path).collect())
+/// A folder, which is listed when it is first asked what it holds, and then no more: on a share each question takes its
+/// time.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    listing: OnceCell<Listing>,
+}
+
+impl Folder {
+    pub(super) fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), listing: OnceCell::new() }
+    }
+
+    /// The last part of its path.
+    pub(super) fn name(&self) -> String {
+        name(&self.path)
+    }
+
+    /// Whether its name is one of these, which are written in small letters.
+    pub(super) fn is_called(&self, names: &[&str]) -> bool {
+        names.contains(&self.name().to_lowercase().as_str())
+    }
+
+    /// The folders in it, sorted.
+    pub(super) fn folders(&self) -> Result<&[Self]> {
+        Ok(&self.listing()?.folders)
+    }
+
+    /// The folder in it that has one of these names, written in small letters; the first name that there is.
+    pub(super) fn folder_named(&self, names: &[&str]) -> Result<Option<&Self>> {
+        let all = self.folders()?;
+        Ok(names.iter().find_map(|name| all.iter().find(|inner| inner.is_called(&[name]))))
+    }
+
+    fn listing(&self) -> Result<&Listing> {
+        if let Some(listing) = self.listing.get() {
+            return Ok(listing);
+        }
+        let listing = Listing::of(&self.path)?;
+        Ok(self.listing.get_or_init(|| listing))
+    }
+}
+
+/// What a folder lists, each sorted by path. A link is what it leads to; hidden entries are left out, and links to a
+/// folder that they are in.
+struct Listing {
+    files: Vec<PathBuf>,
+    folders: Vec<Folder>,
+}
+
+impl Listing {
+    /// The listing says what an entry is; only links are followed.
+    fn of(folder: &Path) -> Result<Self> {
+        let list = || fs::read_dir(folder)?.collect::<std::io::Result<Vec<DirEntry>>>();
+        let mut entries = list().map_err(Error::io("list", folder))?;
+        entries.sort_by_key(DirEntry::path);
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let path = entry.path();
+            if name(&path).starts_with('.') {
+                continue;
+            }
+            let own = entry.file_type().ok();
+            let is_link = own.is_some_and(|own| own.is_symlink());
+            let kind = if is_link { fs::metadata(&path).ok().map(|target| target.file_type()) } else { own };
+            match kind {
+                Some(kind) if kind.is_file() => files.push(path),
+                Some(kind) if kind.is_dir() && !(is_link && leads_back(&path, folder)) => {
+                    folders.push(Folder::new(path));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { files, folders })
+    }
 }
 
 /// Whether a link in a folder leads to that folder or one it was reached through: following it would have no end.
 fn leads_back(link: &Path, folder: &Path) -> bool {
     let Ok(target) = link.canonicalize() else { return true };
     folder.ancestors().any(|above| above.canonicalize().is_ok_and(|above| above == target))
-}
-
-/// The folder in a folder that has one of these names, written in small letters; the first name that there is.
-pub(super) fn folder_named(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
-    let all = folders(folder)?;
-    let of_name = |wanted: &&str| all.iter().find(|inner| name(inner).to_lowercase() == **wanted).cloned();
-    Ok(names.iter().find_map(of_name))
-}
-
-/// What a folder lists. A link is what it leads to.
-struct Entry {
-    path: PathBuf,
-    is_file: bool,
-    is_folder: bool,
-    is_link: bool,
-}
-
-impl Entry {
-    /// The listing says what an entry is; only links are followed, since each question to a share takes its time.
-    fn of(listed: &DirEntry) -> Self {
-        let path = listed.path();
-        let own = listed.file_type().ok();
-        let is_link = own.is_some_and(|own| own.is_symlink());
-        let kind = if is_link { fs::metadata(&path).ok().map(|target| target.file_type()) } else { own };
-        let [is_file, is_folder] = [FileType::is_file, FileType::is_dir].map(|is| kind.as_ref().is_some_and(is));
-        Self { path, is_file, is_folder, is_link }
-    }
-}
-
-/// What there is in a folder, sorted by path; hidden entries are left out.
-fn entries(folder: &Path) -> Result<Vec<Entry>> {
-    let list = || -> std::io::Result<Vec<Entry>> {
-        fs::read_dir(folder)?.map(|entry| entry.map(|entry| Entry::of(&entry))).collect()
-    };
-    let mut entries = list().map_err(Error::io("list", folder))?;
-    entries.retain(|entry| !name(&entry.path).starts_with('.'));
-    entries.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(entries)
 }
 
 /// The last part of a path.

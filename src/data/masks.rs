@@ -1,6 +1,6 @@
 //! Masks: which files they are, whose, and what they say.
 
-use super::listing::{Files, PassedOver, Why, extension, folders, name, stem};
+use super::listing::{Files, Folder, PassedOver, Why, extension, stem};
 use crate::image::{Decoder, Fit, RgbImage, mask_pixels, preprocess_mask};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,8 +126,8 @@ fn colours(image: &RgbImage, most: usize) -> usize {
 }
 
 /// Whether a folder holds masks.
-pub(super) fn is_folder(folder: &Path) -> bool {
-    FOLDERS.contains(&name(folder).to_lowercase().as_str())
+pub(super) fn is_folder(folder: &Folder) -> bool {
+    folder.is_called(&FOLDERS)
 }
 
 /// Images, and the masks that lie beside them.
@@ -223,7 +223,7 @@ struct Candidate {
 }
 
 impl Truth {
-    pub(super) fn of(truth_folders: &[PathBuf]) -> Result<Self> {
+    pub(super) fn of(truth_folders: &[&Folder]) -> Result<Self> {
         let mut truth = Self::default();
         for folder in truth_folders {
             truth.add(folder, "")?;
@@ -231,7 +231,7 @@ impl Truth {
         Ok(truth)
     }
 
-    fn add(&mut self, folder: &Path, below: &str) -> Result<()> {
+    fn add(&mut self, folder: &Folder, below: &str) -> Result<()> {
         for path in Files::directly_in(folder)?.images {
             let stem = stem(&path);
             let mut offer = |rank, of: &str| {
@@ -246,9 +246,9 @@ impl Truth {
             }
             self.all.insert(path);
         }
-        for inner in folders(folder)? {
-            let inner_name = name(&inner).to_lowercase();
-            self.add(&inner, &if below.is_empty() { inner_name } else { format!("{below}/{inner_name}") })?;
+        for inner in folder.folders()? {
+            let inner_name = inner.name().to_lowercase();
+            self.add(inner, &if below.is_empty() { inner_name } else { format!("{below}/{inner_name}") })?;
         }
         Ok(())
     }

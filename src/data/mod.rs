@@ -43,6 +43,7 @@ pub use listing::{IMAGE_EXTENSIONS, PassedOver, PassedOverSummary, Why, is_image
 pub use masks::{Mask, masks_beside};
 
 use crate::{Error, Result};
+use listing::Folder;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ impl Dataset {
     /// anomalous image that lacks its mask while others have theirs, and for a table that cannot be read; all name the
     /// file or folder.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
-        layouts::open(folder.as_ref())
+        layouts::open(&Folder::new(folder.as_ref()))
     }
 
     /// The kinds of defects, sorted.
@@ -97,11 +98,12 @@ impl Dataset {
 /// # Errors
 /// [`Error::Io`] for a folder that cannot be listed, [`Error::Dataset`] where none is a category.
 pub fn categories(root: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-    let root = root.as_ref();
-    let found: Vec<_> = listing::folders(root)?.into_iter().filter(|folder| layouts::is_category(folder)).collect();
+    let root = Folder::new(root.as_ref());
+    let found = root.folders()?.iter().filter(|folder| layouts::is_category(folder));
+    let found: Vec<_> = found.map(|folder| folder.path.clone()).collect();
     if found.is_empty() {
         let reason = "none of the folders in it is a category; such a one holds `test` or `Data/Images`".to_owned();
-        return Err(Error::Dataset { path: root.to_owned(), reason });
+        return Err(Error::Dataset { path: root.path, reason });
     }
     Ok(found)
 }

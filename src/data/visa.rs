@@ -1,7 +1,7 @@
 //! VisA's layout.
 
 use super::found::{ANOMALY, Found};
-use super::listing::{Files, name};
+use super::listing::{Files, Folder, name};
 use super::masks::Truth;
 use super::{Item, listing::stem};
 use crate::{Error, Result};
@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) fn is_category(folder: &Path) -> bool {
-    folder.join("Data/Images").is_dir()
+pub(super) fn is_category(folder: &Folder) -> bool {
+    folder.path.join("Data/Images").is_dir()
 }
 
 pub(super) fn open(folder: &Path) -> Result<Found> {
@@ -18,8 +18,8 @@ pub(super) fn open(folder: &Path) -> Result<Found> {
     let mut found = Found::default();
     for (part, kind) in [("Normal", None), ("Anomaly", Some(ANOMALY.to_owned()))] {
         let (images, masks) = (folder.join("Data/Images").join(part), folder.join("Data/Masks").join(part));
-        let files = if images.is_dir() { Files::directly_in(&images)? } else { Files::default() };
-        let mut truth = if masks.is_dir() { Truth::of(&[masks])? } else { Truth::default() };
+        let files = if images.is_dir() { Files::directly_in(&Folder::new(images))? } else { Files::default() };
+        let mut truth = if masks.is_dir() { Truth::of(&[&Folder::new(masks)])? } else { Truth::default() };
         found.passed_over.extend(files.others);
         for path in files.images {
             let mask = kind.as_ref().and_then(|_| truth.find("", &stem(&path), true));

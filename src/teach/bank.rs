@@ -7,7 +7,6 @@ use super::poses::View;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::random::SplitMix;
-use std::collections::HashSet;
 
 /// Descriptors that prototypes are chosen from, former prototypes included. More are drawn from at random: neighbouring
 /// positions and poses are alike.
@@ -89,11 +88,7 @@ impl Bank {
             values.extend_from_slice(&bank.rows);
             owners.extend_from_slice(&bank.owners);
         }
-        let mut chosen = if owners.len() <= wanted as usize {
-            different(&values, channels)
-        } else {
-            coreset(gpu, &values, channels, wanted, on_progress).await?
-        };
+        let mut chosen = coreset(gpu, &values, channels, wanted, on_progress).await?;
         let distinct = chosen.len() as u32;
         let last = chosen.last().copied().unwrap_or_default();
         chosen.resize(chosen.len().next_multiple_of(4).max(4), last);
@@ -150,13 +145,6 @@ pub(crate) fn transposed(rows: &[f32], length: usize) -> Vec<f32> {
     (0..length).flat_map(|column| rows[column..].iter().step_by(length).copied()).collect()
 }
 
-/// The numbers of the rows that are no copies of earlier ones.
-fn different(values: &[f32], channels: usize) -> Vec<u32> {
-    let mut seen = HashSet::new();
-    let mut is_new = |row: &[f32]| seen.insert(bytemuck::cast_slice::<_, u32>(row).to_vec());
-    (0..).zip(values.chunks(channels)).filter_map(|(index, row)| is_new(row).then_some(index)).collect()
-}
-
 /// Mean and deviation of each channel. A channel that is the same everywhere has deviation 1.
 pub(super) fn statistics(values: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     let count = (values.len() / channels) as f64;
@@ -194,11 +182,6 @@ mod tests {
         assert!((deviation[0] - 2.943_920_3).abs() < 1e-6 && deviation[1] == 1.0, "{deviation:?}");
         standardise(&mut values, &mean, &deviation);
         assert!((values[4] - 1.358_732_4).abs() < 1e-6 && values[5] == 0.0);
-    }
-
-    #[test]
-    fn copies_are_told_from_rows_that_differ() {
-        assert_eq!(different(&[1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 1.0, 1.0], 2), [0, 1, 3]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::comparison::square_norms;
 use crate::Result;
 use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::ops::{self, CANDIDATES, FAR, Selection};
+use std::collections::HashSet;
 
 /// Rounds between two looks at how many rows are chosen.
 const ROUNDS: usize = 8;
@@ -19,6 +20,9 @@ pub(crate) async fn coreset(
     mut on_progress: impl FnMut(u32),
 ) -> Result<Vec<u32>> {
     let count = (rows.len() / channels) as u32;
+    if count <= wanted {
+        return Ok(different(rows, channels));
+    }
     let mut graph = Graph::new(gpu, false);
     let mut external = |label: &str, shape| graph.external(label, shape);
     let selection = Selection {
@@ -57,5 +61,22 @@ pub(crate) async fn coreset(
             return Ok(all[1..=chosen as usize].to_vec());
         }
         before = chosen;
+    }
+}
+
+/// The numbers of the rows that are no copies of earlier ones.
+fn different(values: &[f32], channels: usize) -> Vec<u32> {
+    let mut seen = HashSet::new();
+    let mut is_new = |row: &[f32]| seen.insert(bytemuck::cast_slice::<_, u32>(row).to_vec());
+    (0..).zip(values.chunks(channels)).filter_map(|(index, row)| is_new(row).then_some(index)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_told_from_rows_that_differ() {
+        assert_eq!(different(&[1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 1.0, 1.0], 2), [0, 1, 3]);
     }
 }

@@ -41,14 +41,14 @@ export async function serve(folder = site) {
     let file = join(folder, path);
     if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html');
     if (state.refuse?.test(path)) return response.writeHead(503).end();
-    const type = TYPES[extname(path)] ?? 'application/octet-stream';
+    const type = TYPES[extname(file)] ?? 'application/octet-stream';
     if (state.instead.has(path)) {
       return response.writeHead(200, { 'content-type': type }).end(state.instead.get(path));
     }
     if (!existsSync(file)) return response.writeHead(404).end();
     const { size, mtime } = statSync(file);
     response.writeHead(200, {
-      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'content-type': type,
       'content-length': size,
       'last-modified': mtime.toUTCString(),
     });

@@ -5,7 +5,9 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 
-const TARGETS: [&str; 5] = ["image", "layouts", "metadata", "stdin", "weights"];
+/// Each target with the length of its longest input, in bytes: of folders, names alone are of interest.
+const TARGETS: [(&str, u32); 5] =
+    [("image", 65536), ("layouts", 4096), ("metadata", 65536), ("stdin", 65536), ("weights", 65536)];
 
 /// What cargo-fuzz hands to the compiler, but for the sanitizer, which stable compilers do not have: with it, and with
 /// nightly, `cargo +nightly fuzz run TARGET` does the same.
@@ -28,8 +30,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     };
     let wanted = value("--target");
-    let targets: Vec<_> = TARGETS.into_iter().filter(|target| wanted.is_none_or(|wanted| wanted == *target)).collect();
-    ensure!(!targets.is_empty(), "the targets are {}", TARGETS.join(", "));
+    let targets: Vec<_> = TARGETS.into_iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)).collect();
+    ensure!(!targets.is_empty(), "the targets are {}", TARGETS.map(|(name, _)| name).join(", "));
     let folder = project_root().join("fuzz");
     let triple = host()?;
     // With a target named, flags are not for build scripts.
@@ -39,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let programs = folder.join("target").join(&triple).join("release");
     let seeds = programs.join("seeds");
     command(&path(&seeds), &[&path(&folder.join("seeds"))]).run()?;
-    for target in targets {
+    for (target, longest) in targets {
         let (corpus, artifacts) = (folder.join("corpus").join(target), folder.join("artifacts").join(target));
         fs::create_dir_all(&corpus).and_then(|()| fs::create_dir_all(&artifacts))?;
         let arguments = [
@@ -50,7 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             // The bounds that are promised of any file, for the small pictures that are fuzzed.
             "-timeout=10".to_owned(),
             "-rss_limit_mb=1024".to_owned(),
-            "-max_len=65536".to_owned(),
+            format!("-max_len={longest}"),
             "-print_final_stats=1".to_owned(),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

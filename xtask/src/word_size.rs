@@ -28,6 +28,5 @@ pub(crate) fn test() -> Result<()> {
 
 /// The lines that `tests/targets.rs` prints of each file.
 fn decoded(output: String) -> Vec<String> {
-    let lines = output.lines().filter_map(|line| line.find("decoded ").map(|at| line[at..].to_owned()));
-    lines.collect()
+    output.lines().filter_map(|line| line.find("decoded ").map(|at| line[at..].to_owned())).collect()
 }

@@ -30,6 +30,7 @@ use depth::Scaler;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::ops::Range;
+use std::panic;
 use std::path::Path;
 
 /// The most pixels an image may have unless [`Decoder::with_max_pixels`] says otherwise; more are refused before
@@ -41,6 +42,9 @@ pub const MAX_BYTES: u64 = 1 << 30;
 
 /// The most bytes that a decoder may take for a pixel: four channels of 32 bits.
 const BYTES_A_PIXEL: u64 = 16;
+
+/// What is wrong with a file that its decoder did not expect.
+const PANICKED: &str = "its decoder broke down over it: the file is damaged, or made to do harm; save the picture anew";
 
 /// What is wrong with a file; [`Decoder::decode`] adds the file's name.
 type Reason = String;
@@ -151,7 +155,9 @@ impl Decoder {
     /// [`Error::Image`] if the bytes are empty, no image of a known format, damaged so that nothing is left, of a kind
     /// of pixels that is not read, or an image of too many pixels or bytes.
     pub fn decode(&self, bytes: &[u8], name: &str) -> Result<Decoded> {
-        self.pixels(bytes).and_then(Pixels::finish).map_err(|reason| Error::Image { name: name.to_owned(), reason })
+        // An assertion in a decoder that a hostile file reaches fails that file, and not the line that inspects parts.
+        let pixels = panic::catch_unwind(|| self.pixels(bytes)).unwrap_or_else(|_| Err(PANICKED.to_owned()));
+        pixels.and_then(Pixels::finish).map_err(|reason| Error::Image { name: name.to_owned(), reason })
     }
 
     /// The most bytes a file may have.

@@ -19,6 +19,10 @@ pub(super) fn decode_png(bytes: &[u8], options: &Decoder) -> Result<Pixels, Reas
     // A few rows, or a whole interlaced picture of 4 channels of 16 bits.
     decoder.set_limits(Limits { bytes: (u64::from(width) * u64::from(height) * 8).max(1 << 26) as usize });
     let mut reader = decoder.read_info().map_err(unusable)?;
+    // The png crate takes this for granted, and panics (https://github.com/image-rs/image-png/issues/694).
+    if reader.info().palette.as_ref().is_some_and(|palette| palette.len() % 3 != 0) {
+        return Err(damaged("its palette ends within a colour"));
+    }
     let is_interlaced = reader.info().interlaced;
     let (colour, depth) = reader.output_color_type();
     let mut rows = Rows::new(colour, depth, options)?;
@@ -65,22 +69,24 @@ fn is_end(error: &DecodingError) -> bool {
 }
 
 fn unusable(error: DecodingError) -> Reason {
-    let damaged = "copy it again from where it came";
     match error {
-        error if is_end(&error) => format!("not a usable PNG image: the file is cut short; {damaged}"),
+        error if is_end(&error) => damaged("the file is cut short"),
         DecodingError::LimitsExceeded => {
             "not a usable PNG image: it asks for more memory than its pixels need".to_owned()
         }
         error => {
             let what = error.to_string();
             // What else a wrong checksum spoilt is not known, so that none of the picture can be trusted.
-            let what = match what.contains("CRC error") {
+            damaged(match what.contains("CRC error") {
                 true => "a checksum in it is wrong, so its contents were changed by accident",
                 false => what.trim_end_matches('.'),
-            };
-            format!("not a usable PNG image: {what}; {damaged}")
+            })
         }
     }
+}
+
+fn damaged(what: &str) -> Reason {
+    format!("not a usable PNG image: {what}; copy it again from where it came")
 }
 
 /// From rows of samples to rows of RGB.

@@ -169,6 +169,17 @@ fn a_wrong_checksum_is_said_to_be_one() {
     assert!(!reason(&png).contains("Error"), "{}", reason(&png));
 }
 
+/// libpng refuses it; the png crate up to 0.18.1 indexes beyond the palette's end.
+#[test]
+fn a_palette_that_ends_within_a_colour_is_refused() {
+    let mut file = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut file, 2, 1);
+    encoder.set_color(::png::ColorType::Indexed);
+    encoder.set_palette(&[1, 2, 3, 4]);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&[0, 0])).expect("encodes");
+    assert!(reason(&file).contains("its palette ends within a colour"), "{}", reason(&file));
+}
+
 #[test]
 fn jpegs_of_careless_cameras() {
     let jpeg = from_hex(JPEG);
