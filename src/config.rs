@@ -210,6 +210,19 @@ pub enum DescriptorKind {
     Rotation,
 }
 
+impl DescriptorKind {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Rotation];
+
+    /// Its name, as in a model's metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Rotation => "rotation",
+        }
+    }
+}
+
 /// Mean and standard deviation of the RGB channels (of values from 0 to 1) that a backbone expects removed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
@@ -347,11 +360,9 @@ impl DescriptorKind {
     /// # Errors
     /// [`Error::Config`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
-        match name {
-            "plain" => Ok(Self::Plain),
-            "rotation" => Ok(Self::Rotation),
-            other => Err(Error::Config(format!("unknown descriptor kind `{other}`; known are plain and rotation"))),
-        }
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        let known = Self::ALL.map(Self::name).join(" and ");
+        found.ok_or_else(|| Error::Config(format!("unknown descriptor kind `{name}`; known are {known}")))
     }
 }
 

@@ -11,6 +11,7 @@ mod watch;
 use crate::device::DeviceArguments;
 use crate::framing::FramingArguments;
 use crate::images::{self, Image};
+use crate::interrupt;
 use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
 use crate::prepared::Prepared;
@@ -198,7 +199,7 @@ impl Detect<'_> {
         let template = "{bar:40} {pos}/{len} images, {per_sec}, {eta} left";
         let progress = output::progress_bar(template, images.len(), String::new());
         let start = Instant::now();
-        stop_on_interrupt(&self.stop)?;
+        interrupt::sets(&self.stop)?;
         let not_reached = || Err(anyhow::anyhow!("not inspected, because the run was stopped"));
         let mut results: Vec<_> = images.iter().map(|_| not_reached()).collect();
         let items = images.iter().enumerate().map(|item| Ok((item, Source::File(item.1.path.clone()))));
@@ -240,7 +241,7 @@ impl Detect<'_> {
 
     /// Images of a folder, as they come.
     fn watch(&self, folder: &Path) -> Result<u8> {
-        stop_on_interrupt(&self.stop)?;
+        interrupt::sets(&self.stop)?;
         let (mut record, done) = Record::open(&self.arguments.out.join(JSON_LINES))?;
         let Arguments { out, settle, until_idle, .. } = self.arguments;
         let images = Watch::new(folder, out, done, Patience { settle: *settle, idle: *until_idle }, &self.stop)?;
@@ -286,17 +287,6 @@ impl Detect<'_> {
         })?;
         Ok(tally.code())
     }
-}
-
-/// Lets Ctrl-C end a run after the images that are under way; a second one ends the program at once.
-fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
-    let stop = Arc::clone(stop);
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(crate::FATAL.into());
-        }
-    })
-    .context("cannot listen for Ctrl-C")
 }
 
 /// An error where nothing more can be written: going on would only fail with every image.

@@ -13,6 +13,7 @@ mod fetch;
 pub mod framing;
 pub mod images;
 mod info;
+mod interrupt;
 pub mod monitor;
 pub mod output;
 pub mod pipeline;

@@ -7,6 +7,7 @@ mod table;
 use crate::device::{self, DeviceArguments};
 use crate::evaluate::{self, Candidate, Measured};
 use crate::framing::FramingArguments;
+use crate::interrupt;
 use crate::output;
 use crate::shots;
 use crate::{teach, train};
@@ -21,6 +22,8 @@ use pcsnet::{Engine, Error};
 use pollster::block_on;
 use runs::{Draw, Runs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const NOTES: &str = "\
 FOLDER is a test set with photographs of good parts to draw shots from, as in MVTec AD and MPDD (train/good), or a \
@@ -121,16 +124,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
     output::ensure_writable(&arguments.out)?;
     let mut runs = Runs::open(&arguments.out.join("runs.jsonl"))?;
     let engine = device::engine(&arguments.device.adapter)?;
-    let laboratory = Laboratory { arguments, engine, backbone };
+    let stop = Arc::default();
+    interrupt::sets(&stop)?;
+    let laboratory = Laboratory { arguments, engine, backbone, stop };
     let tasks = laboratory.tasks(&sets);
     let mut is_whole = true;
     for task in &tasks {
         if runs.is_done(&task.draw) {
             continue;
         }
+        ensure!(!laboratory.stop.load(Ordering::Relaxed), "stopped; start it again to go on");
         match laboratory.run(task, &mut runs) {
             // Nothing that follows would end otherwise.
             Err(error) if matches!(error.downcast_ref(), Some(Error::DeviceLost(_))) => return Err(error),
+            Err(error) if laboratory.stop.load(Ordering::Relaxed) => return Err(error),
             Err(error) => {
                 is_whole = false;
                 output::complain(&format!("failed: {}: {}", task.draw, crate::one_line(&error)));
@@ -183,6 +190,8 @@ struct Laboratory<'a> {
     arguments: &'a Arguments,
     engine: Engine,
     backbone: Weights,
+    /// Set by Ctrl-C.
+    stop: Arc<AtomicBool>,
 }
 
 impl Laboratory<'_> {
@@ -247,10 +256,12 @@ impl Laboratory<'_> {
 
     fn train(&self, task: &Task<'_>, recipe: Recipe, runs: &mut Runs) -> Result<()> {
         let category = Category::by_name(&task.draw.category).unwrap_or(Category::OTHER);
-        let options = self.arguments.train.options(recipe, category, task.draw.seed);
+        let photographs = task.photographs()?;
+        let mut options = self.arguments.train.options(recipe, category, task.draw.seed);
+        options.range = shots::range_of(&photographs)?;
         let file = self.model_file(task)?;
         let checkpoint = train::checkpoint_of(&file);
-        let start = train::start_on(&self.engine, &self.backbone, options, &task.photographs()?)?;
+        let start = train::start_on(&self.engine, &self.backbone, options, &photographs)?;
         let measure_epoch = |training: &Training| -> Result<()> {
             if !self.arguments.every_epoch || training.is_done() {
                 return Ok(());
@@ -258,7 +269,7 @@ impl Laboratory<'_> {
             let weights = block_on(training.model())?.weights()?;
             runs.add(&task.draw, Some(training.epoch()), &self.measure(&weights, task)?)
         };
-        let training = train::train(start, &checkpoint, measure_epoch)?;
+        let training = train::train(start, &checkpoint, &self.stop, measure_epoch)?;
         let model = block_on(training.model())?;
         model.save(&file)?;
         runs.add(&task.draw, None, &self.measure(&model.weights()?, task)?)?;

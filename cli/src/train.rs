@@ -1,14 +1,15 @@
 //! `pcsnet train`: a network trained by gradients on photographs of good parts.
 
 use crate::device::{self, AdapterArguments};
+use crate::interrupt;
 use crate::output;
 use crate::shots::{self, Shot};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::Engine;
-use pcsnet::image::Decoder;
-use pcsnet::image::Fit;
+use pcsnet::config::DescriptorKind;
+use pcsnet::image::{Decoder, Fit, ValueRange};
 use pcsnet::train::{Category, Losses, Recipe, TrainOptions, Trainer, Training};
 use pcsnet::weights::Weights;
 use pollster::block_on;
@@ -16,6 +17,8 @@ use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 const NOTES: &str = "\
@@ -23,7 +26,7 @@ A folder gives the photographs in it; of a test set in MVTec AD's layout they ar
 decoder of PCSNet are trained on them and on copies with pseudo-anomalies; the backbone stays as it is. `pcsnet teach` \
 makes a model without gradients, in a fraction of the time.
 
-After each epoch the state is kept in a file beside the model's, so that a run that was stopped or killed goes on from \
+After each epoch the state is kept in a file beside the model's, so that a run that Ctrl-C ended, or kill, goes on from \
 there, to the same bits. The model has no threshold yet: `pcsnet calibrate --model FILE GOOD` finds one.
 
 Examples:
@@ -55,6 +58,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
 
+    /// The samples that are black and white in photographs of more than 8 bits, such as 0,4095 for a camera of 12 bits.
+    /// By default they are recognised from all the photographs together; the model keeps them
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
+
     /// How to train: `held-out` is ours, `paper` the paper's
     #[arg(long, value_name = "held-out|paper", default_value = Recipe::HELD_OUT.name, hide_possible_values = true)]
     #[arg(value_parser = recipe())]
@@ -83,6 +91,11 @@ pub(crate) struct TrainSettings {
     #[arg(value_parser = crate::framing::fit())]
     fit: Fit,
 
+    /// The descriptor: `plain`, or `rotation` with a squeeze of features before it, which is the paper's for parts that
+    /// lie at any angle; by default what the recipe takes for the category
+    #[arg(long, value_name = "plain|rotation", hide_possible_values = true, value_parser = descriptor())]
+    descriptor: Option<DescriptorKind>,
+
     /// Epochs; by default the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
@@ -108,11 +121,19 @@ fn recipe() -> impl TypedValueParser<Value = Recipe> {
     PossibleValuesParser::new(Recipe::ALL.map(|recipe| recipe.name)).try_map(|name| Recipe::by_name(&name))
 }
 
+fn descriptor() -> impl TypedValueParser<Value = DescriptorKind> {
+    let names = DescriptorKind::ALL.map(DescriptorKind::name);
+    PossibleValuesParser::new(names).try_map(|name| DescriptorKind::by_name(&name))
+}
+
 /// What is set, in a few words.
 impl fmt::Display for TrainSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fit, epochs, batch, grid, nearest, width } = self;
+        let Self { fit, descriptor, epochs, batch, grid, nearest, width } = self;
         write!(f, "fit {}, batch {batch}", fit.name())?;
+        if let Some(descriptor) = descriptor {
+            write!(f, ", descriptor {}", descriptor.name())?;
+        }
         let others = [("epochs", epochs), ("grid", grid), ("nearest", nearest), ("width", width)];
         others.iter().try_for_each(|(name, value)| match value {
             Some(value) => write!(f, ", {name} {value}"),
@@ -127,6 +148,7 @@ impl TrainSettings {
         let mut options = TrainOptions::default();
         (options.recipe, options.category, options.seed) = (recipe, category, seed);
         (options.epochs, options.batch, options.fit) = (self.epochs, self.batch, self.fit);
+        options.descriptor = self.descriptor.unwrap_or_else(|| recipe.descriptor(&category));
         (options.grid, options.nearest, options.width) = (self.grid, self.nearest, self.width);
         options
     }
@@ -141,12 +163,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::ensure_file_writable(&arguments.out)?;
     let engine = device::engine(&arguments.device)?;
     let category = arguments.category.unwrap_or(Category::OTHER);
-    let options = arguments.settings.options(arguments.recipe, category, arguments.seed);
+    let mut options = arguments.settings.options(arguments.recipe, category, arguments.seed);
+    options.range = match arguments.range {
+        Some(range) => Some(range),
+        None => shots::range_of(&photographs)?,
+    };
     let checkpoint = checkpoint_of(&arguments.out);
     if arguments.restart {
         remove(&checkpoint)?;
     }
-    let training = train(start_on(&engine, &backbone, options, &photographs)?, &checkpoint, |_| Ok(()))?;
+    let stop = Arc::default();
+    interrupt::sets(&stop)?;
+    let training = start_on(&engine, &backbone, options, &photographs)?;
+    let training = train(training, &checkpoint, &stop, |_| Ok(()))?;
     block_on(training.model())?.save(&arguments.out)?;
     remove(&checkpoint)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -164,9 +193,10 @@ pub(crate) fn start_on(
     options: TrainOptions,
     photographs: &[PathBuf],
 ) -> Result<Training> {
+    let decoder = Decoder::default().with_range(options.range);
     let mut trainer = block_on(Trainer::new(engine, backbone, options))?;
     for path in photographs {
-        let Shot { name, sha256, photograph } = Shot::read(path, Decoder::default())?;
+        let Shot { name, sha256, photograph } = Shot::read(path, decoder)?;
         trainer.add(name, Some(sha256), &photograph)?;
     }
     Ok(block_on(trainer.start())?)
@@ -202,10 +232,12 @@ fn resume(training: &mut Training, checkpoint: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Trains to the end, from where an interrupted run has left its state, and keeps the state after each epoch.
+/// Trains to the end, from where an interrupted run has left its state, and keeps the state after each epoch. It ends
+/// with an error where `stop` is set.
 pub(crate) fn train(
     mut training: Training,
     checkpoint: &Path,
+    stop: &AtomicBool,
     mut after_epoch: impl FnMut(&Training) -> Result<()>,
 ) -> Result<Training> {
     resume(&mut training, checkpoint)?;
@@ -215,7 +247,15 @@ pub(crate) fn train(
         let before = u64::from(training.epoch() * steps);
         bar.set_position(before);
         let start = Instant::now();
-        let losses = block_on(training.run_epoch(|done| bar.set_position(before + u64::from(done))))?;
+        let epoch = training.run_epoch(|done| bar.set_position(before + u64::from(done)));
+        let Some(losses) = block_on(interrupt::unless(stop, epoch)) else {
+            bar.finish_and_clear();
+            match training.epoch() {
+                0 => bail!("stopped in the first epoch; start it again to begin anew"),
+                epoch => bail!("stopped; start it again to go on after epoch {epoch}"),
+            }
+        };
+        let losses = losses?;
         after_epoch(&training)?;
         let bytes = block_on(training.checkpoint())?;
         output::write(checkpoint, |file| Ok(file.write_all(&bytes)?))?;

@@ -40,6 +40,38 @@ fn a_run_that_was_stopped_goes_on_and_ends_with_a_model() {
     train("1").arg("--restart").assert().success();
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_that_goes_on_later() {
+    let folder = folder_with_parts();
+    // Of screws, the paper's recipe takes the rotation descriptor.
+    let arguments = |epochs: &'static str| {
+        let paper = ["--recipe", "paper", "--category", "screw", "--epochs", epochs];
+        [&["train"], &SMALL[..], &paper].concat()
+    };
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pcsnet"))
+        .current_dir(folder.path())
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .args(arguments("5000"))
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the command");
+    let checkpoint = folder.path().join("part.safetensors.checkpoint");
+    let start = std::time::Instant::now();
+    while !checkpoint.exists() {
+        assert!(start.elapsed().as_secs() < 300, "no epoch ended");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && words.contains("start it again to go on after epoch"), "{words}");
+    // What was trained is still there; another number of epochs is another run.
+    pcsnet(folder.path()).args(arguments("5")).assert().code(1).stderr(contains("is of a run with other"));
+}
+
 #[test]
 fn what_cannot_be_trained_is_told() {
     let folder = folder_with_parts();

@@ -49,7 +49,8 @@ macro_rules! sources {
 
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
-    adam, adaptive_pool, adaptive_pool_gradient, avg_pool, blur, coreset_pick, coreset_update, depthwise, describe,
+    adam, adaptive_pool, adaptive_pool_gradient, avg_pool, batch_norm, batch_norm_gradient, batch_norm_statistics,
+    batch_norm_sums, blur, coreset_pick, coreset_update, depthwise, describe,
     distance_losses, distance_statistics, distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_direct,
     matmul_register, matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient, nearest_prototype,
     nearest_ranks, normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient,

@@ -32,6 +32,11 @@ impl Tensor {
         self.format.is_f16()
     }
 
+    /// The leading rows of a single image.
+    pub(crate) fn leading_rows(self, height: u32) -> Self {
+        Self { batch: 1, height, ..self }
+    }
+
     /// All pixels and channels, as an operand.
     pub(crate) fn all(self) -> Slice {
         Slice { tensor: self, first: 0, rows: self.pixels(), channels: self.channels }

@@ -18,7 +18,7 @@ use crate::parameters::Parameters;
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
-pub(crate) use descriptor::Descriptors;
+pub(crate) use descriptor::{Descriptors, squeeze_name};
 pub(crate) use prototypes::{Prototypes, centered_norms};
 pub(crate) use taught::{Join, Taught};
 

@@ -17,6 +17,7 @@ mod pointwise;
 mod pool;
 mod resize;
 mod trained_conv;
+mod trained_norm;
 mod warp;
 mod winograd;
 
@@ -39,6 +40,7 @@ pub(crate) use pointwise::{Relu, normalize, pack_nchw, relu_gradient, scale_chan
 pub(crate) use pool::{adaptive_pool, adaptive_pool_gradient, avg_pool, max_pool};
 pub(crate) use resize::{Gradient, resize, resize_gradient, resize_sum, resize_through};
 pub(crate) use trained_conv::TrainedConv;
+pub(crate) use trained_norm::{Normed, TrainedNorm};
 pub(crate) use warp::{Pose, warp};
 
 /// Workgroups of 64 invocations along x that cover `items`.

@@ -58,7 +58,7 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     use crate::ops::Gradient::{Added, New};
     use crate::ops::Transform::{AtLoad, BeforeUse};
     use crate::reference::Corners;
-    use cases::gradients::Looked;
+    use cases::gradients::{Looked, NormPart};
     use cases::products::{Convolution, Formats};
     use cases::*;
     const TRAINED_1X1: gradients::Convolution =
@@ -113,6 +113,12 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "gradient of conv2d 3x3, input": gradients::input_gradient(gpu, TRAINED_3X3),
         "gradient of conv2d 1x1, weights": gradients::weight_gradient(gpu, TRAINED_1X1),
         "gradient of conv2d 3x3, weights": gradients::weight_gradient(gpu, TRAINED_3X3),
+        "BatchNorm of training": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::Output, 1),
+        "BatchNorm of training, mean": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::RunningMean, 1),
+        "BatchNorm of training, variance": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::RunningVariance, 1),
+        "gradient of BatchNorm, input": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::InputGradient, 1),
+        "gradient of BatchNorm, scale": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::ScaleGradient, 1),
+        "gradient of BatchNorm, shift": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::ShiftGradient, 1),
         "gradient of relu": gradients::relu(gpu, 70, [1, 18], false, 1),
         "gradient of relu and skip": gradients::relu(gpu, 70, [1, 18], true, 1),
         "gradient of interpolate": gradients::resize(gpu, [[9, 5], [30, 21]], [1, 7], false, New, 1),

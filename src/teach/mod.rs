@@ -183,7 +183,7 @@ pub fn draw<T>(items: Vec<T>, count: usize, seed: u64) -> Vec<T> {
 
 /// Lets whoever polls a future have a turn: where the device is waited for without giving way, natively, work of
 /// minutes could not be given up otherwise.
-async fn give_way() {
+pub(crate) async fn give_way() {
     let mut is_first = true;
     poll_fn(|context| {
         if !std::mem::take(&mut is_first) {

@@ -13,6 +13,8 @@ pub(super) struct Example<'a> {
     pub mask: Option<&'a [bool]>,
     /// The photograph it is of.
     pub owner: u32,
+    /// Whether NFC or, of its masked positions, AFS sees it.
+    pub judged: bool,
     /// Whether PDC and SEG see it.
     pub seen: bool,
 }
@@ -34,22 +36,26 @@ pub(super) fn batch_of(examples: Vec<Example<'_>>, [input, grid]: [u32; 2], weig
     let masks: Vec<Vec<f32>> =
         examples.iter().map(|example| as_numbers(example.mask.map_or(vec![false; pixels], <[bool]>::to_vec))).collect();
     let grid_masks: Vec<Vec<f32>> = masks.iter().map(|mask| on_grid(mask, input, grid)).collect();
-    let marked = |masks: &[Vec<f32>]| masks.iter().flatten().filter(|value| **value > 0.5).count();
-    let copies = examples.iter().filter(|example| example.mask.is_some()).count();
-    let compactness = share(3 * positions * (examples.len() - copies)) / NU;
-    let on_grid = marked(&grid_masks);
+    let count = |of: &dyn Fn(&Example<'_>) -> bool| examples.iter().filter(|example| of(example)).count();
+    // Marked places of some of the pictures.
+    let marked = |masks: &[Vec<f32>], of: &dyn Fn(&Example<'_>) -> bool| {
+        let masks = masks.iter().zip(&examples).filter(|(_, example)| of(example)).map(|(mask, _)| mask);
+        masks.flatten().filter(|value| **value > 0.5).count()
+    };
+    let compactness = share(3 * positions * count(&|example| example.judged && example.mask.is_none())) / NU;
+    let on_grid = marked(&grid_masks, &|example| example.judged);
     let separation = if on_grid > 0 { share(3 * on_grid) / NU } else { 0.0 };
-    let seen = |examples: &[Example<'_>]| examples.iter().filter(|example| example.seen).count();
-    let defects = marked(&masks);
+    let (seen, defects) = (count(&|example| example.seen), marked(&masks, &|example| example.seen));
+    let copies = count(&|example| example.seen && example.mask.is_some());
     let (target, weights) = match weighing {
-        Weighing::Plain => (1.0, [share(pixels * seen(&examples)); 2]),
-        Weighing::Balanced => (share(copies), [share(pixels * examples.len() - defects), share(defects)]),
+        Weighing::Plain => (1.0, [share(pixels * seen); 2]),
+        Weighing::Balanced => (share(copies), [share(pixels * seen - defects), share(defects)]),
     };
     let role = |example: &Example<'_>| {
-        let part = f32::from(example.seen);
+        let (judged, seen) = (f32::from(example.judged), f32::from(example.seen));
         match example.mask {
-            None => [compactness, 0.0, part, 0.0],
-            Some(_) => [0.0, separation, part, part * target],
+            None => [judged * compactness, 0.0, seen, 0.0],
+            Some(_) => [0.0, judged * separation, seen, seen * target],
         }
     };
     let pixel_weights = |example: &Example<'_>| if example.seen { weights } else { [0.0; 2] };
@@ -90,7 +96,7 @@ mod tests {
     #[test]
     fn each_picture_has_its_part_in_the_losses() {
         let mask: Vec<bool> = (0..16).map(|place| place < 2).collect();
-        let example = |mask| Example { features: vec![vec![1.0]], mask, owner: 3, seen: true };
+        let example = |mask| Example { features: vec![vec![1.0]], mask, owner: 3, judged: true, seen: true };
         let batch = batch_of(vec![example(None), example(Some(&mask[..]))], [4, 2], Weighing::Balanced);
         assert_eq!(batch.features, [[1.0, 1.0]]);
         // No position's middle lies in the mask's row.
@@ -100,11 +106,26 @@ mod tests {
         assert_eq!((batch.masks.iter().sum::<f32>(), batch.owners), (2.0, vec![Some(3); 2]));
     }
 
+    /// A photograph, its copy, and the copy once more for PDC and SEG alone.
+    #[test]
+    fn a_picture_is_judged_apart_from_where_it_is_seen() {
+        let mask: Vec<bool> = (0..16).map(|place| place / 4 == 1).collect();
+        let example = |mask, judged| Example { features: Vec::new(), mask, owner: 0, judged, seen: !judged };
+        let examples = vec![example(None, true), example(Some(&mask[..]), true), example(Some(&mask[..]), false)];
+        let batch = batch_of(examples, [4, 2], Weighing::Plain);
+        // 3 distances of 4 positions, and of 2 that are masked.
+        let expected = [[1000.0 / 12.0, 0.0, 0.0, 0.0], [0.0, 1000.0 / 6.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]];
+        for (found, expected) in batch.roles.as_flattened().iter().zip(expected.as_flattened()) {
+            assert!((found - expected).abs() < 1e-3, "{:?}", batch.roles);
+        }
+        assert_eq!(batch.pixel_weights, [[0.0; 2], [0.0; 2], [1.0 / 16.0; 2]]);
+    }
+
     /// Of two photographs the second is seen as its copy.
     #[test]
     fn half_of_the_pictures_are_seen_as_copies() {
         let mask: Vec<bool> = (0..16).map(|place| place / 4 == 1).collect();
-        let example = |mask, seen| Example { features: Vec::new(), mask, owner: 0, seen };
+        let example = |mask, seen| Example { features: Vec::new(), mask, owner: 0, judged: true, seen };
         let copies = [Some(&mask[..]); 2];
         let examples =
             vec![example(None, true), example(None, false), example(copies[0], false), example(copies[1], true)];

@@ -1,5 +1,6 @@
 //! What pseudo-anomalies suit the categories of MVTec AD and MPDD: the authors' table.
 
+use crate::config::DescriptorKind;
 use crate::{Error, Result};
 
 /// How rectangles are pasted into pictures of a category.
@@ -64,6 +65,12 @@ impl Category {
         let known = || Self::KNOWN.map(|category| category.name).join(", ");
         let found = Self::KNOWN.into_iter().find(|category| category.name == name);
         found.ok_or_else(|| Error::Config(format!("unknown category `{name}`; known are {}", known())))
+    }
+
+    /// The descriptor that the authors give it: theirs of parts that lie at any angle have the rotation kind.
+    pub fn descriptor(&self) -> DescriptorKind {
+        const ROTATION: [&str; 5] = ["grid", "screw", "bracket_black", "bracket_brown", "tubes"];
+        if ROTATION.contains(&self.name) { DescriptorKind::Rotation } else { DescriptorKind::Plain }
     }
 
     /// Its name, empty for any other part.

@@ -1,5 +1,6 @@
 //! What the frozen backbone makes of photographs: computed once for each picture that training sees.
 
+use crate::config::DescriptorKind;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
 use crate::image::{RgbImage, rgba};
 use crate::model::Backbone;
@@ -14,6 +15,7 @@ pub(super) struct FeatureRun {
     pixels: Tensor,
     /// Of each level, before and after the mean.
     levels: Vec<[Tensor; 2]>,
+    kind: DescriptorKind,
 }
 
 /// Of each level `[side * side][channels]`.
@@ -33,12 +35,14 @@ impl FeatureRun {
             graph.stage(&name, pooled.all());
             levels.push([features[level], pooled]);
         }
-        Ok(Self { schedule: graph.finish().await?, pixels, levels })
+        let kind = config.trained().map_or(DescriptorKind::Plain, |head| head.descriptor);
+        Ok(Self { schedule: graph.finish().await?, pixels, levels, kind })
     }
 
-    /// The averaged features of pictures of the network's input size.
+    /// What the descriptor begins with, of pictures of the network's input size and before [`prepared`]: averaged
+    /// features in the plain kind.
     pub(super) async fn run(&self, gpu: &Gpu, pictures: &[&RgbImage]) -> Result<Vec<Features>> {
-        self.run_for(gpu, pictures, 1).await
+        self.run_for(gpu, pictures, usize::from(self.kind == DescriptorKind::Plain)).await
     }
 
     /// The features themselves.
@@ -67,6 +71,29 @@ impl FeatureRun {
         }
         Ok(found)
     }
+}
+
+/// What the descriptor reads of a picture: its features times their channels' scales, joined by coordinates where
+/// the CoordConv is all there is.
+pub(super) fn prepared(config: &ModelConfig, features: &Features, scales: &[Vec<f32>]) -> Features {
+    let sides = config.levels().into_iter().map(|level| config.level_sides()[level] as usize);
+    let is_plain = config.trained().is_none_or(|head| head.descriptor == DescriptorKind::Plain);
+    let level = |((level, scale), side): ((&Vec<f32>, &Vec<f32>), usize)| match is_plain {
+        true => with_coordinates(level, scale, side),
+        false => level.iter().zip(scale.iter().cycle()).map(|(value, scale)| value * scale).collect(),
+    };
+    features.iter().zip(scales).zip(sides).map(level).collect()
+}
+
+/// What a CoordConv's input holds where its features are not there yet.
+pub(super) fn coordinates(side: usize, channels: usize) -> Vec<f32> {
+    with_coordinates(&vec![0.0; side * side * channels], &vec![0.0; channels], side)
+}
+
+/// The levels of several pictures, one picture behind the other.
+pub(super) fn together(pictures: &[Features]) -> Features {
+    let levels = pictures.first().map_or(0, Vec::len);
+    (0..levels).map(|level| pictures.iter().flat_map(|picture| &picture[level]).copied().collect()).collect()
 }
 
 /// Features times their channel's scale, each pixel joined by its row and column (from -1 to 1), a one and a zero:

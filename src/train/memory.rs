@@ -1,9 +1,9 @@
 //! What is trained, in the GPU's memory: values, their gradients, and what the optimiser remembers of these.
 
-use crate::Result;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
-use crate::ops::{Epilogue, Optimised, Rates, TrainedConv, adam};
+use crate::ops::{Epilogue, Normed, Optimised, Rates, TrainedConv, TrainedNorm, adam};
 use crate::weights::{Parameter, Role, Source};
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 
 /// PyTorch's `weight_decay`.
@@ -36,7 +36,7 @@ impl Values {
 impl Source for Values {
     fn values(&self, parameter: &Parameter) -> Result<Vec<f32>> {
         let known = self.0.get(&parameter.name).cloned();
-        known.ok_or_else(|| crate::Error::MissingTensor {
+        known.ok_or_else(|| Error::MissingTensor {
             tensor: parameter.name.clone(),
             files: "the trainer's memory".to_owned(),
             expected: parameter.shape.clone(),
@@ -55,6 +55,8 @@ pub(super) enum Layout {
     CoordConv { name: String, channels: u32 },
     /// A 1 x 1 convolution to one channel: its weights, its bias, three zeros.
     Projection { name: String, channels: u32 },
+    /// A number of each channel.
+    Channels { name: String, role: Role, channels: u32 },
     /// A single number.
     Scalar { name: String },
 }
@@ -71,6 +73,7 @@ impl Layout {
             Self::Convolution { outputs, inputs, kernel, .. } => [kernel * kernel * inputs, outputs],
             Self::CoordConv { channels, .. } => [channels + 4, channels],
             Self::Projection { channels, .. } => [1, channels + 4],
+            Self::Channels { channels, .. } => [1, channels],
             Self::Scalar { .. } => [1, 1],
         }
     }
@@ -88,6 +91,7 @@ impl Layout {
                 Parameter::new(format!("{name}.weight"), Role::Weight, &[1, *channels, 1, 1]),
                 Parameter::new(format!("{name}.bias"), Role::Bias, &[1]),
             ],
+            Self::Channels { name, role, channels } => vec![Parameter::new(name.clone(), *role, &[*channels])],
             Self::Scalar { name } => vec![Parameter::new(name.clone(), Role::Bias, &[1])],
         }
     }
@@ -111,6 +115,7 @@ impl Layout {
                 Some(0) => Some((1, 0)),
                 Some(_) => None,
             },
+            Self::Channels { .. } => Some((0, column)),
             Self::Scalar { .. } => Some((0, 0)),
         }
     }
@@ -161,6 +166,14 @@ pub(super) struct Conv {
     conv: TrainedConv,
 }
 
+/// A BatchNorm whose scale and shift are trained.
+#[derive(Clone, Copy)]
+pub(super) struct Norm {
+    scale: Place,
+    shift: Place,
+    norm: TrainedNorm,
+}
+
 /// All that is trained, in the order it was declared.
 #[derive(Default)]
 pub(super) struct Memory(Vec<Trained>);
@@ -181,6 +194,18 @@ impl Memory {
         let kernel = if let Layout::Convolution { kernel, .. } = layout { kernel } else { 1 };
         let place = self.declare(graph, layout, group);
         Conv { place, conv: TrainedConv { weights: place.values, kernel } }
+    }
+
+    /// A BatchNorm, by its PyTorch name. What it remembers of batches is kept with what is trained.
+    pub(super) fn norm(&mut self, graph: &mut Graph<'_>, name: &str, channels: u32) -> Norm {
+        let mut declare = |field: &str, role| {
+            let layout = Layout::Channels { name: format!("{name}.{field}"), role, channels };
+            self.declare(graph, layout, Group::Adaptor)
+        };
+        let (scale, shift) = (declare("weight", Role::NormScale), declare("bias", Role::NormShift));
+        let mean = declare("running_mean", Role::NormMean).values;
+        let variance = declare("running_var", Role::NormVariance).values;
+        Norm { scale, shift, norm: TrainedNorm { scale: scale.values, shift: shift.values, mean, variance } }
     }
 
     /// Says what the gradient of a parameter is.
@@ -226,6 +251,30 @@ impl Memory {
         Ok(self.0.iter().map(|_| [read.next().unwrap_or_default(), read.next().unwrap_or_default()]).collect())
     }
 
+    /// Whether a state is one that training can go on from.
+    ///
+    /// # Errors
+    /// [`Error::Training`] names a parameter that has come to hold what is no number, or whose gradients were nothing
+    /// but weight decay's: no way leads to it from the losses. The radius has such where all distances are as wanted.
+    pub(super) fn ensure_sound(&self, state: &State) -> Result<()> {
+        for (trained, [values, moments]) in self.0.iter().zip(state) {
+            let name = &trained.layout.parameters()[0].name;
+            let refuse =
+                |what: &str| Err(Error::Training(format!("`{name}` {what}; the state before this epoch stands")));
+            if values.iter().chain(moments).any(|value| !value.is_finite()) {
+                return refuse("has come to hold values that are no numbers");
+            }
+            let largest = |values: &[f32]| values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            // Values have shrunk or grown by a step or two since.
+            let of_decay = 2.0 * WEIGHT_DECAY * largest(values);
+            let is_learned = trained.gradient.is_some() && !matches!(trained.layout, Layout::Scalar { .. });
+            if is_learned && largest(&moments[..values.len()]) <= of_decay {
+                return refuse("has had no gradient in an epoch");
+            }
+        }
+        Ok(())
+    }
+
     /// The values by their names.
     pub(super) fn named(&self, state: &State) -> Values {
         let mut values = Values::default();
@@ -258,10 +307,39 @@ impl Conv {
         self.conv.input_gradient(graph, &format!("{label}.input_gradient"), dy, epilogue)
     }
 
+    /// The same of its leading input channels alone, where the kernel is 1 x 1.
+    pub(super) fn of_leading_inputs(self, count: u32) -> Self {
+        debug_assert_eq!(self.conv.kernel, 1);
+        let weights = self.conv.weights.leading_rows(count);
+        Self { conv: TrainedConv { weights, ..self.conv }, ..self }
+    }
+
     /// Notes the gradient of the weights.
     pub(super) fn learn(self, memory: &mut Memory, graph: &mut Graph<'_>, label: &str, x: Tensor, dy: Tensor) {
         let gradient = self.conv.weight_gradient(graph, &format!("{label}.weight_gradient"), x, dy);
         memory.set_gradient(self.place, gradient);
+    }
+}
+
+impl Norm {
+    /// `relu(batch_norm(x))`, see [`TrainedNorm::write`].
+    pub(super) fn write(self, graph: &mut Graph<'_>, label: &str, x: Tensor, groups: u32) -> Normed {
+        self.norm.write(graph, label, x, groups)
+    }
+
+    /// Notes the gradients of scale and shift; gives that of the input.
+    pub(super) fn learn(
+        self,
+        memory: &mut Memory,
+        graph: &mut Graph<'_>,
+        label: &str,
+        passed: Normed,
+        d_output: Tensor,
+    ) -> Tensor {
+        let gradients = self.norm.gradients(graph, &format!("{label}.gradient"), passed, d_output);
+        memory.set_gradient(self.scale, gradients.scale);
+        memory.set_gradient(self.shift, gradients.shift);
+        gradients.input
     }
 }
 
@@ -280,6 +358,7 @@ mod tests {
             Layout::whole("cas.a", [4, 8], 3),
             Layout::CoordConv { name: "adaptor.b".to_owned(), channels: 4 },
             Layout::Projection { name: "cas.c".to_owned(), channels: 8 },
+            Layout::Channels { name: "adaptor.d".to_owned(), role: Role::NormScale, channels: 8 },
             Layout::Scalar { name: "adaptor.r".to_owned() },
         ];
         for layout in layouts {

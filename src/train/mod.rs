@@ -31,6 +31,7 @@ mod batch;
 mod category;
 mod checkpoint;
 mod decoder;
+mod descriptor;
 mod features;
 mod memory;
 mod recipe;
@@ -49,17 +50,18 @@ pub use trained::TrainedModel;
 use crate::config::{DescriptorKind, HeadConfig};
 use crate::engine::SharedBackbone;
 use crate::gpu::Gpu;
-use crate::image::{Fit, RgbImage, preprocess};
+use crate::image::{Fit, RgbImage, ValueRange, preprocess};
 use crate::model::schema;
 use crate::random::SplitMix;
-use crate::teach::{Comparison, LEFT_OUT, backbone_of, config_metadata, coreset, square_norms, transposed};
+use crate::teach::{Comparison, LEFT_OUT, backbone_of, config_metadata, coreset, give_way, square_norms, transposed};
 use crate::weights::{NamedTensor, Parameter, Stored, Weights, serialize};
 use crate::{Engine, Error, ModelConfig, Precision, Result};
 use batch::{Example, Weighing, batch_of};
-use features::{FeatureRun, Features, unit_scales, with_coordinates};
-use memory::Values;
+use descriptor::Describing;
+use features::{FeatureRun, Features, prepared, unit_scales};
+use memory::{State, Values};
 use std::fmt;
-use step::{Bank, Batch, Describing, Step};
+use step::{Bank, Batch, BatchSize, Step};
 
 /// What [`Trainer::new`] can be told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +71,8 @@ pub struct TrainOptions {
     pub recipe: Recipe,
     /// What the recipe `paper` pastes where.
     pub category: Category,
+    /// What stands between features and prototypes.
+    pub descriptor: DescriptorKind,
     /// Epochs, where they are not the recipe's.
     pub epochs: Option<u32>,
     /// Photographs of a step, at least 2; as many pseudo-anomalous copies are added.
@@ -83,6 +87,9 @@ pub struct TrainOptions {
     pub width: Option<u32>,
     /// Seed of everything that is drawn at random.
     pub seed: u64,
+    /// The range that photographs of more than 8 bits a sample were read in, for the model to keep: others are then
+    /// read alike. See [`ValueRange::of_set`].
+    pub range: Option<ValueRange>,
 }
 
 impl Default for TrainOptions {
@@ -90,6 +97,7 @@ impl Default for TrainOptions {
         Self {
             recipe: Recipe::HELD_OUT,
             category: Category::OTHER,
+            descriptor: DescriptorKind::Plain,
             epochs: None,
             batch: 2,
             fit: Fit::Crop,
@@ -97,6 +105,7 @@ impl Default for TrainOptions {
             nearest: None,
             width: None,
             seed: 0,
+            range: None,
         }
     }
 }
@@ -170,7 +179,7 @@ impl Trainer {
     /// [`Error::Config`] for sizes that do not fit one another, [`Error::Input`] for a batch below 2 or no epochs,
     /// and those of [`Engine::load_backbone`].
     pub async fn new(engine: &Engine, backbone: &Weights, options: TrainOptions) -> Result<Self> {
-        let config = options.sizes(ModelConfig::standard(backbone_of(backbone)?, DescriptorKind::Plain))?;
+        let config = options.sizes(ModelConfig::standard(backbone_of(backbone)?, options.descriptor))?;
         let schema = schema::backbone(&config);
         backbone.check(&schema)?;
         let read = |parameter: &Parameter| Ok((parameter.clone(), backbone.read(&parameter.name, &parameter.shape)?));
@@ -209,44 +218,71 @@ impl Trainer {
         let run = FeatureRun::new(gpu, self.backbone.network(), &self.config).await?;
         let mut values = start::as_pytorch(&self.config, self.options.seed);
         let (bank, scales) = match self.options.recipe.method {
-            Method::Mixed => self.mean_prototypes(gpu, &run, &values).await?,
+            Method::Mixed => self.mean_prototypes(gpu, &run, &mut values).await?,
             Method::HeldOut { .. } => {
                 start::start_as_identity(&mut values, &self.config);
-                self.single_prototypes(gpu, &run, &values).await?
+                self.single_prototypes(gpu, &run, &mut values).await?
             }
         };
-        let images = 2 * self.options.batch;
-        let step = Step::new(gpu, &self.config, &self.options.recipe, bank, images, values.clone()).await?;
+        let step = Step::new(gpu, &self.config, &self.options.recipe, bank, self.batch_size(), values).await?;
         let mut training = Training { trainer: self, run, scales, step, epoch: 0, steps: 0 };
         if let Method::HeldOut { copies, .. } = training.trainer.options.recipe.method {
-            training.fit_first_map(&mut values, copies as usize).await?;
+            training.fit_first_map(copies as usize).await?;
         }
         Ok(training)
+    }
+
+    /// Whether photographs, copies, and the mixture of both that PDC and SEG see are three batches, as in the paper.
+    /// Only BatchNorms can tell that from two.
+    fn has_mixture(&self) -> bool {
+        self.options.recipe.method == Method::Mixed && self.options.descriptor == DescriptorKind::Rotation
+    }
+
+    fn batch_size(&self) -> BatchSize {
+        let batch = self.options.batch;
+        match self.has_mixture() {
+            true => BatchSize { images: 3 * batch, groups: 3 },
+            false => BatchSize { images: 2 * batch, groups: 1 },
+        }
     }
 
     fn pictures(&self) -> Vec<&RgbImage> {
         self.photographs.iter().map(|photograph| &photograph.pixels).collect()
     }
 
-    /// The descriptors `[grid * grid][D]` of each photograph.
+    /// The descriptors `[grid * grid][D]` of each photograph. BatchNorms remember them in `values`.
     async fn describe(
         &self,
         gpu: &Gpu,
         run: &FeatureRun,
-        values: &Values,
+        values: &mut Values,
         scales: &[Vec<f32>],
     ) -> Result<Vec<Vec<f32>>> {
-        let describing = Describing::new(gpu, &self.config, values).await?;
+        /// As many as default limits allow for the largest descriptors that BatchNorms come before.
+        const MOST_TOGETHER: usize = 8;
+        // BatchNorms take the statistics of photographs that are described together.
+        let together = match self.options.descriptor {
+            DescriptorKind::Plain => 1,
+            DescriptorKind::Rotation => MOST_TOGETHER,
+        };
+        let size = (self.config.grid * self.config.grid * self.config.descriptor_channels()) as usize;
         let mut phi = Vec::new();
-        for features in run.run(gpu, &self.pictures()).await? {
-            phi.push(describing.run(gpu, &scaled(&self.config, &features, scales)).await?);
+        for pictures in self.pictures().chunks(together).collect::<Vec<_>>().chunk_by(|a, b| a.len() == b.len()) {
+            let describing = Describing::new(gpu, &self.config, values, pictures[0].len() as u32).await?;
+            for pictures in pictures {
+                let features = run.run(gpu, pictures).await?;
+                let features: Vec<_> = features.iter().map(|of_one| prepared(&self.config, of_one, scales)).collect();
+                let described = describing.run(gpu, &features::together(&features)).await?;
+                phi.extend(described.chunks_exact(size).map(<[f32]>::to_vec));
+            }
+            values.0.extend(describing.values(gpu).await?.0);
         }
         Ok(phi)
     }
 
     /// The mean of the photographs' descriptors at each position; features are as they are.
-    async fn mean_prototypes(&self, gpu: &Gpu, run: &FeatureRun, values: &Values) -> Result<(Bank, Scales)> {
-        let channels = self.config.level_channels();
+    async fn mean_prototypes(&self, gpu: &Gpu, run: &FeatureRun, values: &mut Values) -> Result<(Bank, Scales)> {
+        let channels = self.config.backbone.channels();
         let levels = self.config.levels().into_iter();
         let scales: Scales = levels.map(|level| vec![1.0; channels[level] as usize]).collect();
         let phi = self.describe(gpu, run, values, &scales).await?;
@@ -258,9 +294,9 @@ impl Trainer {
 
     /// Single descriptors of the photographs; features are scaled so that each channel's deviation is the same, and the
     /// mean distance to the nearest prototype of another photograph is 1.
-    async fn single_prototypes(&self, gpu: &Gpu, run: &FeatureRun, values: &Values) -> Result<(Bank, Scales)> {
+    async fn single_prototypes(&self, gpu: &Gpu, run: &FeatureRun, values: &mut Values) -> Result<(Bank, Scales)> {
         let raw = run.run_raw(gpu, &self.pictures()).await?;
-        let channels = self.config.level_channels();
+        let channels = self.config.backbone.channels();
         let scale_of = |(index, level): (usize, usize)| {
             unit_scales(raw.iter().map(move |features| &features[index]), channels[level] as usize)
         };
@@ -368,7 +404,9 @@ impl Training {
         self.epoch >= self.epochs()
     }
 
-    /// Trains for an epoch; gives the mean of each loss. `on_step` is told how many of its steps are done.
+    /// Trains for an epoch; gives the mean of each loss. `on_step` is told how many of its steps are done. A step is
+    /// several command buffers, and the future gives way between steps, where it can be dropped: what
+    /// [`Training::checkpoint`] gave before stands.
     ///
     /// # Errors
     /// [`Error::Training`] where a loss is no number, and [`Error::DeviceLost`] or [`Error::Gpu`] from the device.
@@ -393,6 +431,7 @@ impl Training {
             let losses = self.step.run(self.gpu(), &batch, self.steps, rates).await?;
             sum = sum.plus(losses, 1.0 / f64::from(steps));
             on_step(done);
+            give_way().await;
         }
         self.epoch += 1;
         Ok(sum)
@@ -401,10 +440,19 @@ impl Training {
     /// The model as it is now.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`] or [`Error::Gpu`] from the device.
+    /// As [`Training::checkpoint`].
     pub async fn model(&self) -> Result<TrainedModel> {
-        let state = self.step.state(self.gpu()).await?;
+        let state = self.sound_state().await?;
         TrainedModel::new(&self.trainer, self.step.named(&state), &self.scales)
+    }
+
+    /// What is trained and what the optimiser remembers, where training has not gone astray.
+    async fn sound_state(&self) -> Result<State> {
+        let state = self.step.state(self.gpu()).await?;
+        if self.epoch > 0 {
+            self.step.ensure_sound(&state)?;
+        }
+        Ok(state)
     }
 
     fn gpu(&self) -> &Gpu {
@@ -428,39 +476,42 @@ impl Training {
             Method::Mixed => Weighing::Plain,
             Method::HeldOut { .. } => Weighing::Balanced,
         };
-        // Whether PDC and SEG see the photograph, and whether they see its copy.
         let half = random.draw((0..chosen.len()).collect(), chosen.len().div_ceil(2));
-        let seen = |index: usize| match weighing {
-            Weighing::Plain => [!half.contains(&index), half.contains(&index)],
-            Weighing::Balanced => [true; 2],
-        };
         let pictures: Vec<&RgbImage> = normal.iter().chain(copies.iter().map(|copy| &copy.picture)).collect();
-        let mut features = self.features(&pictures).await?.into_iter();
-        let mut examples = Vec::with_capacity(pictures.len());
-        for is_copy in [false, true] {
-            for (index, (&owner, features)) in chosen.iter().zip(features.by_ref()).enumerate() {
-                let mask = is_copy.then(|| &copies[index].mask[..]);
-                let seen = seen(index)[usize::from(is_copy)];
-                examples.push(Example { features, mask, owner: owner as u32, seen });
-            }
-        }
+        let features = self.features(&pictures).await?;
+        let example = |index: usize, is_copy: bool| Example {
+            features: features[index + if is_copy { chosen.len() } else { 0 }].clone(),
+            mask: is_copy.then(|| &copies[index].mask[..]),
+            owner: chosen[index] as u32,
+            judged: true,
+            seen: weighing == Weighing::Balanced || half.contains(&index) == is_copy,
+        };
+        let all = || 0..chosen.len();
+        let photographs = all().map(|index| example(index, false)).chain(all().map(|index| example(index, true)));
+        let examples: Vec<Example<'_>> = if self.trainer.has_mixture() {
+            let mixture = all().map(|index| Example { judged: false, ..example(index, half.contains(&index)) });
+            mixture.chain(photographs.map(|example| Example { seen: false, ..example })).collect()
+        } else {
+            photographs.collect()
+        };
+        let count = examples.len() as u32;
         let mut batch = batch_of(examples, [self.trainer.config.input, self.trainer.config.grid], weighing);
         if recipe.dropout > 0.0 {
             let width = self.trainer.config.trained().map_or(0, |head| head.width);
             let kept = (1.0 / (1.0 - recipe.dropout)) as f32;
             let factor = |_| if random.uniform() < recipe.dropout { 0.0 } else { kept };
-            batch.dropout = (0..pictures.len() as u32 * width).map(factor).collect();
+            batch.dropout = (0..count * width).map(factor).collect();
         }
         Ok(batch)
     }
 
     async fn features(&self, pictures: &[&RgbImage]) -> Result<Vec<Features>> {
         let features = self.run.run(self.gpu(), pictures).await?;
-        Ok(features.iter().map(|features| scaled(&self.trainer.config, features, &self.scales)).collect())
+        Ok(features.iter().map(|features| prepared(&self.trainer.config, features, &self.scales)).collect())
     }
 
     /// Makes the first map what distances alone tell of pseudo-anomalies.
-    async fn fit_first_map(&mut self, values: &mut Values, copies: usize) -> Result<()> {
+    async fn fit_first_map(&mut self, copies: usize) -> Result<()> {
         let TrainOptions { batch, seed, .. } = self.trainer.options;
         let mut random = SplitMix::stream(seed, 0);
         let mut shots = (0..self.trainer.photographs.len() * copies).map(|number| number / copies).peekable();
@@ -479,8 +530,9 @@ impl Training {
         }
         let line = start::first_fit(&distances, &masks);
         let head = self.trainer.config.trained().expect("a trained head is what the options make");
-        start::start_from_distance(values, head, line);
-        self.step.set_values(self.gpu(), values).await
+        let mut values = self.step.named(&self.step.state(self.gpu()).await?);
+        start::start_from_distance(&mut values, head, line);
+        self.step.set_values(self.gpu(), &values).await
     }
 }
 
@@ -494,12 +546,6 @@ impl Losses {
             seg: self.seg + share * other.seg,
         }
     }
-}
-
-/// A level's features after another, scaled and with coordinates.
-fn scaled(config: &ModelConfig, features: &[Vec<f32>], scales: &[Vec<f32>]) -> Features {
-    let sides = config.levels().into_iter().map(|level| config.level_sides()[level] as usize);
-    features.iter().zip(scales).zip(sides).map(|((level, scale), side)| with_coordinates(level, scale, side)).collect()
 }
 
 fn named((parameter, values): &(Parameter, Vec<f32>)) -> NamedTensor<'_> {

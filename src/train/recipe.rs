@@ -1,5 +1,7 @@
 //! How a network is trained, as data.
 
+use super::category::Category;
+use crate::config::DescriptorKind;
 use crate::{Error, Result};
 
 /// A recipe: what is trained on, for how long, and how fast.
@@ -88,6 +90,14 @@ impl Recipe {
         let known = || Self::ALL.map(|recipe| recipe.name).join(", ");
         let found = Self::ALL.into_iter().find(|recipe| recipe.name == name);
         found.ok_or_else(|| Error::Config(format!("unknown recipe `{name}`; known are {}", known())))
+    }
+
+    /// The descriptor for a category: ours was measured to do better with plain ones, whatever the category.
+    pub fn descriptor(&self, category: &Category) -> DescriptorKind {
+        match self.method {
+            Method::Mixed => category.descriptor(),
+            Method::HeldOut { .. } => DescriptorKind::Plain,
+        }
     }
 
     /// The rates of descriptor and decoder in an epoch, counted from 0.

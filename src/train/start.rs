@@ -12,7 +12,8 @@ use crate::weights::Role;
 /// The radius that training begins with.
 const FIRST_RADIUS: f32 = 1e-5;
 
-/// PyTorch's default initialisation of convolutions: uniform within the reciprocal root of the values that a sum has.
+/// PyTorch's default initialisation: of convolutions uniform within the reciprocal root of the values that a sum has, of
+/// BatchNorms the identity.
 pub(super) fn as_pytorch(config: &ModelConfig, seed: u64) -> Values {
     let mut random = SplitMix(seed);
     let mut values = Values::default();
@@ -23,7 +24,11 @@ pub(super) fn as_pytorch(config: &ModelConfig, seed: u64) -> Values {
             bound = 1.0 / (parameter.shape[1..].iter().product::<usize>() as f64).sqrt();
         }
         let count = parameter.shape.iter().product::<usize>();
-        *values.of(&parameter.name) = (0..count).map(|_| random.between(-bound, bound) as f32).collect();
+        *values.of(&parameter.name) = match parameter.role {
+            Role::NormScale | Role::NormVariance => vec![1.0; count],
+            Role::NormShift | Role::NormMean => vec![0.0; count],
+            _ => (0..count).map(|_| random.between(-bound, bound) as f32).collect(),
+        };
     }
     values.of(RADIUS).push(FIRST_RADIUS);
     values

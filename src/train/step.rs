@@ -2,13 +2,14 @@
 //! reading order, and the optimiser.
 
 use super::decoder::Decoder;
-use super::memory::{Conv, Group, Layout, Memory, State, Values};
+use super::descriptor::Descriptor;
+use super::memory::{Group, Layout, Memory, State, Values};
 use super::recipe::Recipe;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
-use crate::model::{Descriptors, Prototypes, centered_norms};
+use crate::model::{Prototypes, centered_norms};
 use crate::ops::{
-    Distances, Epilogue, Gradient, Margins, Segmented, adaptive_pool_gradient, distance_losses, nearest_gradient,
-    resize, resize_gradient, squared_error, upsample_map,
+    Distances, Gradient, Margins, Segmented, adaptive_pool_gradient, distance_losses, nearest_gradient,
+    resize_gradient, squared_error, upsample_map,
 };
 use crate::parameters::{Parameters, Storage};
 use crate::teach::{LEFT_OUT, transposed};
@@ -23,7 +24,7 @@ const HARDEST: u32 = 50;
 /// What a step is given, image after image.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
-    /// Of each level `[images][side][side][channels + 4]`, as [`super::features::with_coordinates`] makes them.
+    /// Of each level, image after image, as [`super::features::prepared`] makes them.
     pub features: Vec<Vec<f32>>,
     /// `[images][input][input]`, 1 in pseudo-anomalies.
     pub masks: Vec<f32>,
@@ -52,25 +53,20 @@ pub struct Losses {
     pub seg: f64,
 }
 
+/// How many images a step has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchSize {
+    pub images: u32,
+    /// In how many equal parts, one behind the other, BatchNorms see them.
+    pub groups: u32,
+}
+
 /// The prototypes and whose they are.
 pub(super) struct Bank {
     /// `[D][P]`, as `adaptor.C`.
     pub columns: Vec<f32>,
     /// The photograph each is of; none where they are means of all.
     pub owners: Option<Vec<u32>>,
-}
-
-/// From features to descriptors, with weights that are trained.
-struct Descriptor {
-    levels: Vec<(Conv, Tensor)>,
-    grid: u32,
-}
-
-/// Descriptors alone, for prototypes to be chosen among.
-pub(super) struct Describing {
-    schedule: Schedule,
-    features: Vec<Tensor>,
-    whole: Tensor,
 }
 
 pub(super) struct Step {
@@ -93,86 +89,17 @@ pub(super) struct Step {
     prototype_norms: Vec<f32>,
 }
 
-impl Descriptor {
-    fn new(memory: &mut Memory, graph: &mut Graph<'_>, config: &ModelConfig, batch: u32) -> Self {
-        let (channels, sides) = (config.level_channels(), config.level_sides());
-        let level = |level: usize| {
-            let (channels, side) = (channels[level], sides[level]);
-            let name = format!("adaptor.Descriptor.layer_{}.conv", level + 1);
-            let conv = memory.conv(graph, Layout::CoordConv { name, channels }, Group::Adaptor);
-            (conv, graph.external("features", [batch, side, side, channels + 4]))
-        };
-        Self { levels: config.levels().into_iter().map(level).collect(), grid: config.grid }
-    }
-
-    fn features(&self) -> Vec<Tensor> {
-        self.levels.iter().map(|(_, features)| *features).collect()
-    }
-
-    fn write(&self, graph: &mut Graph<'_>) -> Descriptors {
-        let mut levels = Vec::with_capacity(self.levels.len());
-        for (number, (conv, x)) in (1..).zip(&self.levels) {
-            let label = format!("descriptor.layer_{number}");
-            let out = graph.tensor(&label, [x.batch, x.height, x.width, x.channels - 4]);
-            conv.write(graph, &label, *x, out.all(), Epilogue::NONE);
-            levels.push(out);
-        }
-        let channels = levels.iter().map(|level| level.channels).sum();
-        let whole = graph.external("descriptor", [levels[0].batch, self.grid, self.grid, channels]);
-        let mut first = 0;
-        for (number, level) in (1..).zip(&levels) {
-            let part = whole.channel_range(first, level.channels);
-            resize(graph, &format!("descriptor.layer_{number}.resize"), *level, part, false);
-            first += level.channels;
-        }
-        Descriptors { levels, whole }
-    }
-
-    fn write_back(&self, memory: &mut Memory, graph: &mut Graph<'_>, descriptors: &Descriptors, d_whole: Tensor) {
-        let mut first = 0;
-        for (number, ((conv, x), level)) in (1..).zip(self.levels.iter().zip(&descriptors.levels)) {
-            let label = format!("descriptor.layer_{number}");
-            let d_level = graph.tensor(&format!("{label}.gradient"), [x.batch, x.height, x.width, level.channels]);
-            let part = d_whole.channel_range(first, level.channels);
-            resize_gradient(graph, &format!("{label}.resize.gradient"), part, d_level, false, Gradient::New);
-            conv.learn(memory, graph, &label, *x, d_level);
-            first += level.channels;
-        }
-    }
-}
-
-impl Describing {
-    pub(super) async fn new(gpu: &Gpu, config: &ModelConfig, values: &Values) -> Result<Self> {
-        let mut graph = Graph::new(gpu, false);
-        let mut memory = Memory::default();
-        let descriptor = Descriptor::new(&mut memory, &mut graph, config, 1);
-        let whole = descriptor.write(&mut graph).whole;
-        let schedule = graph.finish().await?;
-        memory.write(gpu, &schedule, values).await?;
-        Ok(Self { schedule, features: descriptor.features(), whole })
-    }
-
-    /// The descriptors `[grid * grid][D]` of an image's features.
-    pub(super) async fn run(&self, gpu: &Gpu, features: &[Vec<f32>]) -> Result<Vec<f32>> {
-        debug_assert_eq!(features.len(), self.features.len());
-        for (tensor, features) in self.features.iter().zip(features) {
-            write(gpu, &self.schedule, *tensor, features).await?;
-        }
-        self.schedule.submit(gpu).await?;
-        Ok(read_buffers(gpu, &[(self.schedule.buffer(self.whole), self.whole.bytes())]).await?.remove(0))
-    }
-}
-
 impl Step {
-    /// Writes a step down for `batch` images and makes everything ready, with these values to begin with.
+    /// Writes a step down for a batch and makes everything ready, with these values to begin with.
     pub(super) async fn new(
         gpu: &Gpu,
         config: &ModelConfig,
         recipe: &Recipe,
         bank: Bank,
-        batch: u32,
+        size: BatchSize,
         mut values: Values,
     ) -> Result<Self> {
+        let batch = size.images;
         let head = config.trained().ok_or_else(|| Error::Config("only PCSNet's own head is trained".to_owned()))?;
         let prototype_norms = centered_norms(bank.columns.clone(), head.prototypes as usize);
         values.of("adaptor.C").clone_from(&bank.columns);
@@ -185,7 +112,7 @@ impl Step {
         let mut graph = Graph::new(gpu, false);
         let mut memory = Memory::default();
         let grid = config.grid;
-        let descriptor = Descriptor::new(&mut memory, &mut graph, config, batch);
+        let descriptor = Descriptor::new(&mut memory, &mut graph, config, size);
         let radius = memory.declare(&mut graph, Layout::Scalar { name: RADIUS.to_owned() }, Group::Adaptor);
         let decoder = Decoder::new(&mut memory, &mut graph, head, grid);
         let mut external = |label: &str, shape| graph.external(label, shape);
@@ -198,9 +125,9 @@ impl Step {
         let norms: Vec<Tensor> = (0..batch).map(|_| external("norms", [1, 1, 1, head.prototypes])).collect();
 
         let descriptors = descriptor.write(&mut graph);
-        let nearest = prototypes.write_ranked(&mut graph, &descriptors, &norms);
+        let nearest = prototypes.write_ranked(&mut graph, &descriptors.made, &norms);
         let forwards = graph.kernels().count();
-        let passed = decoder.write(&mut graph, descriptors.whole, nearest.distances, dropout);
+        let passed = decoder.write(&mut graph, descriptors.made.whole, nearest.distances, dropout);
         let maps = graph.tensor("maps", [batch, config.input, config.input, 1]);
         upsample_map(&mut graph, "maps", passed.logits, maps, true);
 
@@ -219,7 +146,7 @@ impl Step {
             let label = format!("decoder.score{number}.gradient");
             resize_gradient(&mut graph, &label, part, losses.gradient, true, Gradient::Added);
         }
-        let whole = descriptors.whole;
+        let whole = descriptors.made.whole;
         let d_whole = nearest_gradient(&mut graph, "prototypes.gradient", whole, &rows, nearest, losses.gradient);
         for (number, pooled) in d_pooled.iter().enumerate() {
             let part = pooled.channel_range(0, head.guide);
@@ -230,6 +157,7 @@ impl Step {
 
         let schedule = graph.finish().await?;
         memory.write(gpu, &schedule, &values).await?;
+        descriptor.write_coordinates(gpu, &schedule).await?;
         Ok(Self {
             schedule,
             forwards,
@@ -319,6 +247,11 @@ impl Step {
         self.memory.state(gpu, &self.schedule).await
     }
 
+    /// Whether a state after an epoch is one that training can go on from, see [`Memory::ensure_sound`].
+    pub(super) fn ensure_sound(&self, state: &State) -> Result<()> {
+        self.memory.ensure_sound(state)
+    }
+
     pub(super) async fn set_state(&self, gpu: &Gpu, state: &State) -> Result<()> {
         self.memory.set_state(gpu, &self.schedule, state).await
     }
@@ -339,7 +272,7 @@ impl Step {
 /// The name of the learned radius.
 pub(super) const RADIUS: &str = "adaptor.r";
 
-async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
+pub(super) async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
     if tensor.values() != values.len() as u64 {
         return Err(Error::Input {
             what: "a training batch".to_owned(),

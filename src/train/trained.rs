@@ -3,7 +3,9 @@
 use super::memory::Values;
 use super::step::RADIUS;
 use super::{Trainer, named};
-use crate::model::schema;
+use crate::config::DescriptorKind;
+use crate::image::ValueRange;
+use crate::model::{schema, squeeze_name};
 use crate::teach::config_metadata;
 use crate::weights::{NamedTensor, Parameter, Weights, serialize};
 use crate::{ModelConfig, Result};
@@ -22,9 +24,13 @@ impl TrainedModel {
     pub(super) fn new(trainer: &Trainer, mut values: Values, scales: &[Vec<f32>]) -> Result<Self> {
         values.0.remove(RADIUS);
         for (level, scale) in trainer.config.levels().into_iter().zip(scales) {
-            let weight = values.of(&format!("adaptor.Descriptor.layer_{}.conv.weight", level + 1));
-            // Each output's weights end with those of the two coordinates.
-            for of_output in weight.chunks_exact_mut(scale.len() + 2) {
+            // In the plain kind each output's weights end with those of the two coordinates.
+            let (name, more) = match trainer.options.descriptor {
+                DescriptorKind::Plain => (format!("layer_{}.conv", level + 1), 2),
+                DescriptorKind::Rotation => (squeeze_name("conv1", level), 0),
+            };
+            let weight = values.of(&format!("adaptor.Descriptor.{name}.weight"));
+            for of_output in weight.chunks_exact_mut(scale.len() + more) {
                 of_output.iter_mut().zip(scale).for_each(|(weight, scale)| *weight *= scale);
             }
         }
@@ -65,6 +71,7 @@ fn metadata(trainer: &Trainer, config: &ModelConfig) -> BTreeMap<String, String>
     let training = json!({
         "recipe": options.recipe.name,
         "category": options.category.name(),
+        "descriptor": options.descriptor,
         "images": names,
         "sha256": hashes.collect::<Option<Vec<_>>>().unwrap_or_default(),
         "epochs": options.epochs(),
@@ -72,5 +79,7 @@ fn metadata(trainer: &Trainer, config: &ModelConfig) -> BTreeMap<String, String>
         "seed": options.seed,
     });
     let fit = ("pcsnet.fit".to_owned(), options.fit.name().to_owned());
-    [config_metadata(config), fit, ("pcsnet.training".to_owned(), training.to_string())].into()
+    let range = options.range.map(ValueRange::to_metadata);
+    let training = ("pcsnet.training".to_owned(), training.to_string());
+    [config_metadata(config), fit, training].into_iter().chain(range).collect()
 }

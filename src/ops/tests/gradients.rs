@@ -2,12 +2,17 @@
 
 use super::*;
 use crate::ops::Gradient;
-use cases::gradients::{self, Convolution, Looked};
+use cases::gradients::{self, Convolution, Looked, NormPart};
 
 fn convolutions() -> impl Strategy<Value = Convolution> {
     let kernel = prop::sample::select(vec![1, 3]);
     ([1..3_u32, 1..9_u32, 1..9_u32], kernel, [1..12_u32, 1..12_u32], 0..u64::from(u16::MAX))
         .prop_map(|(shape, kernel, quarters, seed)| Convolution { shape, kernel, quarters, seed })
+}
+
+fn norm_parts() -> impl Strategy<Value = NormPart> {
+    use NormPart::*;
+    prop::sample::select(vec![Output, RunningMean, RunningVariance, InputGradient, ScaleGradient, ShiftGradient])
 }
 
 proptest! {
@@ -26,6 +31,18 @@ proptest! {
     #[test]
     fn weight_gradient(convolution in convolutions()) {
         assert_right(block_on(gradients::weight_gradient(gpu(), convolution)));
+    }
+
+    #[test]
+    fn batch_norm(
+        groups in 1..4_u32,
+        // With two values a group, a channel's gradient is all but 0, and rounding shows.
+        shape in [2..4_u32, 2..20_u32, 1..20_u32],
+        quarter in 1..9_u32,
+        part in norm_parts(),
+        seed: u16,
+    ) {
+        assert_right(block_on(gradients::batch_norm(gpu(), groups, shape, quarter, part, seed.into())));
     }
 
     #[test]

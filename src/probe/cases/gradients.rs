@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::gpu::{Gpu, Graph};
 use crate::ops::{
-    self, Distances, Epilogue, Gradient, Margins, Optimised, Ranked, Rates, Relu, Segmented, TrainedConv,
+    self, Distances, Epilogue, Gradient, Margins, Optimised, Ranked, Rates, Relu, Segmented, TrainedConv, TrainedNorm,
     taps_inputs_outputs,
 };
 use crate::probe::harness::{Case, FENCE, SENTINEL, input, random_maps, run, values, vector};
@@ -76,6 +76,68 @@ pub(crate) async fn weight_gradient(gpu: &Gpu, convolution: Convolution) -> Resu
     let out = conv.weight_gradient(&mut graph, "gradient", tensors[0], tensors[1]);
     let answer = run(graph, &[(tensors[0], &x.values), (tensors[1], &dy.values)], out.all()).await?;
     Ok(answer.against(reference::weight_gradient(&x, &dy, convolution.kernel as usize), 1e-5))
+}
+
+/// What of a BatchNorm in training is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NormPart {
+    Output,
+    RunningMean,
+    RunningVariance,
+    InputGradient,
+    ScaleGradient,
+    ShiftGradient,
+}
+
+/// A BatchNorm in training and its relu on `groups` batches of `images` images.
+pub(crate) async fn batch_norm(
+    gpu: &Gpu,
+    groups: u32,
+    [images, height, width]: [u32; 3],
+    quarter: u32,
+    part: NormPart,
+    seed: u64,
+) -> Result<Case> {
+    let channels = 4 * quarter;
+    let shape = [groups * images, height, width, channels];
+    let (x, dy) = (random_maps(shape, seed).map(|value| 2.0 * value + 0.5), random_maps(shape, seed + 1));
+    let numbers = |index: u64| random_maps([1, 1, 1, channels], seed + 2 + index);
+    let [scale, shift, mean, variance] = [0, 1, 2, 3].map(numbers);
+    let mut graph = Graph::fenced(gpu, FENCE);
+    let maps = [&x, &dy, &scale, &shift, &mean, &variance];
+    let tensors = maps.map(|maps| input(&mut graph, maps));
+    let norm = TrainedNorm { scale: tensors[2], shift: tensors[3], mean: tensors[4], variance: tensors[5] };
+    let passed = norm.write(&mut graph, "norm", tensors[0], groups);
+    let gradients = norm.gradients(&mut graph, "gradient", passed, tensors[1]);
+    // Inputs that are written to are copied once more.
+    let ones = Maps { shape: [1, 1, 1, channels as usize], values: vec![1.0; channels as usize] };
+    let factors = input(&mut graph, &ones);
+    let mut copy = |tensor| ops::scale_channels(&mut graph, "copy", tensor, factors);
+    let [mean_after, variance_after] = [copy(norm.mean), copy(norm.variance)];
+    let out = match part {
+        NormPart::Output => passed.output,
+        NormPart::RunningMean => mean_after,
+        NormPart::RunningVariance => variance_after,
+        NormPart::InputGradient => gradients.input,
+        NormPart::ScaleGradient => gradients.scale,
+        NormPart::ShiftGradient => gradients.shift,
+    };
+    let mut inputs: Vec<_> = tensors.into_iter().zip(maps.map(|maps| maps.values.as_slice())).collect();
+    inputs.push((factors, &ones.values));
+    let answer = run(graph, &inputs, out.all()).await?;
+    let groups = groups as usize;
+    let before: Vec<[f32; 2]> = mean.values.iter().zip(&variance.values).map(|(&a, &b)| [a, b]).collect();
+    let running = reference::running_statistics(&x, groups, &before);
+    let truth = reference::batch_norm_gradients(&x, &scale.values, &shift.values, groups, &dy);
+    let truth = match part {
+        NormPart::Output => reference::batch_norm(&x, &scale.values, &shift.values, groups).values,
+        NormPart::RunningMean => running.iter().map(|running| running[0]).collect(),
+        NormPart::RunningVariance => running.iter().map(|running| running[1]).collect(),
+        NormPart::InputGradient => truth.input.values,
+        NormPart::ScaleGradient => truth.scale,
+        NormPart::ShiftGradient => truth.shift,
+    };
+    Ok(answer.against(truth, 1e-4))
 }
 
 /// A relu between a skip connection and a second use, in some channels of wider tensors.
