@@ -3,7 +3,8 @@
 //
 //   distances   [batch][positions][nearest], ascending; the first 3 of each position count
 //   masks       [batch][positions], 1 in pseudo-anomalies and 0 elsewhere
-//   roles       [batch]: weight of NFC, weight of AFS, whether it takes part in PDC, its target there
+//   roles       [batch][2]: weight of NFC, weight of AFS, whether it takes part in PDC, its target there; how many
+//               distances of 0 AFS sees beside these, 0, 0, 0
 //   radius      [1]
 //   statistics  [batch][3]: the role; excess over the inner radius and how many exceed it, what masked ones lack to the
 //               outer radius and how many lack some; mean of the hardest, the least of them, the share that each of
@@ -81,8 +82,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let wanted = f32(params.hardest);
         let value = bitcast<f32>(least);
         let mean = (hardest.x + (wanted - hardest.y) * value) / wanted;
-        statistics[3u * image] = roles[image];
-        statistics[3u * image + 1u] = of_radii;
+        let naught = roles[2u * image + 1u].x;
+        statistics[3u * image] = roles[2u * image];
+        statistics[3u * image + 1u] = of_radii + vec4(0.0, 0.0, naught * outer, naught);
         statistics[3u * image + 2u] = vec4(mean, value, (wanted - hardest.y) / (wanted * hardest.z), radius[0]);
     }
 }

@@ -34,7 +34,8 @@ seeds, and beside them what the paper's authors report (WideResNet-50-2, the bes
 Methods:
   teach     `pcsnet teach`
   held-out  `pcsnet train --recipe held-out`
-  paper     `pcsnet train --recipe paper`, with the set's own pseudo-anomalies where the authors have them
+  paper     `pcsnet train --recipe paper`, with the set's own pseudo-anomalies and descriptor where the authors have them
+  authors   the same with `--recipe authors`
   means     the distance to the nearest of the shots' mean features at each position, a baseline
   patches   the distance to the nearest of as many single features, drawn at random, a baseline
 
@@ -101,6 +102,7 @@ enum Method {
     Teach,
     HeldOut,
     Paper,
+    Authors,
     Means,
     Patches,
 }
@@ -111,6 +113,7 @@ impl Method {
             Self::Teach => "teach",
             Self::HeldOut => "held-out",
             Self::Paper => "paper",
+            Self::Authors => "authors",
             Self::Means => "means",
             Self::Patches => "patches",
         }
@@ -224,7 +227,7 @@ impl Laboratory<'_> {
                 let options = self.arguments.teach.options(0);
                 format!("{backbone}, {}, poses {}", options.effort.name(), options.poses.name())
             }
-            Method::HeldOut | Method::Paper => format!("{backbone}, {}", self.arguments.train),
+            Method::HeldOut | Method::Paper | Method::Authors => format!("{backbone}, {}", self.arguments.train),
         }
     }
 
@@ -241,6 +244,7 @@ impl Laboratory<'_> {
             Method::Patches => block_on(self.teacher(task)?.baseline(Baseline::Patches))?,
             Method::HeldOut => return self.train(task, Recipe::HELD_OUT, runs),
             Method::Paper => return self.train(task, Recipe::PAPER, runs),
+            Method::Authors => return self.train(task, Recipe::AUTHORS, runs),
         };
         runs.add(&task.draw, None, &self.measure(&weights, task)?)
     }

@@ -63,12 +63,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
 
-    /// How to train: `held-out` is ours, `paper` the paper's
-    #[arg(long, value_name = "held-out|paper", default_value = Recipe::HELD_OUT.name, hide_possible_values = true)]
+    /// How to train: `held-out` is ours, `paper` the paper's, `authors` the same with a loss as the authors' code has it
+    #[arg(long, value_name = "held-out|paper|authors", default_value = Recipe::HELD_OUT.name, hide_possible_values = true)]
     #[arg(value_parser = recipe())]
     recipe: Recipe,
 
-    /// A category of MVTec AD or MPDD, whose pseudo-anomalies the recipe `paper` takes
+    /// A category of MVTec AD or MPDD, whose pseudo-anomalies and descriptor the recipes `paper` and `authors` take
     #[arg(long, value_name = "NAME", value_parser = Category::by_name)]
     category: Option<Category>,
 

@@ -45,8 +45,8 @@ pub(crate) struct Distances {
     pub nearest: Tensor,
     /// `[batch][grid][grid]`, 1 where a pseudo-anomaly is and 0 elsewhere.
     pub masks: Tensor,
-    /// `[batch][1][1][4]`: weight of NFC, weight of AFS, 1 for images that take part in PDC, 1 for those of them that
-    /// should be far.
+    /// `[batch][1][1][8]`: weight of NFC, weight of AFS, 1 for images that take part in PDC, 1 for those of them that
+    /// should be far; how many distances of 0 AFS sees beside these, and three zeros.
     pub roles: Tensor,
     /// The learned radius, 1 value.
     pub radius: Tensor,

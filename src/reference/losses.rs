@@ -19,6 +19,8 @@ pub struct LossRole {
     pub compactness: f32,
     /// The weight of what its masked distances lack to the outer radius.
     pub separation: f32,
+    /// How many distances of 0 lack all there is to the outer radius, beside the masked ones.
+    pub naught: f32,
     /// Its target where it takes part in the softmax over the batch.
     pub disparity: Option<f32>,
 }
@@ -54,8 +56,9 @@ pub fn distance_losses(
     };
     let hardest = hardest.min(3 * positions);
     let (inner, outer) = (radius * radius, (radius + margin) * (radius + margin));
-    let mut terms = [0.0; 3];
-    let mut radius_gradient = 0.0;
+    let naught: f64 = roles.iter().map(|role| f64::from(role.separation) * f64::from(role.naught)).sum();
+    let mut terms = [0.0, naught * outer, 0.0];
+    let mut radius_gradient = 2.0 * naught * (radius + margin);
     let sorted: Vec<Vec<f64>> = (0..roles.len()).map(three).collect();
     let means: Vec<f64> = sorted.iter().map(|values| values[..hardest].iter().sum::<f64>() / hardest as f64).collect();
     let taking_part = || roles.iter().zip(&means).filter_map(|(role, &mean)| Some((role.disparity?, mean)));
@@ -126,8 +129,8 @@ mod tests {
         let distances = Maps { shape: [2, 2, 2, 3], values };
         let masks = Maps { shape: [2, 2, 2, 1], values: vec![0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0] };
         let roles = [
-            LossRole { compactness: 1000.0 / 12.0, separation: 0.0, disparity: Some(0.0) },
-            LossRole { compactness: 0.0, separation: 1000.0 / 6.0, disparity: Some(1.0) },
+            LossRole { compactness: 1000.0 / 12.0, separation: 0.0, naught: 0.0, disparity: Some(0.0) },
+            LossRole { compactness: 0.0, separation: 1000.0 / 6.0, naught: 0.0, disparity: Some(1.0) },
         ];
         let found = distance_losses(&distances, &masks, &roles, [0.7, 0.4], 5, 50.0);
         assert_close(&found.terms.map(|term| term as f32), &[382.5, 445.833_3, 0.680_725_3]);
@@ -159,5 +162,17 @@ mod tests {
         ];
         assert_close(&found.gradient.values, &expected);
         assert_close(&[found.radius_gradient as f32], &[783.333_3]);
+    }
+
+    /// From `separation_as_coded(d, mask, r)` of `python/pcsnet_torch/losses.py` with `r` 0.7 and distances of 1.5 on a
+    /// grid of 4 whose mask leaves 2, 0, 3 and 4 positions of its rows: 2 + 0 + 3 + 3 zeros of 12 smallest.
+    #[test]
+    fn separation_as_coded() {
+        let distances = Maps { shape: [1, 4, 4, 3], values: vec![1.5; 48] };
+        let masks = Maps { shape: [1, 4, 4, 1], values: vec![0.0; 16] };
+        let role = LossRole { compactness: 0.0, separation: 1000.0 / 12.0, naught: 8.0, disparity: None };
+        let found = distance_losses(&distances, &masks, &[role], [0.7, 0.2], 5, 50.0);
+        assert_close(&[found.terms[1] as f32, found.radius_gradient as f32], &[540.0, 1200.0]);
+        assert_eq!(found.gradient.values, [0.0; 48]);
     }
 }

@@ -43,7 +43,7 @@ mod trained;
 mod tests;
 
 pub use category::Category;
-pub use recipe::{Method, Recipe, Schedule};
+pub use recipe::{Method, Recipe, Schedule, Separation};
 pub use step::Losses;
 pub use trained::TrainedModel;
 
@@ -69,7 +69,7 @@ use step::{Bank, Batch, BatchSize, Step};
 pub struct TrainOptions {
     /// How the network is trained.
     pub recipe: Recipe,
-    /// What the recipe `paper` pastes where.
+    /// What the recipes `paper` and `authors` paste where.
     pub category: Category,
     /// What stands between features and prototypes.
     pub descriptor: DescriptorKind,
@@ -495,7 +495,8 @@ impl Training {
             photographs.collect()
         };
         let count = examples.len() as u32;
-        let mut batch = batch_of(examples, [self.trainer.config.input, self.trainer.config.grid], weighing);
+        let sizes = [self.trainer.config.input, self.trainer.config.grid];
+        let mut batch = batch_of(examples, sizes, weighing, recipe.separation);
         if recipe.dropout > 0.0 {
             let width = self.trainer.config.trained().map_or(0, |head| head.width);
             let kept = (1.0 / (1.0 - recipe.dropout)) as f32;

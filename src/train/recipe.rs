@@ -22,6 +22,8 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// How much farther than the learned radius pseudo-anomalies should be from all prototypes (alpha).
     pub margin: f32,
+    /// Which distances AFS sees.
+    pub separation: Separation,
     /// The share of the decoder's last hidden channels that a step leaves out, image by image.
     pub dropout: f64,
 }
@@ -45,6 +47,18 @@ pub enum Method {
     },
 }
 
+/// Which distances AFS pushes beyond the radius and its margin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separation {
+    /// The three nearest of each position under a mask, as the paper has it.
+    Masked,
+    /// What the authors' code takes: the three smallest, along a row of positions, of the distances to a prototype times
+    /// the mask. Those are zeros from outside the mask, so that AFS changes nothing but the radius. Where a mask leaves
+    /// fewer than three positions of a row, the rest is taken to lie beyond the margin, which is far less than distances
+    /// of ImageNet features are.
+    AsCoded,
+}
+
 /// How learning rates go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
@@ -64,6 +78,7 @@ impl Recipe {
         cas_rate: 1e-4,
         schedule: Schedule::Cosine,
         margin: 1.6,
+        separation: Separation::Masked,
         dropout: 0.0,
     };
 
@@ -76,11 +91,15 @@ impl Recipe {
         cas_rate: 1e-4,
         schedule: Schedule::Constant,
         margin: 0.2,
+        separation: Separation::Masked,
         dropout: 0.1,
     };
 
+    /// The paper's, with AFS as the authors' code computes it.
+    pub const AUTHORS: Self = Self { name: "authors", separation: Separation::AsCoded, ..Self::PAPER };
+
     /// All recipes.
-    pub const ALL: [Self; 2] = [Self::HELD_OUT, Self::PAPER];
+    pub const ALL: [Self; 3] = [Self::HELD_OUT, Self::PAPER, Self::AUTHORS];
 
     /// The recipe of a name.
     ///

@@ -30,8 +30,9 @@ pub(super) struct Batch {
     pub masks: Vec<f32>,
     /// The same on the grid.
     pub grid_masks: Vec<f32>,
-    /// Weights of NFC and AFS, whether the image takes part in PDC, its target there.
-    pub roles: Vec<[f32; 4]>,
+    /// Weights of NFC and AFS, whether the image takes part in PDC, its target there; how many distances of 0 AFS sees
+    /// beside those of the masks, and three zeros.
+    pub roles: Vec<[f32; 8]>,
     /// Weights of normal pixels and of defects' in SEG.
     pub pixel_weights: Vec<[f32; 2]>,
     /// The photograph whose prototypes the image is not compared with.
@@ -118,7 +119,7 @@ impl Step {
         let mut external = |label: &str, shape| graph.external(label, shape);
         let masks = external("masks", [batch, config.input, config.input, 1]);
         let grid_masks = external("grid_masks", [batch, grid, grid, 1]);
-        let roles = external("roles", [batch, 1, 1, 4]);
+        let roles = external("roles", [batch, 1, 1, 8]);
         let pixel_weights = external("pixel_weights", [batch, 1, 1, 4]);
         let rates = external("rates", [Group::COUNT, 1, 1, 4]);
         let dropout = (recipe.dropout > 0.0).then(|| external("dropout", [batch, 1, 1, head.width]));

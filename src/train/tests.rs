@@ -100,7 +100,7 @@ fn batch(descriptor: DescriptorKind, number: usize) -> Batch {
     let mixture = [0, 3].map(|image| Example { judged: false, seen: true, ..example(image) });
     let mixture = mixture.into_iter().filter(|_| is_apart);
     let weighing = if is_apart { Weighing::Plain } else { Weighing::Balanced };
-    batch_of(mixture.chain((0..IMAGES).map(example)).collect(), [24, 6], weighing)
+    batch_of(mixture.chain((0..IMAGES).map(example)).collect(), [24, 6], weighing, Separation::Masked)
 }
 
 fn step(descriptor: DescriptorKind) -> Step {

@@ -1,6 +1,9 @@
 //! Formats that are known and not read: what they are, and what to do.
 
 /// First bytes, from an offset on, and what they begin.
+///
+/// AVIF stays among them while nothing in Rust that is kept well reads it: rav1d's releases (1.1) have C's interface alone,
+/// on which the `image` crate does not build either; others are C, or not free to be passed on.
 const SIGNATURES: [(usize, &[u8], &str); 20] = [
     (4, b"ftypavif", "an AVIF photograph"),
     (4, b"ftypavis", "an AVIF photograph"),

@@ -321,13 +321,19 @@ pub(crate) async fn distance_losses(gpu: &Gpu, grid: u32, hardest: u32, looked: 
         random_maps([3, grid, grid, NEAREST as u32], seed).map(|value| (16.0 * value).round() / 16.0 + 1.0);
     distances.values.chunks_exact_mut(NEAREST).for_each(|position| position.sort_by(f32::total_cmp));
     let masks = random_maps([3, grid, grid, 1], seed + 1).map(|value| f32::from(value > 0.0));
-    let roles = [(20.0, 0.0, Some(0.0)), (0.0, 30.0, Some(1.0)), (10.0, 5.0, None)];
-    let roles = roles.map(|(compactness, separation, disparity)| LossRole { compactness, separation, disparity });
+    let roles = [(20.0, 0.0, 0.0, Some(0.0)), (0.0, 30.0, 0.0, Some(1.0)), (10.0, 5.0, 7.0, None)];
+    let roles = roles.map(|(compactness, separation, naught, disparity)| LossRole {
+        compactness,
+        separation,
+        naught,
+        disparity,
+    });
     let stored = roles.iter().flat_map(|role| {
         let target = role.disparity.unwrap_or(0.0);
-        [role.compactness, role.separation, f32::from(role.disparity.is_some()), target]
+        let weights = [role.compactness, role.separation, f32::from(role.disparity.is_some()), target];
+        [weights, [role.naught, 0.0, 0.0, 0.0]].concat()
     });
-    let stored = Maps { shape: [3, 1, 1, 4], values: stored.collect() };
+    let stored = Maps { shape: [3, 1, 1, 8], values: stored.collect() };
     let radius = Maps { shape: [1; 4], values: vec![RADIUS] };
     let margins = Margins { margin: 0.25, hardest, disparity: 50.0 };
     let mut graph = Graph::fenced(gpu, FENCE);
