@@ -1,5 +1,5 @@
-// Gradients of a BatchNorm's shift and scale, those of each group: sums over its pixels of the output's gradient, and of
-// that times the standardised input. One workgroup 4 channels of a group.
+// Gradients of a BatchNorm's shift and scale, those of each group: sums over its pixels of the output's gradient, and
+// of that times the standardised input. One workgroup 4 channels of a group.
 //
 //   x, dy             [groups][pixels][channels] vec4s
 //   statistics        [groups][2][channels] vec4s, as batch_norm_statistics.wgsl has them

@@ -34,7 +34,7 @@ seeds, and beside them what the paper's authors report (WideResNet-50-2, the bes
 Methods:
   teach     `pcsnet teach`
   held-out  `pcsnet train --recipe held-out`
-  paper     `pcsnet train --recipe paper`, with the set's own pseudo-anomalies and descriptor where the authors have them
+  paper     `pcsnet train --recipe paper`, with the pseudo-anomalies and descriptor that the authors give the set
   authors   the same with `--recipe authors`
   means     the distance to the nearest of the shots' mean features at each position, a baseline
   patches   the distance to the nearest of as many single features, drawn at random, a baseline

@@ -26,7 +26,7 @@ A folder gives the photographs in it; of a test set in MVTec AD's layout they ar
 decoder of PCSNet are trained on them and on copies with pseudo-anomalies; the backbone stays as it is. `pcsnet teach` \
 makes a model without gradients, in a fraction of the time.
 
-After each epoch the state is kept in a file beside the model's, so that a run that Ctrl-C ended, or kill, goes on from \
+After each epoch the state is kept in a file beside the model's, so that a run that Ctrl-C or kill ended goes on from \
 there, to the same bits. The model has no threshold yet: `pcsnet calibrate --model FILE GOOD` finds one.
 
 Examples:
@@ -63,9 +63,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
 
-    /// How to train: `held-out` is ours, `paper` the paper's, `authors` the same with a loss as the authors' code has it
-    #[arg(long, value_name = "held-out|paper|authors", default_value = Recipe::HELD_OUT.name, hide_possible_values = true)]
-    #[arg(value_parser = recipe())]
+    /// How to train: `held-out` is ours, `paper` the paper's, `authors` that with a loss as the authors' code has it
+    #[arg(long, value_name = "held-out|paper|authors", default_value = Recipe::HELD_OUT.name)]
+    #[arg(value_parser = recipe(), hide_possible_values = true)]
     recipe: Recipe,
 
     /// A category of MVTec AD or MPDD, whose pseudo-anomalies and descriptor the recipes `paper` and `authors` take

@@ -173,9 +173,8 @@ mod tests {
         assert!((batch.roles[2][1] - 1000.0 / 12.0).abs() < 1e-3 && batch.roles[2][1] == batch.roles[3][1]);
     }
 
-    /// A mask of 8 pixels' side with columns 2 to 7 of its upper half and all of the sixth row: on a grid of 8 it leaves
-    /// 2 zeros in 4 rows, none in 1, and 3 or more in 3. On one of 4, bilinear positions lie between pixels: the first
-    /// of each row alone stays 0 in 2 rows, nothing in the third, and 3 or more in the last.
+    /// A mask of 8 x 8 pixels: columns 2 to 7 of its upper half, and the sixth row. On a grid of 8 it leaves 2 zeros in
+    /// 4 rows, none in 1, and 3 or more in 3. On one of 4, as `interpolate` has it, the rows have 1, 1, 0 and 4.
     #[test]
     fn zeros_that_are_as_small_as_any() {
         let mask = |place: usize| (place / 8 < 4 && place % 8 >= 2) || place / 8 == 5;

@@ -17,7 +17,8 @@ impl Training {
     /// photographs and options goes on from.
     ///
     /// # Errors
-    /// [`Error::Training`] where values are no numbers or a parameter has had no gradient; [`Error::DeviceLost`] or [`Error::Gpu`] from the device.
+    /// [`Error::Training`] where values are no numbers or a parameter has had no gradient; [`Error::DeviceLost`] or
+    /// [`Error::Gpu`] from the device.
     pub async fn checkpoint(&self) -> Result<Vec<u8>> {
         let state = self.sound_state().await?;
         let names = (0..state.len()).flat_map(|number| ["values", "moments"].map(|what| format!("{what}.{number}")));

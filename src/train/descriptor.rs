@@ -1,13 +1,20 @@
 //! From features to descriptors, with weights that are trained.
 
 use super::features::coordinates;
-use super::memory::{Conv, Group, Layout, Memory, Norm, Values};
-use super::step::{BatchSize, write};
+use super::memory::{Conv, Group, Layout, Memory, Norm, Values, write};
 use crate::config::DescriptorKind;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
 use crate::model::{Descriptors, squeeze_name};
 use crate::ops::{Epilogue, Gradient, Normed, avg_pool, resize, resize_gradient};
 use crate::{ModelConfig, Result};
+
+/// How many images are described at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchSize {
+    pub images: u32,
+    /// In how many equal parts, one behind the other, BatchNorms see them.
+    pub groups: u32,
+}
 
 /// The descriptor of one or the other kind.
 pub(super) struct Descriptor {
@@ -19,7 +26,8 @@ pub(super) struct Descriptor {
 struct Level {
     /// The rotation kind's convolutions; the plain kind has none.
     squeeze: Option<Squeeze>,
-    /// What the CoordConv reads: `[batch][side][side][channels + 4]`, row, column, a one and a zero behind the channels.
+    /// What the CoordConv reads: `[batch][side][side][channels + 4]`, with row, column, a one and a zero behind the
+    /// channels.
     joined: Tensor,
     coord_conv: Conv,
 }
@@ -142,8 +150,8 @@ impl Squeeze {
         }
     }
 
-    /// Squeezed features, averaged over 3 x 3 pixels, into the leading channels of `joined`. The last convolution has no
-    /// bias, so it may as well come after the mean.
+    /// Squeezed features, averaged over 3 x 3 pixels, into the leading channels of `joined`. The last convolution has
+    /// no bias, so it may as well come after the mean.
     fn write(&self, graph: &mut Graph<'_>, label: &str, joined: Tensor) -> Squeezed {
         let mut x = self.features;
         let mut normed = Vec::with_capacity(self.normed.len());

@@ -285,6 +285,19 @@ impl Memory {
     }
 }
 
+/// Writes what a kernel is given from outside.
+pub(super) async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
+    if tensor.values() != values.len() as u64 {
+        return Err(Error::Input {
+            what: "a training batch".to_owned(),
+            expected: format!("{} values", tensor.values()),
+            found: format!("{} values", values.len()),
+        });
+    }
+    let buffer = schedule.buffer(tensor);
+    gpu.guarded("a training batch", || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values))).await
+}
+
 impl Conv {
     pub(super) fn write(
         self,

@@ -57,11 +57,11 @@ use crate::teach::{Comparison, LEFT_OUT, backbone_of, config_metadata, coreset, 
 use crate::weights::{NamedTensor, Parameter, Stored, Weights, serialize};
 use crate::{Engine, Error, ModelConfig, Precision, Result};
 use batch::{Example, Weighing, batch_of};
-use descriptor::Describing;
+use descriptor::{BatchSize, Describing};
 use features::{FeatureRun, Features, prepared, unit_scales};
 use memory::{State, Values};
 use std::fmt;
-use step::{Bank, Batch, BatchSize, Step};
+use step::{Bank, Batch, Step};
 
 /// What [`Trainer::new`] can be told.
 #[derive(Clone, Copy, Debug, PartialEq)]

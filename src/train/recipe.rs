@@ -52,10 +52,10 @@ pub enum Method {
 pub enum Separation {
     /// The three nearest of each position under a mask, as the paper has it.
     Masked,
-    /// What the authors' code takes: the three smallest, along a row of positions, of the distances to a prototype times
-    /// the mask. Those are zeros from outside the mask, so that AFS changes nothing but the radius. Where a mask leaves
-    /// fewer than three positions of a row, the rest is taken to lie beyond the margin, which is far less than distances
-    /// of ImageNet features are.
+    /// What the authors' code takes: the three smallest, along a row of positions, of the distances to a prototype
+    /// times the mask. Those are zeros from outside the mask, so that AFS changes nothing but the radius. Where a mask
+    /// leaves fewer than three positions of a row, the rest is taken to lie beyond the margin, which is far less than
+    /// distances of ImageNet features are.
     AsCoded,
 }
 

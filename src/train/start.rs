@@ -12,8 +12,8 @@ use crate::weights::Role;
 /// The radius that training begins with.
 const FIRST_RADIUS: f32 = 1e-5;
 
-/// PyTorch's default initialisation: of convolutions uniform within the reciprocal root of the values that a sum has, of
-/// BatchNorms the identity.
+/// PyTorch's default initialisation: of convolutions uniform within the reciprocal root of the values that a sum has,
+/// of BatchNorms the identity.
 pub(super) fn as_pytorch(config: &ModelConfig, seed: u64) -> Values {
     let mut random = SplitMix(seed);
     let mut values = Values::default();

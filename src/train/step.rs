@@ -2,8 +2,8 @@
 //! reading order, and the optimiser.
 
 use super::decoder::Decoder;
-use super::descriptor::Descriptor;
-use super::memory::{Group, Layout, Memory, State, Values};
+use super::descriptor::{BatchSize, Descriptor};
+use super::memory::{Group, Layout, Memory, State, Values, write};
 use super::recipe::Recipe;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
 use crate::model::{Prototypes, centered_norms};
@@ -52,14 +52,6 @@ pub struct Losses {
     pub pdc: f64,
     /// The map is the mask.
     pub seg: f64,
-}
-
-/// How many images a step has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BatchSize {
-    pub images: u32,
-    /// In how many equal parts, one behind the other, BatchNorms see them.
-    pub groups: u32,
 }
 
 /// The prototypes and whose they are.
@@ -272,15 +264,3 @@ impl Step {
 
 /// The name of the learned radius.
 pub(super) const RADIUS: &str = "adaptor.r";
-
-pub(super) async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
-    if tensor.values() != values.len() as u64 {
-        return Err(Error::Input {
-            what: "a training batch".to_owned(),
-            expected: format!("{} values", tensor.values()),
-            found: format!("{} values", values.len()),
-        });
-    }
-    let buffer = schedule.buffer(tensor);
-    gpu.guarded("a training batch", || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values))).await
-}

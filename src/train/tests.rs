@@ -1,6 +1,6 @@
 //! Steps against PyTorch's, and whole runs.
 
-use super::step::{Bank, Batch, BatchSize, Step};
+use super::step::{Bank, Batch, Step};
 use super::*;
 use crate::EngineOptions;
 use crate::config::{BackboneConfig, LayerConfig, ResNetConfig, TrainedHead};

@@ -2,8 +2,8 @@
 
 /// First bytes, from an offset on, and what they begin.
 ///
-/// AVIF stays among them while nothing in Rust that is kept well reads it: rav1d's releases (1.1) have C's interface alone,
-/// on which the `image` crate does not build either; others are C, or not free to be passed on.
+/// AVIF stays among them while no well-kept decoder in Rust reads it: rav1d's releases (1.1) have C's interface alone,
+/// on which the `image` crate does not build either; others are C, or under a licence that binds whoever uses them.
 const SIGNATURES: [(usize, &[u8], &str); 20] = [
     (4, b"ftypavif", "an AVIF photograph"),
     (4, b"ftypavis", "an AVIF photograph"),
