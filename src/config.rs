@@ -221,6 +221,16 @@ impl DescriptorKind {
             Self::Rotation => "rotation",
         }
     }
+
+    /// The descriptor kind of a name used in model metadata.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the known ones.
+    pub fn by_name(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        let known = Self::ALL.map(Self::name).join(" and ");
+        found.ok_or_else(|| Error::Config(format!("unknown descriptor kind `{name}`; known are {known}")))
+    }
 }
 
 /// Mean and standard deviation of the RGB channels (of values from 0 to 1) that a backbone expects removed.
@@ -352,18 +362,6 @@ fn channel_count(name: &str, value: u32) -> Result<()> {
     ensure((4..=16384).contains(&value) && value.is_multiple_of(4), || {
         format!("{name} is {value}, must be a multiple of 4 from 4 to 16384")
     })
-}
-
-impl DescriptorKind {
-    /// The descriptor kind of a name used in model metadata.
-    ///
-    /// # Errors
-    /// [`Error::Config`] names the known ones.
-    pub fn by_name(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        let known = Self::ALL.map(Self::name).join(" and ");
-        found.ok_or_else(|| Error::Config(format!("unknown descriptor kind `{name}`; known are {known}")))
-    }
 }
 
 impl ModelConfig {

@@ -46,6 +46,14 @@ pub(crate) fn find(inputs: &[PathBuf], shots: Option<u32>, seed: u64) -> Result<
     Ok(drawn)
 }
 
+/// The range that is stated or, where none is, that of the photographs.
+pub(crate) fn stated_range(stated: Option<ValueRange>, photographs: &[PathBuf]) -> Result<Option<ValueRange>> {
+    match stated {
+        Some(range) => Ok(Some(range)),
+        None => range_of(photographs),
+    }
+}
+
 /// The range of the photographs, which is that of all of them together; `None` where all have 8 bits.
 pub(crate) fn range_of(photographs: &[PathBuf]) -> Result<Option<ValueRange>> {
     let mut depths = Vec::new();

@@ -136,10 +136,7 @@ impl Arguments {
             return Ok((block_on(Teacher::resume(&engine, &model, self.settings.false_alarm_rate))?, decoder));
         }
         let (backbone, mut options) = (shots::backbone(self.backbone.as_deref())?, self.settings.options(self.seed));
-        options.range = match self.range {
-            Some(range) => Some(range),
-            None => shots::range_of(photographs)?,
-        };
+        options.range = shots::stated_range(self.range, photographs)?;
         let engine = device::engine(&self.device)?;
         Ok((block_on(Teacher::new(&engine, &backbone, options))?, Decoder::default().with_range(options.range)))
     }

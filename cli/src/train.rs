@@ -164,10 +164,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let engine = device::engine(&arguments.device)?;
     let category = arguments.category.unwrap_or(Category::OTHER);
     let mut options = arguments.settings.options(arguments.recipe, category, arguments.seed);
-    options.range = match arguments.range {
-        Some(range) => Some(range),
-        None => shots::range_of(&photographs)?,
-    };
+    options.range = shots::stated_range(arguments.range, &photographs)?;
     let checkpoint = checkpoint_of(&arguments.out);
     if arguments.restart {
         remove(&checkpoint)?;

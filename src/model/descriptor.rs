@@ -91,12 +91,12 @@ impl Level {
 
 /// What the authors call a part of a level's squeeze: the names carry a suffix from the second level on.
 pub(crate) fn squeeze_name(part: &str, level: usize) -> String {
-    format!("{part}{}", ["", "_1", "_2"][level])
+    format!("adaptor.Descriptor.{part}{}", ["", "_1", "_2"][level])
 }
 
 /// conv1, bn1, relu, conv2, bn2, relu, conv3.
 fn squeeze(parameters: &mut Parameters<'_>, level: usize, features: u32, channels: u32) -> Vec<Conv2d> {
-    let name = |part: &str| format!("adaptor.Descriptor.{}", squeeze_name(part, level));
+    let name = |part: &str| squeeze_name(part, level);
     let conv = |part: &str, inputs| Convolution::new(name(part), [channels, inputs], Geometry::POINTWISE);
     [
         conv("conv1", features).normed(name("bn1"), PYTORCH_EPSILON),

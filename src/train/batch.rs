@@ -1,6 +1,6 @@
 //! What a step is given of some pictures.
 
-use super::features::Features;
+use super::features::{Features, together};
 use super::recipe::Separation;
 use super::step::Batch;
 
@@ -9,7 +9,7 @@ const NU: f32 = 1e-3;
 
 /// A picture of a step.
 pub(super) struct Example<'a> {
-    pub features: Features,
+    pub features: &'a Features,
     /// Where its pseudo-anomalies are, row after row; none of a normal picture.
     pub mask: Option<&'a [bool]>,
     /// The photograph it is of.
@@ -31,7 +31,7 @@ pub(super) enum Weighing {
 
 /// The batch of some pictures: NFC of normal ones, AFS of the others' masked positions, PDC and SEG of those seen.
 pub(super) fn batch_of(
-    examples: Vec<Example<'_>>,
+    examples: &[Example<'_>],
     [input, grid]: [u32; 2],
     weighing: Weighing,
     separation: Separation,
@@ -49,7 +49,7 @@ pub(super) fn batch_of(
     let count = |of: &dyn Fn(&Example<'_>) -> bool| examples.iter().filter(|example| of(example)).count();
     // Marked places of some of the pictures.
     let marked = |masks: &[Vec<f32>], of: &dyn Fn(&Example<'_>) -> bool| {
-        let masks = masks.iter().zip(&examples).filter(|(_, example)| of(example)).map(|(mask, _)| mask);
+        let masks = masks.iter().zip(examples).filter(|(_, example)| of(example)).map(|(mask, _)| mask);
         masks.flatten().filter(|value| **value > 0.5).count()
     };
     let compactness = share(3 * positions * count(&|example| example.judged && example.mask.is_none())) / NU;
@@ -78,20 +78,15 @@ pub(super) fn batch_of(
         [near, far, seen, target, naught, 0.0, 0.0, 0.0]
     };
     let pixel_weights = |example: &Example<'_>| if example.seen { weights } else { [0.0; 2] };
-    let mut batch = Batch {
+    Batch {
         roles: examples.iter().zip(naught).map(role).collect(),
         pixel_weights: examples.iter().map(pixel_weights).collect(),
         owners: examples.iter().map(|example| Some(example.owner)).collect(),
         masks: masks.concat(),
         grid_masks: grid_masks.concat(),
-        features: Vec::new(),
+        features: together(examples.iter().map(|example| example.features)),
         dropout: Vec::new(),
-    };
-    for example in examples {
-        batch.features.resize(example.features.len(), Vec::new());
-        batch.features.iter_mut().zip(example.features).for_each(|(all, of_image)| all.extend(of_image));
     }
-    batch
 }
 
 /// `interpolate(mask, grid, mode="nearest-exact")`.
@@ -118,6 +113,8 @@ fn zeros_of_rows(mask: &[f32], input: u32, grid: u32) -> f32 {
 mod tests {
     use super::*;
 
+    static NO_FEATURES: Features = Vec::new();
+
     /// From `interpolate(torch.arange(7.), 4, mode="nearest-exact")`: 0, 2, 4, 6.
     #[test]
     fn the_nearest_pixel_stands_for_a_position() {
@@ -128,9 +125,10 @@ mod tests {
     #[test]
     fn each_picture_has_its_part_in_the_losses() {
         let mask: Vec<bool> = (0..16).map(|place| place < 2).collect();
-        let example = |mask| Example { features: vec![vec![1.0]], mask, owner: 3, judged: true, seen: true };
+        let features = vec![vec![1.0]];
+        let example = |mask| Example { features: &features, mask, owner: 3, judged: true, seen: true };
         let batch =
-            batch_of(vec![example(None), example(Some(&mask[..]))], [4, 2], Weighing::Balanced, Separation::Masked);
+            batch_of(&[example(None), example(Some(&mask[..]))], [4, 2], Weighing::Balanced, Separation::Masked);
         assert_eq!(batch.features, [[1.0, 1.0]]);
         // No position's middle lies in the mask's row.
         assert!((batch.roles[0][0] - 1000.0 / 12.0).abs() < 1e-3);
@@ -143,9 +141,9 @@ mod tests {
     #[test]
     fn a_picture_is_judged_apart_from_where_it_is_seen() {
         let mask: Vec<bool> = (0..16).map(|place| place / 4 == 1).collect();
-        let example = |mask, judged| Example { features: Vec::new(), mask, owner: 0, judged, seen: !judged };
+        let example = |mask, judged| Example { features: &NO_FEATURES, mask, owner: 0, judged, seen: !judged };
         let examples = vec![example(None, true), example(Some(&mask[..]), true), example(Some(&mask[..]), false)];
-        let batch = batch_of(examples, [4, 2], Weighing::Plain, Separation::Masked);
+        let batch = batch_of(&examples, [4, 2], Weighing::Plain, Separation::Masked);
         // 3 distances of 4 positions, and of 2 that are masked.
         let expected = [[1000.0 / 12.0, 0.0, 0.0, 0.0], [0.0, 1000.0 / 6.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]];
         for (found, expected) in batch.roles.iter().zip(expected) {
@@ -158,11 +156,11 @@ mod tests {
     #[test]
     fn half_of_the_pictures_are_seen_as_copies() {
         let mask: Vec<bool> = (0..16).map(|place| place / 4 == 1).collect();
-        let example = |mask, seen| Example { features: Vec::new(), mask, owner: 0, judged: true, seen };
+        let example = |mask, seen| Example { features: &NO_FEATURES, mask, owner: 0, judged: true, seen };
         let copies = [Some(&mask[..]); 2];
         let examples =
             vec![example(None, true), example(None, false), example(copies[0], false), example(copies[1], true)];
-        let batch = batch_of(examples, [4, 2], Weighing::Plain, Separation::Masked);
+        let batch = batch_of(&examples, [4, 2], Weighing::Plain, Separation::Masked);
         assert_eq!(
             batch.roles.iter().map(|role| [role[2], role[3]]).collect::<Vec<_>>(),
             [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]

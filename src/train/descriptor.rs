@@ -137,7 +137,7 @@ impl Squeeze {
     fn new(memory: &mut Memory, graph: &mut Graph<'_>, config: &ModelConfig, size: BatchSize, level: usize) -> Self {
         let (inputs, channels) = (config.backbone.channels()[level], config.level_channels()[level]);
         let side = config.level_sides()[level];
-        let name = |part: &str| format!("adaptor.Descriptor.{}", squeeze_name(part, level));
+        let name = |part: &str| squeeze_name(part, level);
         let mut conv =
             |part: &str, inputs| memory.conv(graph, Layout::whole(name(part), [channels, inputs], 1), Group::Adaptor);
         let convs = [conv("conv1", inputs), conv("conv2", channels), conv("conv3", channels)];

@@ -91,9 +91,9 @@ pub(super) fn coordinates(side: usize, channels: usize) -> Vec<f32> {
 }
 
 /// The levels of several pictures, one picture behind the other.
-pub(super) fn together(pictures: &[Features]) -> Features {
-    let levels = pictures.first().map_or(0, Vec::len);
-    (0..levels).map(|level| pictures.iter().flat_map(|picture| &picture[level]).copied().collect()).collect()
+pub(super) fn together<'a>(pictures: impl Iterator<Item = &'a Features> + Clone) -> Features {
+    let levels = pictures.clone().next().map_or(0, Vec::len);
+    (0..levels).map(|level| pictures.clone().flat_map(|picture| &picture[level]).copied().collect()).collect()
 }
 
 /// Features times their channel's scale, each pixel joined by its row and column (from -1 to 1), a one and a zero:

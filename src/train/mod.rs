@@ -272,7 +272,7 @@ impl Trainer {
             for pictures in pictures {
                 let features = run.run(gpu, pictures).await?;
                 let features: Vec<_> = features.iter().map(|of_one| prepared(&self.config, of_one, scales)).collect();
-                let described = describing.run(gpu, &features::together(&features)).await?;
+                let described = describing.run(gpu, &features::together(features.iter())).await?;
                 phi.extend(described.chunks_exact(size).map(<[f32]>::to_vec));
             }
             values.0.extend(describing.values(gpu).await?.0);
@@ -480,7 +480,7 @@ impl Training {
         let pictures: Vec<&RgbImage> = normal.iter().chain(copies.iter().map(|copy| &copy.picture)).collect();
         let features = self.features(&pictures).await?;
         let example = |index: usize, is_copy: bool| Example {
-            features: features[index + if is_copy { chosen.len() } else { 0 }].clone(),
+            features: &features[index + if is_copy { chosen.len() } else { 0 }],
             mask: is_copy.then(|| &copies[index].mask[..]),
             owner: chosen[index] as u32,
             judged: true,
@@ -496,7 +496,7 @@ impl Training {
         };
         let count = examples.len() as u32;
         let sizes = [self.trainer.config.input, self.trainer.config.grid];
-        let mut batch = batch_of(examples, sizes, weighing, recipe.separation);
+        let mut batch = batch_of(&examples, sizes, weighing, recipe.separation);
         if recipe.dropout > 0.0 {
             let width = self.trainer.config.trained().map_or(0, |head| head.width);
             let kept = (1.0 / (1.0 - recipe.dropout)) as f32;

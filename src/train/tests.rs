@@ -92,15 +92,17 @@ fn batch(descriptor: DescriptorKind, number: usize) -> Batch {
         let levels: Features = SIDES.into_iter().enumerate().map(level).collect();
         prepared(&config(descriptor), &levels, &vec![vec![1.0; channels]; 3])
     };
+    let features: Vec<Features> = (0..IMAGES).map(features).collect();
     let is_apart = descriptor == DescriptorKind::Rotation;
     let example = |image: usize| {
         let mask = image.checked_sub(2).map(|copy| &masks[copy][..]);
-        Example { features: features(image), mask, owner: image as u32 % 2, judged: true, seen: !is_apart }
+        Example { features: &features[image], mask, owner: image as u32 % 2, judged: true, seen: !is_apart }
     };
     let mixture = [0, 3].map(|image| Example { judged: false, seen: true, ..example(image) });
     let mixture = mixture.into_iter().filter(|_| is_apart);
     let weighing = if is_apart { Weighing::Plain } else { Weighing::Balanced };
-    batch_of(mixture.chain((0..IMAGES).map(example)).collect(), [24, 6], weighing, Separation::Masked)
+    let examples: Vec<_> = mixture.chain((0..IMAGES).map(example)).collect();
+    batch_of(&examples, [24, 6], weighing, Separation::Masked)
 }
 
 fn step(descriptor: DescriptorKind) -> Step {

@@ -26,10 +26,10 @@ impl TrainedModel {
         for (level, scale) in trainer.config.levels().into_iter().zip(scales) {
             // In the plain kind each output's weights end with those of the two coordinates.
             let (name, more) = match trainer.options.descriptor {
-                DescriptorKind::Plain => (format!("layer_{}.conv", level + 1), 2),
+                DescriptorKind::Plain => (format!("adaptor.Descriptor.layer_{}.conv", level + 1), 2),
                 DescriptorKind::Rotation => (squeeze_name("conv1", level), 0),
             };
-            let weight = values.of(&format!("adaptor.Descriptor.{name}.weight"));
+            let weight = values.of(&format!("{name}.weight"));
             for of_output in weight.chunks_exact_mut(scale.len() + more) {
                 of_output.iter_mut().zip(scale).for_each(|(weight, scale)| *weight *= scale);
             }
