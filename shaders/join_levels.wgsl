@@ -6,8 +6,6 @@
 //   normal       [levels][positions], reciprocals of good parts' distances
 //   levels       [levels] of (weight, lowest quantile, highest quantile, 0)
 //   out          [batch][positions]
-#import reduce
-
 struct Params {
     positions: u32,
     levels: u32,
@@ -25,12 +23,6 @@ struct Params {
 
 const INVOCATIONS: u32 = 256u;
 
-alias Value = u32;
-
-fn joined(a: u32, b: u32) -> u32 {
-    return a + b;
-}
-
 fn relative(level: u32, image: u32, position: u32) -> f32 {
     let index = image * params.positions + position;
     var distance = distances_1[index];
@@ -42,34 +34,59 @@ fn relative(level: u32, image: u32, position: u32) -> f32 {
     return distance * normal[level * params.positions + position];
 }
 
-// How many of a level's values, as bits, are below `bound`.
-fn count_below(level: u32, image: u32, lane: u32, bound: u32) -> u32 {
-    var count = 0u;
-    for (var i = lane; i < params.positions; i += INVOCATIONS) {
-        count += select(0u, 1u, bitcast<u32>(relative(level, image, i)) < bound);
-    }
-    return reduce(lane, count);
-}
+// Values are told apart by 4 bits at a time, a digit of 16: of every digit and level, how many values that begin like the
+// quantile have which.
+const DIGITS: u32 = 8u;
+const LEVELS: u32 = 3u;
+const BINS: u32 = 16u;
+var<workgroup> counts: array<atomic<u32>, DIGITS * LEVELS * BINS>;
 
-// The value with `rank` values before it in rising order. Non-negative floats order like their bits, which are found
-// from the highest down.
-fn quantile(level: u32, image: u32, lane: u32) -> f32 {
-    var bits = 0u;
-    for (var bit = 1u << 30u; bit > 0u; bit >>= 1u) {
-        if count_below(level, image, lane, bits | bit) <= params.rank {
-            bits |= bit;
+// Each level's value with `rank` values before it in rising order. Non-negative floats order like their bits, which are
+// found from the highest down.
+fn quantiles(image: u32, lane: u32) -> vec3<f32> {
+    for (var i = lane; i < DIGITS * LEVELS * BINS; i += INVOCATIONS) {
+        atomicStore(&counts[i], 0u);
+    }
+    workgroupBarrier();
+    var found = vec3(0u);
+    var ranks = vec3(params.rank);
+    for (var digit = DIGITS; digit > 0u; digit--) {
+        let shift = 4u * (digit - 1u);
+        let bins = (digit - 1u) * LEVELS * BINS;
+        for (var level = 0u; level < params.levels; level++) {
+            for (var i = lane; i < params.positions; i += INVOCATIONS) {
+                // Smaller than BINS where all higher digits are those found.
+                let bits = bitcast<u32>(relative(level, image, i));
+                if (bits ^ found[level]) >> shift < BINS {
+                    atomicAdd(&counts[bins + level * BINS + (bits >> shift) % BINS], 1u);
+                }
+            }
+        }
+        workgroupBarrier();
+        for (var level = 0u; level < params.levels; level++) {
+            var bin = 0u;
+            var before = 0u;
+            var count = atomicLoad(&counts[bins + level * BINS]);
+            while before + count <= ranks[level] && bin < BINS - 1u {
+                before += count;
+                bin++;
+                count = atomicLoad(&counts[bins + level * BINS + bin]);
+            }
+            ranks[level] -= before;
+            found[level] |= bin << shift;
         }
     }
-    return bitcast<f32>(bits);
+    return bitcast<vec3<f32>>(found);
 }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let image = workgroup.x;
+    let quantile = quantiles(image, lane);
     var scale = vec3(0.0);
     for (var level = 0u; level < params.levels; level++) {
         let bounds = levels[level];
-        scale[level] = bounds.x / clamp(quantile(level, image, lane), bounds.y, bounds.z);
+        scale[level] = bounds.x / clamp(quantile[level], bounds.y, bounds.z);
     }
     for (var i = lane; i < params.positions; i += INVOCATIONS) {
         var sum = 0.0;

@@ -26,22 +26,22 @@ fn a_block(rows: Rows, k: u32) -> mat4x4<f32> {
 
 @compute @workgroup_size(16, 8)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let z = workgroup.z;
+    let part = part_of(workgroup.z);
     let row = workgroup.y * TILE_ROWS + 8u * local.y;
     let column = workgroup.x * TILE_COLUMNS + local.x;
     if row >= params.rows || column >= params.columns {
         return;
     }
-    let upper_rows = rows_of_a(z, row);
-    let lower_rows = rows_of_a(z, row + 4u);
-    let b_first = z * params.b_batch + column;
+    let upper_rows = rows_of_a(part.z, row);
+    let lower_rows = rows_of_a(part.z, row + 4u);
+    let b_first = part.z * params.b_batch + column;
     var upper = mat4x4<f32>();
     var lower = mat4x4<f32>();
-    for (var k = 0u; k < params.depth; k++) {
+    for (var k = part.first_k; k < part.end_k; k++) {
         let b_block = load_b_block(b_first, 4u * k);
         upper = add_product(upper, b_block, a_block(upper_rows, k));
         lower = add_product(lower, b_block, a_block(lower_rows, k));
     }
-    store_block(z, row, column, upper);
-    store_block(z, row + 4u, column, lower);
+    store_block(workgroup.z, row, column, upper);
+    store_block(workgroup.z, row + 4u, column, lower);
 }

@@ -12,9 +12,9 @@
 
 @group(0) @binding(1) var a: texture_storage_2d_array<rgba32float, read>;
 #ifdef WEIGHTS_F16
-@group(0) @binding(2) var b: texture_storage_2d_array<rgba16float, read>;
+@group(0) @binding(5) var b: texture_storage_2d_array<rgba16float, read>;
 #else
-@group(0) @binding(2) var b: texture_storage_2d_array<rgba32float, read>;
+@group(0) @binding(5) var b: texture_storage_2d_array<rgba32float, read>;
 #endif
 
 // Layer and row of the texture. A layer holds whole tiles; past the last row anything will do, it is never stored.

@@ -11,6 +11,7 @@ enable f16;
 // With HALVES defined both operands are multiplied as f16: the 16 products of a tile's depth are added as f16, and
 // those sums as f32, so that what is rounded coarsely are short sums alone.
 #import matmul
+#import matmul_stage
 
 #ifdef ROWS_32
 const TILE_ROWS: u32 = 32u;
@@ -41,51 +42,6 @@ const BLOCKS: u32 = TILE_ROWS / BLOCK_ROWS;
 // lies at r ^ k, so that what is written together lies in different banks.
 var<workgroup> a_tile: array<array<array<Factors, BLOCK_ROWS>, BLOCKS>, TILE_DEPTH>;
 var<workgroup> b_tile: array<array<Factors, TILE_COLUMNS>, 4u * TILE_DEPTH>;
-
-// What an invocation carries from memory to workgroup memory.
-struct Staged {
-    a: array<Factors, A_LOADS>,
-    b: array<Factors, B_LOADS>,
-}
-
-// Where it reads: its rows of A, and for each of its vec4s of B the place in the first and in the last row of all.
-struct Sources {
-    rows: array<Row, A_LOADS>,
-    b_first: array<u32, B_LOADS>,
-    b_last: array<u32, B_LOADS>,
-}
-
-fn sources(z: u32, first_row: u32, first_column: u32, index: u32) -> Sources {
-    var found: Sources;
-    // Past the last row or column anything will do, it is never stored.
-    for (var i = 0u; i < A_LOADS; i++) {
-        let row = first_row + (index + i * INVOCATIONS) / TILE_DEPTH;
-        found.rows[i] = row_of_a(z, min(row, params.rows - 1u));
-    }
-    for (var i = 0u; i < B_LOADS; i++) {
-        let place = index + i * INVOCATIONS;
-        let column = min(first_column + place % TILE_COLUMNS, params.columns - 1u);
-        let matrix = z * params.b_batch + column;
-        found.b_first[i] = matrix + place / TILE_COLUMNS * params.columns;
-        found.b_last[i] = matrix + (4u * params.depth - 1u) * params.columns;
-    }
-    return found;
-}
-
-fn load_tile(places: Sources, k: u32, index: u32) -> Staged {
-    var staged: Staged;
-    // Past the last k, A is zero, and B anything finite.
-    let a_k = k + index % TILE_DEPTH;
-    let a_k_inside = min(a_k, params.depth - 1u);
-    for (var i = 0u; i < A_LOADS; i++) {
-        staged.a[i] = to_factors(select(vec4(0.0), load_a(places.rows[i], a_k_inside), a_k < params.depth));
-    }
-    let b_rows = 4u * k * params.columns;
-    for (var i = 0u; i < B_LOADS; i++) {
-        staged.b[i] = load_b(min(places.b_first[i] + b_rows, places.b_last[i]));
-    }
-    return staged;
-}
 
 fn store_tile(staged: Staged, index: u32) {
     for (var i = 0u; i < A_LOADS; i++) {
@@ -192,16 +148,16 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let z = workgroup.z;
+    let part = part_of(workgroup.z);
     let first_row = workgroup.y * TILE_ROWS;
     let first_column = workgroup.x * TILE_COLUMNS;
-    let places = sources(z, first_row, first_column, index);
+    let places = sources(part.z, first_row, first_column, index);
     let upper = local.y;
     let lower = local.y + BLOCKS / 2u;
     var sums = Sums();
 
-    var next = load_tile(places, 0u, index);
-    for (var k = 0u; k < params.depth; k += TILE_DEPTH) {
+    var next = load_tile(places, part.first_k, index);
+    for (var k = part.first_k; k < part.end_k; k += TILE_DEPTH) {
         store_tile(next, index);
         workgroupBarrier();
         // The last turn loads a tile that nobody multiplies, of the last k.
@@ -213,10 +169,10 @@ fn main(
     let column = first_column + local.x;
     let upper_row = first_row + BLOCK_ROWS * upper;
     let lower_row = first_row + BLOCK_ROWS * lower;
-    store_block(z, upper_row, column, sums.upper);
-    store_block(z, lower_row, column, sums.lower);
+    store_block(workgroup.z, upper_row, column, sums.upper);
+    store_block(workgroup.z, lower_row, column, sums.lower);
 #ifdef WIDE
-    store_block(z, upper_row, column + COLUMN_GROUPS, sums.upper_right);
-    store_block(z, lower_row, column + COLUMN_GROUPS, sums.lower_right);
+    store_block(workgroup.z, upper_row, column + COLUMN_GROUPS, sums.upper_right);
+    store_block(workgroup.z, lower_row, column + COLUMN_GROUPS, sums.lower_right);
 #endif
 }

@@ -5,7 +5,11 @@ use crate::tuning;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pcsnet::gpu::{Winograd, adapters, find_adapter, open_adapter, open_device};
+use pcsnet::gpu::Tuning;
+use pcsnet::gpu::{
+    MatrixUnits, Winograd, adapters, find_adapter, matrix_unit_features, open_adapter_with, open_device,
+    optional_features,
+};
 use pcsnet::weights::Weights;
 use pcsnet::{Engine, EngineOptions, LoadOptions, Model, Precision, schema, wgpu};
 use pollster::block_on;
@@ -63,6 +67,11 @@ pub struct AdapterArguments {
     /// Do not measure which kernels are the fastest on this device (seconds, the first time a model runs on it)
     #[arg(long, env = "PCSNET_NO_TUNING", hide_env = true)]
     pub no_tuning: bool,
+
+    /// Let precisions of f16 use the adapter's matrix units, if it has any, for the layers that are faster on them.
+    /// Experimental: drivers may be wrong about them; `pcsnet doctor --matrix-units` tests them
+    #[arg(long)]
+    pub matrix_units: bool,
 }
 
 impl DeviceArguments {
@@ -131,11 +140,14 @@ pub(crate) fn tuned(
 
 /// Opens the adapter the arguments name.
 pub(crate) fn engine(arguments: &AdapterArguments) -> Result<Engine> {
-    engine_on(&adapter(arguments)?, |device| {
-        let mut options = EngineOptions::default();
-        options.tuning = if arguments.no_tuning { None } else { tuning::stored(device) };
-        options
-    })
+    let adapter = adapter(arguments)?;
+    engine_on(
+        &adapter,
+        arguments.matrix_units,
+        |device| {
+            if arguments.no_tuning { None } else { tuning::stored(device) }
+        },
+    )
 }
 
 /// The adapter the arguments name.
@@ -144,9 +156,9 @@ pub(crate) fn adapter(arguments: &AdapterArguments) -> Result<wgpu::Adapter> {
     Ok(block_on(find_adapter(backends, arguments.name.as_deref()))?)
 }
 
-/// Opens an adapter.
-pub(crate) fn open(adapter: &wgpu::Adapter) -> Result<Engine> {
-    engine_on(adapter, |_| EngineOptions::default())
+/// Opens an adapter, for kernels as they are without tuning.
+pub(crate) fn open(adapter: &wgpu::Adapter, matrix_units: bool) -> Result<Engine> {
+    engine_on(adapter, matrix_units, |_| None)
 }
 
 /// All adapters; where there are none, the library's error, which says what to install.
@@ -158,8 +170,19 @@ pub(crate) fn all_adapters() -> Result<Vec<wgpu::Adapter>> {
     Ok(adapters)
 }
 
-fn engine_on(adapter: &wgpu::Adapter, options: impl FnOnce(&wgpu::Device) -> EngineOptions) -> Result<Engine> {
-    let (device, queue) = block_on(open_adapter(adapter))?;
+fn engine_on(
+    adapter: &wgpu::Adapter,
+    matrix_units: bool,
+    tuning: impl FnOnce(&wgpu::Device) -> Option<Tuning>,
+) -> Result<Engine> {
+    let matrix_units = MatrixUnits::of(adapter).filter(|_| matrix_units);
+    let (features, experimental) = match matrix_units {
+        // SAFETY: wgpu asks for the word that its experimental features may have faults; whoever names the option gives
+        // it, and the self-test runs every kernel that uses them.
+        Some(_) => (optional_features() | matrix_unit_features(), unsafe { wgpu::ExperimentalFeatures::enabled() }),
+        None => (optional_features(), wgpu::ExperimentalFeatures::disabled()),
+    };
+    let (device, queue) = block_on(open_adapter_with(adapter, features, experimental))?;
     // The library catches what its own calls provoke. Should the driver report something else, no result can be
     // trusted, and wgpu would panic.
     device.on_uncaptured_error(Arc::new(|error| {
@@ -170,6 +193,8 @@ fn engine_on(adapter: &wgpu::Adapter, options: impl FnOnce(&wgpu::Device) -> Eng
             std::process::exit(crate::FATAL.into());
         }
     }));
-    let options = options(&device);
+    let mut options = EngineOptions::default();
+    options.tuning = tuning(&device);
+    options.matrix_units = matrix_units;
     Ok(Engine::new(device, queue, options)?)
 }

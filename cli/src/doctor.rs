@@ -7,7 +7,7 @@ use clap::Args;
 use pcsnet::gpu::shortfalls;
 use pcsnet::image::RgbImage;
 use pcsnet::weights::Weights;
-use pcsnet::{Engine, KernelCheck, wgpu};
+use pcsnet::{Engine, KernelCheck};
 use pollster::block_on;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -41,12 +41,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     adapters.retain(|adapter| adapter.get_info().name.to_lowercase().contains(&name));
     ensure!(!adapters.is_empty(), "no adapter is called `{name}`; `pcsnet info` lists them");
     let (mut usable, mut wrong) = (0, 0);
+    let matrix_units = arguments.device.adapter.matrix_units;
     for adapter in &adapters {
         let mut report = String::new();
         info::describe_adapter(&mut report, adapter)?;
         if shortfalls(&adapter.limits()).is_empty() {
-            usable += 1;
-            wrong += examine(&mut report, adapter, &weights, arguments)?;
+            match device::open(adapter, matrix_units) {
+                Ok(engine) => {
+                    usable += 1;
+                    wrong += examine(&mut report, &engine, &weights, arguments)?;
+                }
+                Err(error) => info::line(&mut report, "device", format!("refused: {}", one_line(&error)))?,
+            }
         }
         output::print(&report)?;
     }
@@ -58,15 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Tests and times one adapter, and gives the number of wrong answers.
-fn examine(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights, arguments: &Arguments) -> Result<usize> {
-    let engine = match device::open(adapter) {
-        Ok(engine) => engine,
-        Err(error) => {
-            info::line(report, "device", format!("refused: {}", one_line(&error)))?;
-            return Ok(1);
-        }
-    };
+/// Tests and times one device, and gives the number of wrong answers.
+fn examine(report: &mut String, engine: &Engine, weights: &Weights, arguments: &Arguments) -> Result<usize> {
     let start = Instant::now();
     let checks = block_on(engine.probe())?;
     let failures: Vec<&KernelCheck> = checks.iter().filter(|check| !check.passed()).collect();
@@ -77,7 +76,7 @@ fn examine(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights, argu
         let failure = check.failure.as_deref().unwrap_or_default();
         writeln!(report, "    WRONG: {} ({}): {failure}", check.operation, check.kernels.join(", "))?;
     }
-    let timing = time_a_run(&engine, weights, arguments).unwrap_or_else(|error| one_line(&error));
+    let timing = time_a_run(engine, weights, arguments).unwrap_or_else(|error| one_line(&error));
     info::line(report, "run", timing)?;
     Ok(failures.len())
 }

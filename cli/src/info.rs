@@ -195,7 +195,7 @@ fn describe_fit(report: &mut String, adapter: &wgpu::Adapter, weights: &Weights,
 
 fn memory(adapter: &wgpu::Adapter, weights: &Weights, precision: Precision, batch: u32) -> Result<Memory> {
     check_adapter(adapter)?;
-    let engine: Engine = device::open(adapter)?;
+    let engine: Engine = device::open(adapter, false)?;
     let model = block_on(engine.load(weights, precision))?;
     let session = block_on(model.session(batch)).with_context(|| format!("a batch of {batch}"))?;
     Ok(session.memory())

@@ -3,26 +3,29 @@
 use crate::bench::{self, Protocol};
 use crate::device::{self, AdapterArguments, DeviceArguments};
 use crate::{info, one_line, output};
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use pcsnet::config::{BackboneConfig, DescriptorKind};
 use pcsnet::weights::{NamedTensor, Role, Stored, Weights, serialize};
 use pcsnet::{Engine, KernelCheck, ModelConfig, Precision, schema};
 use pollster::block_on;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const NOTES: &str = "\
 Needs no network and no files: the default model is part of the command, and one of the authors' size \
 (WideResNet-50-2) gets random weights, which take as long as trained ones. Every kernel is tested first, then both \
 models are measured in every precision at batches of 1 to 32, as `pcsnet bench` does. What the time does not suffice \
-for is named.
+for is named. Where a Python has PyTorch with CUDA and this project's pcsnet_torch, --pytorch times that on the same \
+card, in turn with this command.
 
 Examples:
   pcsnet report
-  pcsnet report --adapter nvidia --minutes 20 --out rtx-4090
+  pcsnet report --adapter nvidia --minutes 20 --out rtx-4090 --matrix-units
+  pcsnet report --pytorch python3
   pcsnet report --model bottle.safetensors";
 
 /// Measure everything about this machine's graphics adapter, into report.md and report.json.
@@ -37,13 +40,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     model: Vec<PathBuf>,
 
-    /// Begin no further measurement after so many minutes
+    /// Begin no further measurement after so many minutes; those of PyTorch come after
     #[arg(long, value_name = "M", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
 
     /// For how many seconds each measurement's runs are repeated
     #[arg(long, value_name = "S", default_value = "2", value_parser = output::seconds)]
     seconds: Duration,
+
+    /// Also time the full-size network in PyTorch on CUDA, by this Python, in turn with this command
+    #[arg(long, value_name = "PYTHON")]
+    pytorch: Option<PathBuf>,
 
     #[command(flatten)]
     adapter: AdapterArguments,
@@ -58,6 +65,8 @@ struct Report {
     /// Billions of multiply-adds a second of a large f32 product.
     peak_gmacs_per_second: f64,
     measurements: Vec<Measurement>,
+    /// The full-size network in PyTorch and on this command, in turn; empty where that was not measured.
+    in_turn: Vec<Timed>,
     left_out: Vec<String>,
     /// For how long each measurement's runs were repeated.
     seconds_each: f64,
@@ -77,6 +86,15 @@ struct Measurement {
     model: &'static str,
     #[serde(flatten)]
     bench: bench::Report,
+}
+
+/// What `pcsnet_torch time` measured of one engine.
+#[derive(Serialize, Deserialize)]
+struct Timed {
+    engine: String,
+    batch: u32,
+    median_ms: f64,
+    runs_ms: Vec<f64>,
 }
 
 /// Runs `pcsnet report`.
@@ -99,6 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         self_test,
         peak_gmacs_per_second: peak / 1e9,
         measurements: Vec::new(),
+        in_turn: Vec::new(),
         left_out: Vec::new(),
         seconds_each: arguments.seconds.as_secs_f64(),
         tuning: serde_json::Value::Null,
@@ -106,6 +125,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let deadline = start + Duration::from_secs(60 * arguments.minutes);
     measure(&mut report, &engine, &models, arguments, deadline);
+    if let Some(python) = &arguments.pytorch {
+        output::complain("measuring the full size in PyTorch, in turn");
+        match in_turn(python, arguments) {
+            Ok(timed) => report.in_turn = timed,
+            Err(error) => report.left_out.push(format!("PyTorch: {}", one_line(&error))),
+        }
+    }
     if !arguments.adapter.no_tuning {
         report.tuning = serde_json::from_str(&engine.tuning().to_json())?;
     }
@@ -126,6 +152,30 @@ fn self_test(engine: &Engine) -> Result<SelfTest> {
     };
     let wrong: Vec<String> = checks.iter().filter(|check| !check.passed()).map(describe).collect();
     Ok(SelfTest { right: checks.len() - wrong.len(), wrong })
+}
+
+/// PyTorch and this command in turn, at the batches worth comparing.
+fn in_turn(python: &Path, arguments: &Arguments) -> Result<Vec<Timed>> {
+    let model = arguments.out.join("full-size.safetensors");
+    output::write(&model, |file| Ok(file.write_all(&full_size_file()?)?))?;
+    let mut command = Command::new(python);
+    command
+        .args(["-m", "pcsnet_torch", "time", "--device", "cuda", "--json", "--batch", "1", "8", "--model"])
+        .arg(&model);
+    command.arg("--seconds").arg(arguments.seconds.as_secs_f64().to_string());
+    command.args(["--way", "eager", "eager, TF32", "channels last, TF32", "channels last, f16"]);
+    command.arg("compiled, channels last, f16");
+    command.arg("--pcsnet").arg(std::env::current_exe()?).args(["--precision", "f32", "f16-activations"]);
+    if arguments.adapter.matrix_units {
+        command.arg("--matrix-units");
+    }
+    let done = command.output().with_context(|| format!("cannot start {}", python.display()));
+    // Half a gigabyte that nobody wants to keep.
+    std::fs::remove_file(&model)?;
+    let done = done?;
+    let last = |text: &[u8]| String::from_utf8_lossy(text).trim().lines().last().unwrap_or_default().to_owned();
+    ensure!(done.status.success(), "{}: {}", python.display(), last(&done.stderr));
+    serde_json::from_slice(&done.stdout).with_context(|| format!("{} gave no measurements", python.display()))
 }
 
 /// Batches in the order in which they are worth knowing: the first ones first for all models and precisions.
@@ -171,6 +221,11 @@ fn measure(
 
 /// A model of the authors' size with random weights that keep activations alive through all layers.
 fn full_size() -> Result<Weights> {
+    Ok(Weights::from_bytes("random weights", full_size_file()?)?)
+}
+
+/// Its file.
+fn full_size_file() -> Result<Vec<u8>> {
     let config = ModelConfig::standard(BackboneConfig::wide_resnet50_2(), DescriptorKind::Plain);
     let schema = schema::model(&config);
     // Marsaglia's xorshift ("Xorshift RNGs", 2003): any spread of numbers will do.
@@ -200,7 +255,7 @@ fn full_size() -> Result<Weights> {
         stored: Stored::F32,
     });
     let metadata = [("pcsnet.config".to_owned(), serde_json::to_string(&config)?)].into();
-    Ok(Weights::from_bytes("random weights", serialize(&named.collect::<Vec<_>>(), &metadata)?)?)
+    Ok(serialize(&named.collect::<Vec<_>>(), &metadata)?)
 }
 
 fn markdown(report: &Report) -> Result<String> {
@@ -242,6 +297,7 @@ fn markdown(report: &Report) -> Result<String> {
         )?;
     }
     stages(&mut text, report)?;
+    in_turn_table(&mut text, &report.in_turn)?;
     if !report.left_out.is_empty() {
         writeln!(text, "\n## Left out\n")?;
     }
@@ -250,6 +306,23 @@ fn markdown(report: &Report) -> Result<String> {
     }
     writeln!(text, "\nMeasured in {:.0} seconds.", report.seconds)?;
     Ok(text)
+}
+
+fn in_turn_table(text: &mut String, timed: &[Timed]) -> Result<()> {
+    if timed.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\n## Full size in turn with PyTorch on the same card, host to host\n")?;
+    writeln!(text, "| batch | engine | median, ms | least to most, ms | runs | images a second |")?;
+    writeln!(text, "| ---: | --- | ---: | ---: | ---: | ---: |")?;
+    for Timed { engine, batch, median_ms, runs_ms } in timed {
+        let least = runs_ms.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = runs_ms.iter().copied().fold(0.0, f64::max);
+        let rate = 1e3 * f64::from(*batch) / median_ms;
+        let runs = runs_ms.len();
+        writeln!(text, "| {batch} | {engine} | {median_ms:.2} | {least:.2} to {most:.2} | {runs} | {rate:.1} |")?;
+    }
+    Ok(())
 }
 
 /// GPU time of each part of the network at batch 1, where the adapter has timestamps.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcsnet_torch import accuracy, anomalies, bundle, evaluate, export, generate, preprocess, release, train
+from pcsnet_torch import accuracy, anomalies, bundle, evaluate, export, generate, preprocess, release, timing, train
 from pcsnet_torch.config import DESCRIPTORS, ModelConfig
 from pcsnet_torch.errors import PcsnetError
 from pcsnet_torch.randomise import random_model
@@ -137,6 +137,18 @@ def parser() -> argparse.ArgumentParser:
     sub = command("tables", print_tables, "print the tables of files of runs that `accuracy` wrote")
     sub.add_argument("files", nargs="+")
 
+    sub = command("time", time_network, "time the network in PyTorch and, in turn, with the engine's command")
+    with_model(sub)
+    sub.add_argument("--batch", type=positive, nargs="+", default=[1, 8], help="one or several (default: 1 8)")
+    sub.add_argument("--way", nargs="+", choices=timing.WAYS, default=list(timing.WAYS), metavar="WAY",
+                     help=f"default: all of {'; '.join(timing.WAYS)}")
+    sub.add_argument("--seconds", type=float, default=1, help="of each way in a round (default: %(default)s)")
+    sub.add_argument("--rounds", type=positive, default=2, help="default: %(default)s")
+    sub.add_argument("--pcsnet", help="the engine's command")
+    sub.add_argument("--precision", nargs="+", default=["f32"], help="the engine's precisions (default: f32)")
+    sub.add_argument("--matrix-units", action="store_true", help="let the engine use matrix units")
+    sub.add_argument("--json", action="store_true", help="print all runs as JSON rather than a table")
+
     sub = command("generate", generate_pictures, "draw pictures of a machined part, sound and with defects, to try "
                   "everything on")
     sub.add_argument("--out", required=True, help="folder to write, MVTec AD layout")
@@ -257,6 +269,30 @@ def evaluate_model(options) -> None:
     print(evaluate.table(rows))
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))
+
+
+def time_network(options) -> None:
+    rows = []
+    for batch in options.batch:
+        beside = [(f"pcsnet, {precision}", bench(options, precision, batch)) for precision in options.precision]
+        rows += timing.measure(options.model, options.device, batch, options.way, options.seconds, options.rounds,
+                               beside if options.pcsnet else [])
+    if options.json:
+        print(json.dumps(rows))
+        return
+    print("| batch | engine | median, ms | least to most, ms | runs |\n| ---: | --- | ---: | ---: | ---: |")
+    for row in rows:
+        times = row["runs_ms"]
+        print(f"| {row['batch']} | {row['engine']} | {row['median_ms']:.2f} | {min(times):.2f} to {max(times):.2f} | "
+              f"{len(times)} |")
+
+
+def bench(options, precision: str, batch: int) -> list:
+    """The words of the engine's command that measures the same."""
+    models = [word for model in options.model for word in ("--model", str(model))]
+    protocol = ["--runs", timing.MOST_RUNS, "--warm-up", timing.WARM_UP, "--seconds", options.seconds, "--json"]
+    words = [options.pcsnet, "bench", *models, "--precision", precision, "--batch", batch, *protocol]
+    return [str(word) for word in words] + ["--matrix-units"] * options.matrix_units
 
 
 def generate_pictures(options) -> None:

@@ -229,9 +229,14 @@ def centre_crop(image: Image.Image, side: int) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
+def normalization(config: ModelConfig) -> tuple:
+    """(mean, std) of a network's inputs in 0..1."""
+    return TENSORFLOW if config.backbone.block == "inverted" else IMAGENET
+
+
 def to_tensor(image: Image.Image, config: ModelConfig) -> Tensor:
     """8-bit RGB -> normalised 3 x H x W."""
-    mean, std = TENSORFLOW if config.backbone.block == "inverted" else IMAGENET
+    mean, std = normalization(config)
     pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
     return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
 

@@ -1,46 +1,34 @@
 // What the matrix products with operands in buffers share; they differ in how they tile the work.
 //
 //   b  weights [z][K][columns]; one element = 4 neighbouring columns, as f32 or packed f16
-//
-// Factors are f32, or with HALVES defined f16, as both operands are then stored.
 #import matmul_rows
 #import matmul_store
 
 #ifdef HALVES
-alias Factors = vec4<f16>;
 alias FactorBlock = mat4x4<f16>;
 
-@group(0) @binding(2) var<storage, read> b: array<Factors>;
+@group(0) @binding(5) var<storage, read> b: array<Factors>;
 
 fn load_b(index: u32) -> Factors {
     return b[index];
 }
-
-fn to_factors(value: vec4<f32>) -> Factors {
-    return Factors(value);
-}
 #else
-alias Factors = vec4<f32>;
 alias FactorBlock = mat4x4<f32>;
 
 #ifdef WEIGHTS_F16
-@group(0) @binding(2) var<storage, read> b: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read> b: array<vec2<u32>>;
 
 fn load_b(index: u32) -> Factors {
     let value = b[index];
     return vec4(unpack2x16float(value.x), unpack2x16float(value.y));
 }
 #else
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> b: array<vec4<f32>>;
 
 fn load_b(index: u32) -> Factors {
     return b[index];
 }
 #endif
-
-fn to_factors(value: vec4<f32>) -> Factors {
-    return value;
-}
 #endif
 
 // Four neighbouring rows of B from the `k`th on, as the columns of a matrix: (this) * (4 values of a row of A) is their

@@ -4,10 +4,15 @@
 //
 // Rows of A are pixels and rows of B input channels, so a 1 x 1 convolution is one such product. Strides, offsets and
 // columns count vec4s; depth is K / 4.
+//
+// Where few tiles would leave most of a GPU idle, the depth is split: each of `splits` workgroups along z adds up a part
+// of it, of `split_depth`, and writes sums of its own; sum_splits adds them.
 struct Params {
     rows: u32,
     columns: u32,
     depth: u32,
+    splits: u32,
+    split_depth: u32,
     a_offset: u32,
     a_stride: u32,
     a_batch: u32,
@@ -33,3 +38,15 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+
+// What a workgroup multiplies: matrix z, from one k to before another.
+struct Part {
+    z: u32,
+    first_k: u32,
+    end_k: u32,
+}
+
+fn part_of(workgroup_z: u32) -> Part {
+    let first_k = workgroup_z % params.splits * params.split_depth;
+    return Part(workgroup_z / params.splits, first_k, min(first_k + params.split_depth, params.depth));
+}

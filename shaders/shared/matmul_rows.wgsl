@@ -1,13 +1,31 @@
 // Rows of A: activations, one vec4 = 4 channels of a pixel, [z][rows][a_stride]. With CONVOLUTION defined, A is never
 // stored: its rows are gathered from an NHWC image (implicit im2col) with k running over (tap row, tap column,
 // channel).
+//
+// Factors are f32, or with HALVES defined f16, as both operands are then stored.
 #import activation_storage
 #import matmul_params
 
 // Whether a relu is applied to A on the way in.
 override INPUT_RELU: bool = false;
 
+#ifdef HALVES
+alias Factors = vec4<f16>;
+
+@group(0) @binding(1) var<storage, read> a: array<Factors>;
+
+fn a_at(index: u32) -> Factors {
+    return a[index];
+}
+#else
+alias Factors = vec4<f32>;
+
 @group(0) @binding(1) var<storage, read> a: array<Input>;
+
+fn a_at(index: u32) -> Factors {
+    return from_input(a[index]);
+}
+#endif
 
 // Where a row of A lies, as far as it does not depend on k.
 struct Row {
@@ -32,15 +50,15 @@ fn row_of_a(z: u32, row: u32) -> Row {
 #endif
 }
 
-fn from_a(stored: Input) -> vec4<f32> {
+fn floored(value: Factors) -> Factors {
     if INPUT_RELU {
-        return max(from_input(stored), vec4(0.0));
+        return max(value, Factors());
     }
-    return from_input(stored);
+    return value;
 }
 
 // Channels 4 * k .. 4 * k + 3 of a row.
-fn load_a(row: Row, k: u32) -> vec4<f32> {
+fn load_a(row: Row, k: u32) -> Factors {
 #ifdef CONVOLUTION
     let tap = k / params.in_channels;
     let channel = k % params.in_channels;
@@ -49,9 +67,9 @@ fn load_a(row: Row, k: u32) -> vec4<f32> {
     let inside = y < params.in_height && x < params.in_width;
     // Loads behind a branch wait for one another: what lies outside is read elsewhere and dropped.
     let pixel = select(0u, y * params.in_width + x, inside);
-    let value = from_a(a[row.first + pixel * params.a_stride + channel]);
-    return select(vec4(0.0), value, inside);
+    let value = floored(a_at(row.first + pixel * params.a_stride + channel));
+    return select(Factors(), value, inside);
 #else
-    return from_a(a[row.first + k]);
+    return floored(a_at(row.first + k));
 #endif
 }

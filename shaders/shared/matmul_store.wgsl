@@ -11,18 +11,18 @@
 
 override EPILOGUE: bool = true;
 
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> residual: array<Output>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<Output>;
 
 #ifdef OUTPUT_ROWS
-@group(0) @binding(5) var out: texture_storage_2d_array<rgba32float, write>;
+@group(0) @binding(4) var out: texture_storage_2d_array<rgba32float, write>;
 
 fn store(z: u32, row: u32, column: u32, value: vec4<f32>) {
     let place = row_place(z, row, params.rows);
     textureStore(out, vec2(column, place.y), place.x, value);
 }
 #else
-@group(0) @binding(5) var<storage, read_write> out: array<Output>;
+@group(0) @binding(4) var<storage, read_write> out: array<Output>;
 
 fn store(z: u32, row: u32, column: u32, value: vec4<f32>) {
     out[z * params.out_batch + params.out_offset + row * params.out_stride + column] = to_output(value);

@@ -1,7 +1,7 @@
 //! The memory and the recorded dispatches for a batch of images.
 
 use super::model::Model;
-use crate::gpu::{Gpu, Graph, Kernel, Layer, Memory, Program, Schedule, StepInfo, Tensor, read_buffers};
+use crate::gpu::{Gpu, Graph, Kernel, Layer, Memory, Program, Readback, Schedule, StepInfo, Tensor};
 use crate::image::{Fit, RgbImage, rgba};
 use crate::model::Outputs;
 use crate::ops;
@@ -34,8 +34,9 @@ pub struct Detection {
 pub struct Session {
     /// Tells its jobs from those of others.
     pub(super) id: u64,
-    /// Held from the first byte of a run's input to the last of its results.
-    turn: Mutex<()>,
+    /// Held from the first byte of a run's input to the last of its results, with the host memory that these are read
+    /// to, once there was a run.
+    turn: Mutex<Option<Readback>>,
     pub(crate) gpu: Arc<Gpu>,
     pub(super) schedule: Schedule,
     /// Side of the models' input.
@@ -127,7 +128,7 @@ impl Session {
             .await?;
         gpu.ensure_present("a session").await?;
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
-        let (id, turn) = (SESSIONS.fetch_add(1, Ordering::Relaxed), Mutex::new(()));
+        let (id, turn) = (SESSIONS.fetch_add(1, Ordering::Relaxed), Mutex::new(None));
         let weight_bytes = first.backbone.bytes + models.iter().map(|model| model.head_bytes).sum::<u64>();
         let fit = first.fit;
         Ok(Self { id, turn, gpu, schedule, side, fit, batch, images, pixels, outputs, buffers, weight_bytes })
@@ -197,10 +198,8 @@ impl Session {
                     found: format!("{} x {}", image.width(), image.height()),
                 });
             }
-            let rgba = rgba(image);
-            let offset = index as u64 * rgba.len() as u64;
-            self.gpu.queue.write_buffer(&self.buffers.pixels, offset, &rgba);
         }
+        self.gpu.queue.write_buffer(&self.buffers.pixels, 0, &images.iter().map(rgba).collect::<Vec<_>>().concat());
         Ok(())
     }
 
@@ -213,9 +212,9 @@ impl Session {
     /// The same as of [`Session::write_images`], and [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Gpu`]
     /// from the device.
     pub async fn run(&self, images: &[RgbImage]) -> Result<Vec<Detection>> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         self.write_images(images).await?;
-        self.results(images.len() as u32).await
+        self.results(&mut turn, images.len() as u32).await
     }
 
     /// [`Session::run`] on the first `count` images of an input that commands fill: those of
@@ -228,22 +227,35 @@ impl Session {
         if count > self.batch {
             return Err(Error::Batch { requested: count, largest: self.batch });
         }
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         self.gpu.submit("the way of photographs to the network", fill).await?;
-        self.results(count).await
+        self.results(&mut turn, count).await
     }
 
     /// Computes the first `count` images of the input and reads what was found.
-    async fn results(&self, count: u32) -> Result<Vec<Detection>> {
+    async fn results(&self, kept: &mut Option<Readback>, count: u32) -> Result<Vec<Detection>> {
         self.compute(count).await?;
         let Buffers { map, score, .. } = &self.buffers;
-        let mut values = read_buffers(&self.gpu, &[(map, map.size()), (score, score.size())]).await?;
-        let (scores, maps) = (values.pop().unwrap_or_default(), values.pop().unwrap_or_default());
-        let (batch, pixels) = (self.batch as usize, (self.side * self.side) as usize);
-        let heads = scores.chunks_exact(batch).zip(maps.chunks_exact(batch * pixels));
-        let detections =
-            heads.flat_map(|(scores, maps)| scores.iter().zip(maps.chunks_exact(pixels)).take(count as usize));
-        Ok(detections.map(|(&score, map)| Detection { score, map: map.to_vec() }).collect())
+        let readback = match kept.take() {
+            Some(readback) => readback,
+            None => Readback::new(&self.gpu, map.size() + score.size()).await?,
+        };
+        let (batch, map_bytes) = (self.batch as usize, 4 * (self.side * self.side) as usize);
+        let detections = |bytes: &[u8]| {
+            let (maps, scores) = bytes.split_at(map.size() as usize);
+            let heads = scores.chunks_exact(4 * batch).zip(maps.chunks_exact(batch * map_bytes));
+            let detections = heads.flat_map(|(scores, maps)| {
+                scores.chunks_exact(4).zip(maps.chunks_exact(map_bytes)).take(count as usize)
+            });
+            let read = |(score, map)| Detection {
+                score: bytemuck::pod_read_unaligned(score),
+                map: bytemuck::pod_collect_to_vec(map),
+            };
+            detections.map(read).collect()
+        };
+        let found = readback.read(&self.gpu, &[(map, map.size()), (score, score.size())], detections).await?;
+        *kept = Some(readback);
+        Ok(found)
     }
 
     /// [`Session::run`], waiting for the result.
@@ -273,9 +285,9 @@ impl Session {
     /// Submits the network for the first `count` images.
     async fn compute(&self, count: u32) -> Result<()> {
         for first in (0..count).step_by(self.images as usize) {
-            self.gpu.submit("pcsnet input", |encoder| self.copy_in(encoder, first)).await?;
-            self.schedule.submit(&self.gpu).await?;
-            self.gpu.submit("pcsnet output", |encoder| self.copy_out(encoder, first)).await?;
+            let (before, after) =
+                (|encoder: &mut _| self.copy_in(encoder, first), |encoder: &mut _| self.copy_out(encoder, first));
+            self.schedule.submit_between(&self.gpu, before, after).await?;
         }
         Ok(())
     }

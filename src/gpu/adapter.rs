@@ -43,11 +43,25 @@ pub async fn find_adapter(backends: wgpu::Backends, name: Option<&str>) -> Resul
 /// # Errors
 /// [`Error::Requirements`] when it cannot run the kernels, [`Error::NoAdapter`] when it gives no device.
 pub async fn open_adapter(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+    open_adapter_with(adapter, optional_features(), wgpu::ExperimentalFeatures::disabled()).await
+}
+
+/// [`open_adapter`] with those of some features that the adapter has. Experimental ones, such as those of
+/// [`matrix_unit_features`](super::matrix_unit_features), take wgpu's word that they may be used.
+///
+/// # Errors
+/// As [`open_adapter`].
+pub async fn open_adapter_with(
+    adapter: &wgpu::Adapter,
+    features: wgpu::Features,
+    experimental_features: wgpu::ExperimentalFeatures,
+) -> Result<(wgpu::Device, wgpu::Queue)> {
     check_adapter(adapter)?;
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("pcsnet"),
-        required_features: required_features() | (adapter.features() & optional_features()),
+        required_features: required_features() | (adapter.features() & features),
         required_limits: adapter.limits(),
+        experimental_features,
         ..Default::default()
     };
     adapter

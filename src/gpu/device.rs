@@ -1,6 +1,6 @@
 //! A caller's device and queue, with the pipelines made on it so far.
 
-use super::kernels::{MatmulKernel, Tiling, Winograd};
+use super::kernels::{Factors, MatmulKernel, MatrixUnits, Tiling, Winograd};
 use super::mapping;
 use super::options::EngineOptions;
 use super::requirements::check_limits;
@@ -17,6 +17,7 @@ pub(crate) struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub matmul: MatmulKernel,
+    matrix_units: Option<MatrixUnits>,
     tuning: Mutex<Tuning>,
     /// A vec4 of zeros, which stands at bindings that a shader has no use for.
     pub unused: wgpu::Buffer,
@@ -45,6 +46,7 @@ impl Gpu {
         let tuning = options.tuning.filter(|tuning| tuning.is_of(&device)).unwrap_or_else(|| Tuning::new(&device));
         Ok(Self {
             matmul: options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device)),
+            matrix_units: options.matrix_units.filter(|units| units.fit(&device)),
             tuning: Mutex::new(tuning),
             device,
             queue,
@@ -61,16 +63,26 @@ impl Gpu {
         self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tilings of matrix products that the device can run, of those whose factors are f16 with `halves`; the first
-    /// suits most layers.
-    pub(crate) fn tilings(&self, halves: bool) -> Vec<Tiling> {
-        self.matmul.tilings(halves).iter().filter(|tiling| tiling.fits(&self.device)).copied().collect()
+    /// The tilings of matrix products that the device can run, whose factors are stored so; the first suits most
+    /// layers.
+    pub(crate) fn tilings(&self, factors: Factors) -> Vec<Tiling> {
+        let mut tilings = self.matmul.tilings(factors, self.matrix_units);
+        tilings.retain(|tiling| tiling.fits(&self.device));
+        tilings
+    }
+
+    /// The sensible tilings of a layer's product, the depth split among several workgroups where there are few
+    /// otherwise; the first is the usual one.
+    pub(crate) fn tilings_of(&self, layer: &Layer, winograd: Option<Winograd>) -> Vec<Tiling> {
+        let product = layer.as_product(winograd);
+        let ways = |tiling: Tiling| tiling.splits_of(product).map(move |splits| tiling.split(splits));
+        self.tilings(layer.factors).into_iter().flat_map(ways).collect()
     }
 
     /// How the product of a layer is tiled: as was measured, otherwise as suits most.
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>) -> Tiling {
-        let tilings = self.matmul.tilings(layer.halves);
-        self.tuning().tiling(layer, winograd, tilings).unwrap_or(tilings[0])
+        let tilings = self.tilings_of(layer, winograd);
+        self.tuning().tiling(layer, winograd, &tilings).unwrap_or(tilings[0])
     }
 
     /// Runs calls that create something and turns what wgpu reports about them into an error.
@@ -183,10 +195,12 @@ impl Gpu {
     }
 
     fn compile(&self, kernel: &Kernel, label: &str, source: String) -> wgpu::ComputePipeline {
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(label),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
+        // Counters in every loop, to end those that never would, cost registers and keep drivers from unrolling.
+        let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+        // SAFETY: every loop of our shaders counts towards a bound or, in `nearest`, narrows a range each time.
+        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
             layout: None,

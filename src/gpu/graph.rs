@@ -6,7 +6,7 @@ use super::schedule::{Schedule, Stage, Step};
 use super::tensor::{Slice, Tensor};
 use super::tuning::Layer;
 use super::uniforms::{Block, UniformBuffer, Uniforms};
-use super::{Format, Gpu, Kernel, Tiling, Winograd, traffic};
+use super::{Factors, Format, Gpu, Kernel, Tiling, Winograd, traffic};
 use crate::{Error, Result};
 use std::fmt::Debug;
 
@@ -74,9 +74,13 @@ impl<'a> Graph<'a> {
         Self { factors, ..self }
     }
 
-    /// Whether values and weights that are stored so are multiplied as f16.
-    pub(crate) fn multiplies_halves(&self, values: Format, weights: Format) -> bool {
-        [self.factors, values, weights].iter().all(|format| format.is_f16()) && self.gpu.matmul.multiplies_halves()
+    /// How values and weights of these formats may be multiplied.
+    pub(crate) fn factors(&self, values: Format, weights: Format) -> Factors {
+        match (values, weights) {
+            (Format::F16, Format::F16) if self.factors.is_f16() => Factors::HalfSums,
+            (Format::F16, Format::F16) => Factors::Half,
+            _ => Factors::F32,
+        }
     }
 
     /// A graph that keeps its stages and has room behind each tensor, to see whether a kernel writes there.
@@ -159,7 +163,12 @@ impl<'a> Graph<'a> {
 
     /// A tensor of f32 that the outside writes before or reads after the schedule.
     pub(crate) fn external(&mut self, label: &str, shape: [u32; 4]) -> Tensor {
-        let tensor = self.tensor(label, shape);
+        self.external_as(Format::F32, label, shape)
+    }
+
+    /// A tensor as [`Graph::external`] makes it, in a format.
+    pub(crate) fn external_as(&mut self, format: Format, label: &str, shape: [u32; 4]) -> Tensor {
+        let tensor = self.tensor_as(format, label, shape);
         self.tensors[tensor.id].external = true;
         tensor
     }

@@ -30,11 +30,13 @@ mod tuning;
 mod uniforms;
 mod upload;
 
-pub use adapter::{adapters, find_adapter, open_adapter, open_device};
-pub use kernels::{MatmulKernel, Winograd};
+pub use adapter::{adapters, find_adapter, open_adapter, open_adapter_with, open_device};
+pub use kernels::{MatmulKernel, MatrixUnits, Winograd};
 pub use memory::Memory;
 pub use options::EngineOptions;
-pub use requirements::{Shortfall, check_adapter, optional_features, required_features, required_limits, shortfalls};
+pub use requirements::{
+    Shortfall, check_adapter, matrix_unit_features, optional_features, required_features, required_limits, shortfalls,
+};
 #[doc(hidden)]
 pub use schedule::Program;
 pub use schedule::StepInfo;
@@ -48,12 +50,12 @@ pub(crate) use faults::Fault;
 pub(crate) use format::Format;
 pub(crate) use graph::Graph;
 pub(crate) use heat_pass::HeatPass;
-pub(crate) use kernels::Tiling;
-pub(crate) use readback::read_buffers;
+pub(crate) use kernels::{Arithmetic, Factors, Tiling};
+pub(crate) use readback::{Readback, read_buffers};
 pub(crate) use schedule::Schedule;
 pub(crate) use shaders::Kernel;
 pub(crate) use tensor::{Slice, Tensor};
-pub(crate) use tuning::{Layer, Tuned};
+pub(crate) use tuning::{Layer, MeasuredWay, Tuned};
 #[cfg(test)]
 pub(crate) use uniforms::Field;
 pub(crate) use uniforms::{Uniforms, uniforms};

@@ -103,15 +103,46 @@ impl Schedule {
         self.steps[steps].iter().map(|step| step.work).sum()
     }
 
-    /// Submits all steps as several command buffers, so that no single one runs long enough for an operating system to
-    /// think the device hung.
+    /// Submits all steps.
     pub(crate) async fn submit(&self, gpu: &Gpu) -> Result<()> {
-        const STEPS: usize = 16;
-        for first in (0..self.len()).step_by(STEPS) {
-            let steps = first..(first + STEPS).min(self.len());
-            gpu.submit("pcsnet network", |encoder| self.record(encoder, steps)).await?;
+        self.submit_between(gpu, |_| {}, |_| {}).await
+    }
+
+    /// Submits all steps, what `before` records, and what `after` does, as several command buffers, so that no single
+    /// one runs long enough for an operating system to think the device hung.
+    pub(crate) async fn submit_between(
+        &self,
+        gpu: &Gpu,
+        before: impl Fn(&mut wgpu::CommandEncoder),
+        after: impl Fn(&mut wgpu::CommandEncoder),
+    ) -> Result<()> {
+        let mut first = 0;
+        while first < self.len() {
+            let end = self.end_of_command_buffer(first);
+            let record = |encoder: &mut wgpu::CommandEncoder| {
+                if first == 0 {
+                    before(encoder);
+                }
+                self.record(encoder, first..end);
+                if end == self.len() {
+                    after(encoder);
+                }
+            };
+            gpu.submit("pcsnet network", record).await?;
+            first = end;
         }
         Ok(())
+    }
+
+    /// Where the command buffer that begins with a step ends: after some steps, or more that are little work.
+    fn end_of_command_buffer(&self, first: usize) -> usize {
+        const STEPS: usize = 16;
+        const LITTLE: u64 = 1 << 31;
+        let mut end = (first + STEPS).min(self.len());
+        while end < self.len() && self.work(first..end + 1) <= LITTLE {
+            end += 1;
+        }
+        end
     }
 
     /// Records some of the steps as one compute pass.

@@ -50,19 +50,19 @@ macro_rules! sources {
 /// Every shader with an entry point.
 const SHADERS: &[(&str, &str)] = sources!["":
     adam, adaptive_pool, adaptive_pool_gradient, avg_pool, batch_norm, batch_norm_gradient, batch_norm_statistics,
-    batch_norm_sums, blur, coreset_pick, coreset_update, depthwise, describe,
-    distance_losses, distance_statistics, distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_direct,
-    matmul_register, matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient, nearest_prototype,
-    nearest_ranks, normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient,
+    batch_norm_sums, blur, coreset_pick, coreset_update, depthwise, describe, distance_losses, distance_statistics,
+    distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_cooperative, matmul_direct, matmul_register,
+    matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient, nearest_prototype, nearest_ranks,
+    normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient,
     relu_gradient, resize, resize_gradient, resize_sum, resize_through, rows_as_columns, scale_channels, square_norm,
-    squared_error, upsample_map, warp, weight_gradient, weights_as_matrix, winograd2_input, winograd2_output,
+    squared_error, sum_splits, upsample_map, warp, weight_gradient, weights_as_matrix, winograd2_input, winograd2_output,
     winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
-    matmul_rows, matmul_store, pixel, products, reduce, rgb8, row_texture, winograd4_points, winograd_patches,
+    matmul_rows, matmul_stage, matmul_store, matrix_units, pixel, products, reduce, rgb8, row_texture, winograd4_points, winograd_patches,
     winograd_pixels, winograd_place, winograd_weights,
 ];
 
@@ -86,6 +86,7 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ),
     ("describe", F16_INPUT),
     ("lanczos_columns", TEXTURE),
+    ("matmul_cooperative", HALVES),
     ("matmul_direct", PRODUCTS),
     ("matmul_register", PRODUCTS),
     (
@@ -105,6 +106,7 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("pack_nchw", F16_OUTPUT),
     ("pack_rows", &[&[], &["CONVOLUTION"], &["INPUT_F16"], &["CONVOLUTION", "INPUT_F16"]]),
     ("resize", F16_OUTPUT),
+    ("sum_splits", F16_OUTPUT),
     ("resize_gradient", &[&[], &["ADD"]]),
     ("resize_through", F16_INPUT),
     ("nearest_prototype", TEXTURE),
@@ -143,6 +145,14 @@ const PRODUCTS: &[&[&str]] = &[
     &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16"],
 ];
 
+/// The variants of products whose factors are f16.
+#[cfg(test)]
+const HALVES: &[&[&str]] = &[
+    &["WEIGHTS_F16", "INPUT_F16", "HALVES"],
+    &["WEIGHTS_F16", "INPUT_F16", "OUTPUT_F16", "HALVES"],
+    &["WEIGHTS_F16", "CONVOLUTION", "INPUT_F16", "OUTPUT_F16", "HALVES"],
+];
+
 /// The variants of Winograd's input transforms, whose output is a texture for the matrix product that wants one.
 #[cfg(test)]
 const PATCHES: &[&[&str]] = &[
@@ -177,16 +187,24 @@ pub(crate) fn variants() -> impl Iterator<Item = (&'static str, Vec<&'static str
     SHADERS.iter().flat_map(|&(shader, _)| {
         const ALONE: &[&[&str]] = &[&[]];
         let listed = VARIANTS.iter().find(|(name, _)| *name == shader).map_or(ALONE, |(_, sets)| *sets);
-        // The one shader with tiles of several sizes, and factors of f16 where both operands are.
+        // The shaders with tiles of several sizes, and factors of f16 where both operands are.
         const SIZES: &[&[&str]] = &[&[], &["ROWS_32"], &["ROWS_128"], &["ROWS_128", "WIDE"]];
         const FACTORS: &[&[&str]] = &[&[], &["HALVES"]];
-        let is_tiled = shader == "matmul_tiled";
-        let sizes = if is_tiled { SIZES } else { ALONE };
+        const UNIT_SIZES: &[&[&str]] = &[&[], &["WIDE"], &["ROWS_128", "WIDE"]];
+        const UNITS: &[&[&str]] = &[&[], &["SIDE_8"], &["MATRIX_UNITS"], &["MATRIX_UNITS", "SIDE_8"]];
+        let sizes = match shader {
+            "matmul_tiled" => SIZES,
+            "matmul_cooperative" => UNIT_SIZES,
+            _ => ALONE,
+        };
         listed.iter().flat_map(move |names| {
             let halved = ["WEIGHTS_F16", "INPUT_F16"].iter().all(|name| names.contains(name));
-            let factors = if is_tiled && halved { FACTORS } else { ALONE };
-            let tilings =
-                factors.iter().flat_map(move |factors| sizes.iter().map(move |size| [*factors, *size].concat()));
+            let ways = match shader {
+                "matmul_tiled" if halved => FACTORS,
+                "matmul_cooperative" => UNITS,
+                _ => ALONE,
+            };
+            let tilings = ways.iter().flat_map(move |way| sizes.iter().map(move |size| [*way, *size].concat()));
             tilings.map(move |tiling| (shader, [*names, &tiling].concat()))
         })
     })
@@ -266,8 +284,10 @@ mod tests {
             let source = source(shader, &defines);
             let module = naga::front::wgsl::parse_str(&source)
                 .unwrap_or_else(|error| panic!("{shader} {defines:?}: {}", error.emit_to_string(&source)));
-            let capabilities =
-                Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SHADER_FLOAT16;
+            let capabilities = Capabilities::SUBGROUP
+                | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+                | Capabilities::SHADER_FLOAT16
+                | Capabilities::COOPERATIVE_MATRIX;
             let mut validator = Validator::new(ValidationFlags::all(), capabilities);
             validator
                 .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
@@ -281,6 +301,10 @@ mod tests {
             let context = |backend: &str| format!("{shader} {defines:?} to {backend}");
             let spirv = spv::Options { lang_version: (1, 3), ..Default::default() };
             spv::write_vec(&module, &info, &spirv, None).unwrap_or_else(|e| panic!("{}: {e}", context("SPIR-V")));
+            if defines.contains(&"MATRIX_UNITS") {
+                // The other backends know matrix units of fewer kinds, or none, and their devices report none.
+                continue;
+            }
             let metal = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
             msl::write_string(&module, &info, &metal, &Default::default())
                 .unwrap_or_else(|e| panic!("{}: {e}", context("MSL")));

@@ -1,6 +1,6 @@
 //! What was measured on a device, and the choices that follow from it. [`crate::Engine::tune`] measures.
 
-use super::kernels::{Tiling, Winograd};
+use super::kernels::{Factors, Tiling, Winograd};
 use super::shaders;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -53,27 +53,61 @@ pub(crate) struct Layer {
     pub outputs: u32,
     /// Whether the weights are packed as f16.
     pub f16: bool,
-    /// Whether factors are multiplied as f16.
     #[serde(default)]
-    pub halves: bool,
+    pub factors: Factors,
 }
 
-/// The fastest way to compute a layer.
+/// What was measured of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tuned {
     pub layer: Layer,
+    /// The ways of computing it, the usual one first.
+    pub ways: Vec<MeasuredWay>,
+}
+
+/// A way of computing a layer, and how long it took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MeasuredWay {
     /// [`Tiling::name`].
     pub tiling: String,
     /// The algorithm of 3 x 3 convolutions of stride 1.
     pub winograd: Option<Winograd>,
-    pub nanoseconds: u64,
+    /// `None` where the result was wrong or the driver refused it.
+    pub nanoseconds: Option<u64>,
+}
+
+/// Another way of computing a layer must be faster than the usual one by this factor: less is noise.
+const WORTHWHILE: f64 = 0.97;
+
+impl Tuned {
+    /// The fastest of the ways that suit.
+    fn fastest(&self, suits: impl Fn(&MeasuredWay) -> bool) -> Option<&MeasuredWay> {
+        let mut best: Option<(&MeasuredWay, f64)> = None;
+        for way in self.ways.iter().filter(|way| suits(way)) {
+            let Some(nanoseconds) = way.nanoseconds.map(|nanoseconds| nanoseconds as f64) else { continue };
+            if best.is_none_or(|(_, least)| nanoseconds < WORTHWHILE * least) {
+                best = Some((way, nanoseconds));
+            }
+        }
+        best.map(|(way, _)| way)
+    }
 }
 
 impl Layer {
     /// The product of `rows` x `depth` and `depth` x `columns`.
     pub(crate) fn product([rows, depth, columns]: [u32; 3], f16: bool) -> Self {
         let (inputs, outputs) = (depth, columns);
-        Self { kernel: 1, stride: 1, batch: 1, height: rows, width: 1, inputs, outputs, f16, halves: false }
+        Self { kernel: 1, stride: 1, batch: 1, height: rows, width: 1, inputs, outputs, f16, factors: Factors::F32 }
+    }
+
+    /// The product that computes it, by one of Winograd's algorithms if it is so: `[matrices, rows, depth, columns]`.
+    pub(crate) fn as_product(&self, winograd: Option<Winograd>) -> [u32; 4] {
+        let Self { kernel, stride, batch, height, width, inputs, outputs, .. } = *self;
+        let pixels = |side: u32| batch * height.div_ceil(side) * width.div_ceil(side);
+        match winograd {
+            Some(winograd) => [winograd.positions(), pixels(winograd.tile()), inputs, outputs],
+            None => [1, pixels(stride), kernel * kernel * inputs, outputs],
+        }
     }
 
     /// Whether it is one of those that Winograd's algorithms compute.
@@ -118,8 +152,14 @@ impl Tuning {
         self.layers.len()
     }
 
-    pub(crate) fn get(&self, layer: &Layer) -> Option<&Tuned> {
+    fn get(&self, layer: &Layer) -> Option<&Tuned> {
         self.layers.iter().find(|tuned| tuned.layer == *layer)
+    }
+
+    /// Whether a way of computing a layer was measured, or found not to work.
+    pub(crate) fn knows(&self, layer: &Layer, winograd: Option<Winograd>, tiling: &Tiling) -> bool {
+        let is_it = |way: &MeasuredWay| way.winograd == winograd && way.tiling == tiling.name();
+        self.get(layer).is_some_and(|tuned| tuned.ways.iter().any(is_it))
     }
 
     pub(crate) fn insert(&mut self, tuned: Tuned) {
@@ -127,24 +167,26 @@ impl Tuning {
         self.layers.push(tuned);
     }
 
-    /// The tiling of a layer, with which algorithm it was measured to be the fastest.
+    /// The fastest of some tilings for a layer that is computed by one of Winograd's algorithms, or none of them.
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>, tilings: &[Tiling]) -> Option<Tiling> {
-        let tuned = self.get(layer).filter(|tuned| tuned.winograd == winograd)?;
-        tilings.iter().find(|tiling| tiling.name() == tuned.tiling).copied()
+        let named = |way: &MeasuredWay| tilings.iter().find(|tiling| tiling.name() == way.tiling).copied();
+        let way = self.get(layer)?.fastest(|way| way.winograd == winograd && named(way).is_some())?;
+        named(way)
     }
 
     /// Which of Winograd's algorithms is the fastest for a layer, whatever the batch and the factors: weights are laid
-    /// out before they are known.
+    /// out before they are known. What was measured last counts.
     pub(crate) fn winograd(&self, layer: &Layer) -> Option<Winograd> {
-        let Layer { batch, halves, .. } = *layer;
-        let same = |tuned: &&Tuned| Layer { batch, halves, ..tuned.layer } == *layer;
-        self.layers.iter().find(same).and_then(|tuned| tuned.winograd)
+        let Layer { batch, factors, .. } = *layer;
+        let same = |tuned: &&Tuned| Layer { batch, factors, ..tuned.layer } == *layer;
+        self.layers.iter().rev().find(same).and_then(|tuned| tuned.fastest(|_| true)?.winograd)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::MatmulKernel;
 
     fn circumstances() -> Circumstances {
         let [adapter, backend, driver] = ["GPU", "vulkan", "1.2"].map(str::to_owned);
@@ -155,14 +197,42 @@ mod tests {
         Tuning { on: circumstances(), layers: Vec::new() }
     }
 
+    fn way(tiling: &str, winograd: Winograd, nanoseconds: Option<u64>) -> MeasuredWay {
+        MeasuredWay { tiling: tiling.to_owned(), winograd: Some(winograd), nanoseconds }
+    }
+
     #[test]
     fn survives_its_file() {
         let mut tuning = tuning();
         let layer = Layer { kernel: 3, ..Layer::product([60, 896, 896], true) };
-        let tiling = "matmul_direct_64x64".to_owned();
-        tuning.insert(Tuned { layer, tiling, winograd: Some(Winograd::F2x2), nanoseconds: 12_500 });
+        let ways = vec![way("matmul_direct_64x64", Winograd::F2x2, Some(12_500)), way("a", Winograd::F4x4, None)];
+        tuning.insert(Tuned { layer, ways });
         assert_eq!(Tuning::from_json(&tuning.to_json()).expect("written just now"), tuning);
         assert!(Tuning::from_json("{}").is_err());
+    }
+
+    /// The fastest of what there is, the usual one where others are no faster by more than noise.
+    #[test]
+    fn the_fastest_way_is_chosen() {
+        let tilings = MatmulKernel::Tiled.tilings(Factors::F32, None);
+        let [usual, other, third] = [0, 1, 2].map(|index| tilings[index].name());
+        let layer = Layer { kernel: 3, ..Layer::product([60, 896, 896], false) };
+        let mut tuning = tuning();
+        let ways = vec![
+            way(&usual, Winograd::F4x4, Some(1000)),
+            way(&other, Winograd::F4x4, Some(980)),
+            way(&third, Winograd::F4x4, None),
+            way(&usual, Winograd::F2x2, Some(2000)),
+            way(&other, Winograd::F2x2, Some(1500)),
+            way("of another version", Winograd::F2x2, Some(100)),
+        ];
+        tuning.insert(Tuned { layer, ways });
+        let chosen = |winograd, tilings| tuning.tiling(&layer, Some(winograd), tilings).map(|tiling| tiling.name());
+        assert_eq!(chosen(Winograd::F4x4, &tilings), Some(usual.clone()));
+        assert_eq!(chosen(Winograd::F2x2, &tilings), Some(other));
+        assert_eq!(chosen(Winograd::F2x2, &tilings[..1]), Some(usual));
+        assert!(tuning.knows(&layer, Some(Winograd::F4x4), &tilings[2]));
+        assert!(!tuning.knows(&layer, Some(Winograd::F2x2), &tilings[2]));
     }
 
     #[test]
@@ -182,8 +252,8 @@ mod tests {
     fn weights_are_laid_out_for_any_batch() {
         let mut tuning = tuning();
         let layer = Layer { kernel: 3, batch: 8, ..Layer::product([60, 896, 896], false) };
-        let tiling = "matmul_tiled_64x64".to_owned();
-        tuning.insert(Tuned { layer, tiling, winograd: Some(Winograd::F2x2), nanoseconds: 1000 });
+        let ways = vec![way("a", Winograd::F4x4, Some(1000)), way("a", Winograd::F2x2, Some(900))];
+        tuning.insert(Tuned { layer, ways });
         assert_eq!(tuning.winograd(&Layer { batch: 1, ..layer }), Some(Winograd::F2x2));
         assert_eq!(tuning.winograd(&Layer { height: 30, ..layer }), None);
     }

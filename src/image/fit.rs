@@ -337,7 +337,11 @@ fn luminance([r, g, b]: [u8; 3]) -> u32 {
 
 /// Pixels as the GPU reads them: red, green, blue and 255.
 pub(crate) fn rgba(image: &RgbImage) -> Vec<u8> {
-    image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect()
+    let mut rgba = vec![255; image.as_raw().len() / 3 * 4];
+    for (stored, pixel) in rgba.chunks_exact_mut(4).zip(image.as_raw().chunks_exact(3)) {
+        stored[..3].copy_from_slice(pixel);
+    }
+    rgba
 }
 
 #[cfg(test)]

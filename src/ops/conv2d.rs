@@ -6,7 +6,7 @@ use super::batch_norm::{Norm, Statistics};
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
 use super::winograd;
 use crate::Result;
-use crate::gpu::{Constant, Format, Graph, Layer, Tensor, Winograd};
+use crate::gpu::{Constant, Factors, Format, Graph, Layer, Tensor, Winograd};
 use crate::parameters::{Parameters, Part};
 use crate::weights::{Parameter, Role};
 
@@ -181,7 +181,8 @@ impl Convolution {
         let Self { outputs, inputs, geometry: Geometry { kernel, stride, .. }, side, .. } = *self;
         let format = self.format(parameters);
         let f16 = format.is_f16();
-        let layer = Layer { kernel, stride, batch: 1, height: side, width: side, inputs, outputs, f16, halves: false };
+        let (batch, factors) = (1, Factors::F32);
+        let layer = Layer { kernel, stride, batch, height: side, width: side, inputs, outputs, f16, factors };
         let algorithm = self.geometry.algorithm(parameters.winograd(&layer));
         match algorithm {
             Algorithm::Winograd(winograd, Transform::AtLoad) => {
@@ -298,9 +299,6 @@ impl Conv2d {
         graph.ensure_equal(label, x.channels, self.inputs);
         let (matrix, bias) = (&self.matrix, self.bias.as_ref());
         let product = Product { floor, bias, epilogue, ..Product::new(x.all(), matrix, out.all()) };
-        // Winograd's transforms magnify what is rounded in their products.
-        let is_winograd = matches!(self.algorithm, Algorithm::Winograd(..));
-        let halves = !is_winograd && graph.multiplies_halves(x.format, matrix.format);
         let layer = Layer {
             kernel: geometry.kernel,
             stride: geometry.stride,
@@ -310,14 +308,19 @@ impl Conv2d {
             inputs: x.channels,
             outputs: out.channels,
             f16: matrix.format.is_f16(),
-            halves,
+            factors: graph.factors(x.format, matrix.format),
         };
         match self.algorithm {
             Algorithm::Pointwise => matmul(graph, label, &product),
             Algorithm::Winograd(kind, transform) => {
-                let tiling = graph.tiling(&layer, Some(kind));
                 let made = (transform == Transform::BeforeUse).then(|| winograd::weights(graph, label, kind, matrix));
                 let matrix = made.as_ref().unwrap_or(matrix);
+                // The transforms magnify what is rounded in sums.
+                let factors = match graph.factors(winograd::format_of_patches(x, out), matrix.format) {
+                    Factors::HalfSums => Factors::Half,
+                    factors => factors,
+                };
+                let tiling = graph.tiling(&Layer { factors, ..layer }, Some(kind));
                 winograd::conv2d(graph, label, kind, x, out, &Product { matrix, ..product }, tiling);
             }
             Algorithm::Implicit => {

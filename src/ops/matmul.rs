@@ -1,7 +1,7 @@
 //! Matrix products, `shaders/matmul_*.wgsl`.
 
 use super::activation::{Epilogue, Input, Residual};
-use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling, uniforms};
+use crate::gpu::{Arithmetic, Binding, Constant, Format, Graph, Kernel, Layer, Slice, Tensor, Tiling, uniforms};
 
 /// The right operands of products, matrices `[batch][depth][columns]` of f32 or packed f16.
 pub(crate) struct Matrix {
@@ -77,6 +77,17 @@ impl<'a> Product<'a> {
         Self { a, floor: Input::NO_FLOOR, matrix, bias: None, epilogue: Epilogue::NONE, out }
     }
 
+    /// Whether anything is done to the sums.
+    fn has_epilogue(&self) -> bool {
+        self.bias.is_some() || !self.epilogue.is_none()
+    }
+
+    /// What the sums are finished with, and where they go: the operands of `shared/matmul_store.wgsl`.
+    fn output(&self) -> [Binding; 3] {
+        let bias = self.bias.map_or(Binding::UNUSED, Binding::read);
+        [bias, self.epilogue.residual.binding(), Binding::write(self.out.tensor)]
+    }
+
     fn applies_relu(&self) -> bool {
         debug_assert!(self.floor == 0.0 || self.floor == Input::NO_FLOOR);
         self.floor == 0.0
@@ -104,6 +115,8 @@ uniforms! {
         rows: u32,
         columns: u32,
         depth: u32,
+        splits: u32,
+        split_depth: u32,
         a_offset: u32,
         a_stride: u32,
         a_batch: u32,
@@ -132,8 +145,8 @@ uniforms! {
 /// Appends a product whose `a` is stored as it is multiplied.
 pub(crate) fn matmul(graph: &mut Graph<'_>, label: &str, product: &Product<'_>) {
     let Matrix { depth, columns, format, .. } = *product.matrix;
-    let halves = graph.multiplies_halves(product.a.tensor.format, format);
-    let layer = Layer { halves, ..Layer::product([product.out.rows, depth, columns], format.is_f16()) };
+    let factors = graph.factors(product.a.tensor.format, format);
+    let layer = Layer { factors, ..Layer::product([product.out.rows, depth, columns], format.is_f16()) };
     let tiling = graph.tiling(&layer, None);
     matmul_tiled(graph, label, product, tiling);
 }
@@ -157,12 +170,30 @@ pub(super) fn matmul_gathered(
 }
 
 fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Option<Gather>, tiling: Tiling) {
-    let Product { a, matrix, epilogue, out, .. } = product;
+    let Product { a, floor, matrix, out, .. } = *product;
     graph.ensure_equal(label, out.channels, matrix.columns);
-    epilogue.residual.ensure_suits(graph, label, *out);
-    graph.ensure_inside(label, *a);
-    graph.ensure_inside(label, *out);
-    let params = params(product, gather.unwrap_or_default());
+    product.epilogue.residual.ensure_suits(graph, label, out);
+    graph.ensure_inside(label, a);
+    graph.ensure_inside(label, out);
+    if tiling.splits == 1 {
+        dispatch_whole(graph, label, product, gather, tiling);
+    } else {
+        let rows = out.rows / matrix.batch;
+        let parts = graph.scratch(&format!("{label}.parts"), [matrix.batch * tiling.splits, rows, 1, out.channels]);
+        let in_parts = Product { floor, ..Product::new(a, matrix, parts.all()) };
+        dispatch_whole(graph, label, &in_parts, gather, tiling);
+        sum_splits(graph, label, product, parts, tiling.splits);
+    }
+}
+
+/// The product itself, of which `out` has the sums of each part of the depth where `tiling` splits it.
+fn dispatch_whole(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: Option<Gather>, tiling: Tiling) {
+    let Product { a, matrix, out, .. } = product;
+    let params = Params {
+        splits: tiling.splits,
+        split_depth: tiling.split_depth(matrix.depth / 4),
+        ..params(product, gather.unwrap_or_default(), tiling.splits)
+    };
     let textures = graph.gpu().matmul.reads_textures();
     let rows = if textures && !graph.is_texture(a.tensor) {
         let (gathered, applies_relu) = (gather.is_some(), product.applies_relu());
@@ -171,6 +202,9 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
     } else {
         a.tensor
     };
+    if tiling.arithmetic != Arithmetic::F32 {
+        graph.ensure_equal(label, [rows.format, matrix.format], [Format::F16; 2]);
+    }
     let names = [
         ("WEIGHTS_F16", matrix.format.is_f16()),
         ("CONVOLUTION", gather.is_some() && !textures),
@@ -178,20 +212,27 @@ fn dispatch(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gather: O
         ("OUTPUT_F16", out.tensor.is_f16()),
         ("OUTPUT_ROWS", graph.is_texture(out.tensor)),
     ];
-    let bindings = [
-        Binding::read(rows),
-        matrix.binding(),
-        product.bias.map_or(Binding::UNUSED, Binding::read),
-        epilogue.residual.binding(),
-        Binding::write(out.tensor),
-    ];
-    let workgroups = [matrix.columns.div_ceil(tiling.columns), params.rows.div_ceil(tiling.rows), matrix.batch];
-    let mut kernel = tiling.kernel(names).with_constant("EPILOGUE", product.bias.is_some() || !epilogue.is_none());
+    let mut kernel = tiling.kernel(names).with_constant("EPILOGUE", product.has_epilogue());
     if !textures {
         kernel = kernel.with_constant("INPUT_RELU", product.applies_relu());
     }
+    let [bias, residual, sums] = product.output();
+    let bindings = [Binding::read(rows), bias, residual, sums, matrix.binding()];
+    let workgroups = tiling.workgroups([matrix.batch, params.rows, matrix.columns]);
     graph.dispatch(label, kernel, &params, bindings, workgroups);
-    graph.estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns));
+    graph
+        .estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns) / u64::from(tiling.splits));
+}
+
+/// Adds the parts of a product's sums, `[matrices * splits][rows][columns]`, and finishes them.
+fn sum_splits(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, parts: Tensor, splits: u32) {
+    let params = Params { splits, ..params(product, Gather::default(), 1) };
+    let names = [("OUTPUT_F16", product.out.tensor.is_f16())];
+    let kernel = Kernel::with("sum_splits", names).with_constant("EPILOGUE", product.has_epilogue());
+    let [bias, residual, out] = product.output();
+    let bindings = [Binding::read(parts), bias, residual, out];
+    let workgroups = [params.columns.div_ceil(16), params.rows.div_ceil(16), product.matrix.batch];
+    graph.dispatch(&format!("{label}.sum"), kernel, &params, bindings, workgroups);
 }
 
 /// The rows of `x` as products of this adapter read them, for one that is multiplied several times: [`matmul`] packs
@@ -225,8 +266,10 @@ fn pack_rows(graph: &mut Graph<'_>, label: &str, params: &Params, left: Left) ->
     rows
 }
 
-fn params(product: &Product<'_>, gather: Gather) -> Params {
+/// The uniform block of a product whose output has as many `parts` for each matrix, one after another.
+fn params(product: &Product<'_>, gather: Gather, parts: u32) -> Params {
     let Product { a, matrix, bias, epilogue, out, .. } = product;
+    let rows = out.rows / (matrix.batch * parts);
     let Gather { in_height, in_width, in_channels, out_height, out_width, kernel, stride, padding } = gather;
     let columns = matrix.columns / 4;
     let (residual_offset, residual_stride, residual_rows) = match epilogue.residual {
@@ -235,16 +278,18 @@ fn params(product: &Product<'_>, gather: Gather) -> Params {
         Residual::Constant { rows, .. } => (0, columns, rows),
     };
     Params {
-        rows: out.rows / matrix.batch,
+        rows,
         columns,
         depth: matrix.depth / 4,
+        splits: 1,
+        split_depth: matrix.depth / 4,
         a_offset: a.first / 4,
         a_stride: a.stride() / 4,
         a_batch: a.rows / matrix.batch * a.stride() / 4,
         b_batch: matrix.depth * columns,
         out_offset: out.first / 4,
         out_stride: out.stride() / 4,
-        out_batch: out.rows / matrix.batch * out.stride() / 4,
+        out_batch: rows * out.stride() / 4,
         has_bias: bias.is_some().into(),
         residual_kind: epilogue.residual.kind(),
         residual_offset,

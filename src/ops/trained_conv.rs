@@ -3,7 +3,7 @@
 use super::activation::Epilogue;
 use super::groups_of_64;
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
-use crate::gpu::{Binding, Graph, Kernel, Layer, Slice, Tensor, uniforms};
+use crate::gpu::{Binding, Factors, Graph, Kernel, Layer, Slice, Tensor, uniforms};
 
 /// A convolution's weights in memory that an optimiser writes to.
 #[derive(Clone, Copy)]
@@ -119,7 +119,7 @@ impl TrainedConv {
             inputs: x.channels,
             outputs: product.matrix.columns,
             f16: false,
-            halves: false,
+            factors: Factors::F32,
         };
         let tiling = graph.tiling(&layer, None);
         matmul_gathered(graph, label, product, gather, tiling);

@@ -53,6 +53,11 @@ pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, ow
     Matrix::made(transformed)
 }
 
+/// How the patches of a convolution from `x` to `out` are stored: as short as the shorter of both.
+pub(super) fn format_of_patches(x: Tensor, out: Tensor) -> Format {
+    if x.is_f16() || out.is_f16() { Format::F16 } else { Format::F32 }
+}
+
 /// Fills `out` from `x`, whose matrices and epilogue `convolution` names. Residuals must be whole tensors of `out`'s
 /// shape.
 pub(super) fn conv2d(
@@ -73,10 +78,10 @@ pub(super) fn conv2d(
     let pairs = element == 2;
     let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / element), x.batch * tiles_down, 1];
 
-    // Patches are as short as the shorter of both ends, products, whose rounding weighs as much and which are read only
-    // once, as long as the longer.
-    let [of_patches, of_products] = if x.format == out.format { [x.format; 2] } else { [Format::F16, Format::F32] };
-    let patches = graph.rows(of_patches, &format!("{label}.patches"), [positions, tiles, x.channels]);
+    // The products' rounding weighs as much as that of the patches, and they are read only once: they are as long as the
+    // longer of both ends.
+    let of_products = if x.format == out.format { x.format } else { Format::F32 };
+    let patches = graph.rows(format_of_patches(x, out), &format!("{label}.patches"), [positions, tiles, x.channels]);
     let params = InputParams {
         height: x.height,
         width: x.width,

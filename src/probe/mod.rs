@@ -55,12 +55,15 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     }
     use crate::gpu::Format::{F16, F32};
     use crate::gpu::Winograd::{F2x2, F4x4};
+    use crate::gpu::{Arithmetic, Factors};
     use crate::ops::Gradient::{Added, New};
     use crate::ops::Transform::{AtLoad, BeforeUse};
     use crate::reference::Corners;
     use cases::gradients::{Looked, NormPart};
     use cases::products::{Convolution, Formats};
     use cases::*;
+    /// A product that any kernel splits that can.
+    const MANY: [u32; 4] = [1, 1, 1 << 16, 1];
     const TRAINED_1X1: gradients::Convolution =
         gradients::Convolution { shape: [2, 7, 9], kernel: 1, quarters: [5, 18], seed: 1 };
     const TRAINED_3X3: gradients::Convolution = gradients::Convolution { kernel: 3, ..TRAINED_1X1 };
@@ -148,7 +151,7 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
             }
         }
     }
-    for tiling in gpu.tilings(false) {
+    for tiling in gpu.tilings(Factors::F32) {
         const BEFORE_USE: Convolution = Convolution::winograd(F2x2, BeforeUse);
         for (operation, convolution) in [
             ("conv2d 1x1", Convolution::POINTWISE),
@@ -163,12 +166,20 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         ] {
             checks.push(verdict(operation, products::convolution(gpu, convolution.tiled(tiling)).await)?);
         }
+        if tiling.splits_of(MANY).count() > 1 {
+            for (operation, formats) in [("conv2d 7x7, split", Formats::F32), ("conv2d 7x7, split, f16", Formats::F16)]
+            {
+                let convolution = Convolution::STEM.stored(formats).tiled(tiling.split(4));
+                checks.push(verdict(operation, products::convolution(gpu, convolution).await)?);
+            }
+        }
     }
-    for tiling in gpu.tilings(true).into_iter().filter(|tiling| tiling.halves) {
-        for (operation, convolution) in [
-            ("conv2d 1x1, f16 products", Convolution::POINTWISE.stored(Formats::F16)),
-            ("conv2d 1x1, f16 products, f16 to f32", Convolution::POINTWISE.stored(Formats::FROM_F16)),
-            ("conv2d 7x7, f16 products", Convolution::STEM.stored(Formats::F16)),
+    for tiling in gpu.tilings(Factors::HalfSums).into_iter().filter(|tiling| tiling.arithmetic != Arithmetic::F32) {
+        for (operation, convolution, tiling) in [
+            ("conv2d 1x1, f16 products", Convolution::POINTWISE.stored(Formats::F16), tiling),
+            ("conv2d 1x1, f16 products, f16 to f32", Convolution::POINTWISE.stored(Formats::FROM_F16), tiling),
+            ("conv2d 7x7, f16 products", Convolution::STEM.stored(Formats::F16), tiling),
+            ("conv2d 7x7, f16 products, split", Convolution::STEM.stored(Formats::F16), tiling.split(4)),
         ] {
             checks.push(verdict(operation, products::convolution(gpu, convolution.tiled(tiling)).await)?);
         }
@@ -188,7 +199,7 @@ fn verdict(operation: &str, case: Result<Case>) -> Result<KernelCheck> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{EngineOptions, Kernel, MatmulKernel, open_device, shaders};
+    use crate::gpu::{EngineOptions, Factors, Kernel, MatmulKernel, open_device, shaders};
     use pollster::block_on;
     use std::collections::BTreeSet;
 
@@ -208,10 +219,12 @@ mod tests {
             let tested: BTreeSet<String> =
                 checks.iter().flat_map(|check| &check.kernels).map(|label| name(label)).collect();
             let (textures, pairs) = (gpu.matmul.reads_textures(), gpu.matmul.transformed_channels() == 2);
-            let products: Vec<String> = gpu.tilings(false).iter().map(|tiling| tiling.kernel([]).label()).collect();
+            let products: Vec<String> =
+                gpu.tilings(Factors::F32).iter().map(|tiling| tiling.kernel([]).label()).collect();
             let missing: Vec<String> = shaders::variants()
                 .filter(|(shader, defines)| match *shader {
                     "pack_rows" => textures,
+                    "sum_splits" => gpu.matmul == MatmulKernel::Tiled,
                     _ if shader.starts_with("matmul_") => products.iter().any(|label| name(label).starts_with(shader)),
                     // Those of Winograd's transforms that suit the products.
                     "winograd2_output" | "winograd4_output" => defines.contains(&"PAIRS") == pairs,
@@ -238,7 +251,7 @@ mod tests {
         let gpu = gpu(None);
         for (kernel, right, wrong) in [
             ("blur", "fma(vec4(weights[i]), ", "fma(vec4(1.001 * weights[i]), "),
-            ("max_score", "value = max(value, x[first + i])", "value = x[first + i]"),
+            ("max_score", "value = max(value, max(pairs.x, pairs.y))", "value = pairs.x"),
             ("lanczos_rows", "pack(round_to_8_bits(sum))", "pack(round_to_8_bits(sum) ^ vec3(1))"),
         ] {
             let source = shaders::source(kernel, &[]);

@@ -1,9 +1,11 @@
 //! Measuring which kernels are the fastest for a model's layers on this device.
 
-use super::harness::{random_maps, values};
+use super::harness::{random_maps_in, values};
 use crate::engine::session::layers;
 use crate::engine::{Engine, Model};
-use crate::gpu::{Format, Gpu, Graph, Layer, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers};
+use crate::gpu::{
+    Factors, Format, Gpu, Graph, Layer, MeasuredWay, Schedule, Tensor, Tiling, Tuned, Tuning, Winograd, read_buffers,
+};
 use crate::ops::{Conv2d, Convolution, Epilogue, Geometry, Padding};
 use crate::parameters::{Parameters, Storage};
 use crate::reference::{self, Maps, Window};
@@ -20,9 +22,6 @@ pub struct TuningProgress {
     /// Layers to measure.
     pub total: usize,
 }
-
-/// Another way of computing a layer must be faster than the usual one by this factor: less is noise.
-const WORTHWHILE: f64 = 0.97;
 
 impl Engine {
     /// What was measured on this device so far, to be kept and handed to the next engine's
@@ -43,15 +42,19 @@ impl Engine {
     pub async fn tune(&self, model: &Model, batch: u32, mut on_progress: impl FnMut(TuningProgress)) -> Result<bool> {
         let (gpu, choice) = (&self.gpu, model.options.winograd);
         let mut pending = layers(model, batch)?;
-        pending.retain(|layer| ways(gpu, layer, choice).len() > 1 && gpu.tuning().get(layer).is_none());
+        pending.retain(|layer| {
+            let ways = ways(gpu, layer, choice);
+            ways.len() > 1 && !ways.iter().all(|way| gpu.tuning().knows(layer, way.winograd, &way.tiling))
+        });
         let total = pending.len();
         let mut changed = false;
         for (done, layer) in pending.iter().enumerate() {
             on_progress(TuningProgress { done, total });
-            let before = layer.is_winograd().then(|| Parameters::new(model.options.storage(gpu)).winograd(layer));
-            let tuned = fastest(gpu, layer, choice).await?;
-            changed |= tuned.winograd != before;
+            let algorithm = || Parameters::new(model.options.storage(gpu)).winograd(layer);
+            let before = algorithm();
+            let tuned = measure(gpu, layer, choice).await?;
             gpu.tuning().insert(tuned);
+            changed |= layer.is_winograd() && algorithm() != before;
         }
         on_progress(TuningProgress { done: total, total });
         Ok(changed)
@@ -77,33 +80,32 @@ fn ways(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Vec<Way> {
             vec![Some(usual), Some(other)]
         }
     };
-    let tilings = gpu.tilings(layer.halves);
-    winograds.into_iter().flat_map(|winograd| tilings.iter().map(move |&tiling| Way { winograd, tiling })).collect()
+    let ways = |winograd| gpu.tilings_of(layer, winograd).into_iter().map(move |tiling| Way { winograd, tiling });
+    winograds.into_iter().flat_map(ways).collect()
 }
 
-async fn fastest(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Result<Tuned> {
+/// Measures every way of computing a layer. Only the usual one must work.
+async fn measure(gpu: &Gpu, layer: &Layer, choice: Option<Winograd>) -> Result<Tuned> {
     let problem = Problem::new(layer);
-    let mut best: Option<(Way, Duration)> = None;
-    let mut loaded: Option<(Option<Winograd>, Conv2d)> = None;
-    for way in ways(gpu, layer, choice) {
-        let conv = match loaded.take() {
-            Some((winograd, conv)) if winograd == way.winograd => conv,
-            _ => problem.load(gpu, way.winograd).await?,
-        };
-        let time = problem.time(gpu, &conv, way.tiling, best.map(|(_, time)| time)).await;
-        loaded = Some((way.winograd, conv));
-        match (best, time) {
-            (None, time) => best = Some((way, time?)),
-            (_, Err(error @ Error::DeviceLost(_))) => return Err(error),
-            (Some((_, least)), Ok(time)) if time.as_secs_f64() < WORTHWHILE * least.as_secs_f64() => {
-                best = Some((way, time));
-            }
-            // Slower, wrong, or refused by the driver: another way is taken.
-            _ => {}
+    let mut measured = Vec::new();
+    let mut least = Duration::MAX;
+    let mut idle_since = Instant::now();
+    for ways in ways(gpu, layer, choice).chunk_by(|a, b| a.winograd == b.winograd) {
+        let conv = problem.load(gpu, ways[0].winograd).await?;
+        for &Way { winograd, tiling } in ways {
+            let time = match problem.time(gpu, &conv, tiling, idle_since, least).await {
+                Ok(time) => Some(time),
+                Err(error) if measured.is_empty() || matches!(error, Error::DeviceLost(_)) => return Err(error),
+                // Wrong, or refused by the driver.
+                Err(_) => None,
+            };
+            idle_since = Instant::now();
+            least = least.min(time.unwrap_or(Duration::MAX));
+            let nanoseconds = time.map(|time| time.as_nanos() as u64);
+            measured.push(MeasuredWay { tiling: tiling.name(), winograd, nanoseconds });
         }
     }
-    let (Way { winograd, tiling }, time) = best.expect("a layer can be computed in at least one way");
-    Ok(Tuned { layer: *layer, tiling: tiling.name(), winograd, nanoseconds: time.as_nanos() as u64 })
+    Ok(Tuned { layer: *layer, ways: measured })
 }
 
 /// A layer with an input and weights.
@@ -111,6 +113,7 @@ struct Problem<'a> {
     layer: &'a Layer,
     geometry: Geometry,
     x: Maps,
+    encoded_x: Vec<u8>,
     /// Output x input x kernel x kernel.
     weight: Vec<f32>,
 }
@@ -118,10 +121,13 @@ struct Problem<'a> {
 impl<'a> Problem<'a> {
     fn new(layer: &'a Layer) -> Self {
         let Layer { kernel, stride, batch, height, width, inputs, outputs, .. } = *layer;
+        let format = format_of_input(layer);
+        let x = random_maps_in(format, [batch, height, width, inputs], 1);
         Self {
             layer,
             geometry: Geometry { kernel, stride, padding: Padding::Even(kernel / 2) },
-            x: random_maps([batch, height, width, inputs], 1),
+            encoded_x: format.encode(&x.values),
+            x,
             weight: values((outputs * inputs * kernel * kernel) as usize, 2),
         }
     }
@@ -137,19 +143,28 @@ impl<'a> Problem<'a> {
         Ok(conv)
     }
 
-    /// How long one run takes, the least of several; measured no longer than it takes to see that it is no improvement.
-    async fn time(&self, gpu: &Gpu, conv: &Conv2d, tiling: Tiling, best: Option<Duration>) -> Result<Duration> {
+    /// How long one run takes, the least of several; measured no longer than it takes to see that it is no improvement
+    /// on the `best`. The device has had nothing to do since `idle_since`.
+    async fn time(
+        &self,
+        gpu: &Gpu,
+        conv: &Conv2d,
+        tiling: Tiling,
+        idle_since: Instant,
+        best: Duration,
+    ) -> Result<Duration> {
         const RUNS: u32 = 3;
         /// Shorter ones would measure the way to the device.
         const AT_LEAST: Duration = Duration::from_millis(4);
         let (schedule, x, out) = self.schedule(gpu, conv, tiling).await?;
-        gpu.guarded("tuning", || gpu.queue.write_buffer(schedule.buffer(x), 0, bytemuck::cast_slice(&self.x.values)))
-            .await?;
+        gpu.guarded("tuning", || gpu.queue.write_buffer(schedule.buffer(x), 0, &self.encoded_x)).await?;
         // The first run compiles.
         run(gpu, &schedule, out, 1).await?;
-        self.check(&read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0), tiling)?;
+        let found: Vec<u8> = read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0);
+        self.check(&out.format.decode(&found), tiling)?;
+        keep_busy(gpu, &schedule, out, idle_since.elapsed()).await?;
         let once = run(gpu, &schedule, out, 1).await?;
-        if best.is_some_and(|best| once > 2 * best + AT_LEAST) {
+        if once > best.saturating_mul(2).saturating_add(AT_LEAST) {
             return Ok(once);
         }
         let repeats = (AT_LEAST.as_secs_f64() / once.as_secs_f64()).clamp(1.0, 200.0) as u32;
@@ -163,7 +178,7 @@ impl<'a> Problem<'a> {
     async fn schedule(&self, gpu: &Gpu, conv: &Conv2d, tiling: Tiling) -> Result<(Schedule, Tensor, Tensor)> {
         let Layer { batch, height, width, inputs, .. } = *self.layer;
         let mut graph = Graph::new(gpu, true).tiled(tiling);
-        let x = graph.external("tuning.x", [batch, height, width, inputs]);
+        let x = graph.external_as(format_of_input(self.layer), "tuning.x", [batch, height, width, inputs]);
         let out = conv.write(&mut graph, "tuning", x, Epilogue::NONE);
         graph.stage("out", out.all());
         Ok((graph.finish().await?, x, out))
@@ -205,6 +220,24 @@ impl<'a> Problem<'a> {
     }
 }
 
+/// Runs a schedule again and again for twice as long as the device was idle, up to what it takes any: an idle GPU turns
+/// its clock down, to a fifth and less, and takes some time to turn it up.
+async fn keep_busy(gpu: &Gpu, schedule: &Schedule, out: Tensor, idle: Duration) -> Result<()> {
+    const LONG_ENOUGH: Duration = Duration::from_millis(150);
+    if gpu.device.adapter_info().device_type == wgpu::DeviceType::Cpu {
+        return Ok(());
+    }
+    let start = Instant::now();
+    while start.elapsed() < (2 * idle).min(LONG_ENOUGH) {
+        run(gpu, schedule, out, 4).await?;
+    }
+    Ok(())
+}
+
+fn format_of_input(layer: &Layer) -> Format {
+    if layer.factors == Factors::F32 { Format::F32 } else { Format::F16 }
+}
+
 /// Runs a schedule some times in a row and waits for the first bytes of what it computes.
 async fn run(gpu: &Gpu, schedule: &Schedule, out: Tensor, repeats: u32) -> Result<Duration> {
     let start = Instant::now();
@@ -231,18 +264,18 @@ mod tests {
         let layer = Layer::product([70, 32, 36], false);
         let problem = Problem::new(&layer);
         let conv = block_on(problem.load(&gpu, None)).expect("small enough");
-        for tiling in gpu.tilings(false).into_iter().rev() {
+        for tiling in gpu.tilings(Factors::F32).into_iter().rev() {
             let kernel = tiling.kernel([]).with_constant("EPILOGUE", false).with_constant("INPUT_RELU", false);
             let right = shaders::source(kernel.shader, &kernel.defines);
             let wrong = right.replace("Factors(a.x), sum", "Factors(1.01 * a.x), sum");
             assert_ne!(wrong, right);
-            block_on(problem.time(&gpu, &conv, tiling, None)).expect("right so far");
+            block_on(problem.time(&gpu, &conv, tiling, Instant::now(), Duration::MAX)).expect("right so far");
             gpu.replace_pipeline(&kernel, wrong);
-            match block_on(problem.time(&gpu, &conv, tiling, None)) {
+            match block_on(problem.time(&gpu, &conv, tiling, Instant::now(), Duration::MAX)) {
                 Err(Error::Gpu { what, .. }) => assert!(what.contains(&tiling.name()), "{what}"),
                 outcome => panic!("{}: {outcome:?}", tiling.name()),
             }
         }
-        assert!(matches!(block_on(fastest(&gpu, &layer, None)), Err(Error::Gpu { .. })));
+        assert!(matches!(block_on(measure(&gpu, &layer, None)), Err(Error::Gpu { .. })));
     }
 }

@@ -168,8 +168,9 @@ fn steps_as_pytorch() {
                 (0..values.len()).filter(|&place| is_told(place)).map(|place| values[place]).collect()
             };
             let error = relative(&told(&values.0[parameter]), &told(expected));
-            // Running means see what the next convolution's BatchNorm takes away again.
-            let tolerance = if gradients.is_some() { 1e-4 } else { 1e-3 };
+            // Running means see what the next convolution's BatchNorm takes away again: with the arithmetic of a GPU
+            // (an NVIDIA H200) they differ by 1.6e-3.
+            let tolerance = if gradients.is_some() { 1e-4 } else { 2e-3 };
             assert!(error <= tolerance, "{name}, {parameter}: values differ by {error} of the largest");
         }
         assert_eq!(fixture.mean_gradients.len(), parameters, "every parameter");

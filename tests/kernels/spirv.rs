@@ -69,7 +69,7 @@ fn options() -> spv::Options<'static> {
             binding_array: BoundsCheckPolicy::Unchecked,
         },
         zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
-        force_loop_bounding: true,
+        force_loop_bounding: false,
         ..Default::default()
     }
 }

@@ -28,9 +28,13 @@ fn gpu() -> &'static Gpu {
 }
 
 fn gpu_with(matmul: Option<MatmulKernel>) -> Gpu {
+    gpu_of(EngineOptions { matmul, ..Default::default() })
+}
+
+fn gpu_of(options: EngineOptions) -> Gpu {
     let (device, queue) = block_on(open_device(None))
         .expect("these tests need a graphics adapter; `cargo xtask setup` installs a software one");
-    Gpu::new(device, queue, EngineOptions { matmul, ..Default::default() }).expect("the adapter was checked")
+    Gpu::new(device, queue, options).expect("the adapter was checked")
 }
 
 fn config(cases: u32) -> ProptestConfig {

@@ -1,7 +1,7 @@
 //! Matrix products and convolutions, in every shape of the kernel.
 
 use super::*;
-use crate::gpu::{Tiling, Winograd};
+use crate::gpu::{Arithmetic, EngineOptions, Factors, MatrixUnits, Tiling, Winograd};
 use crate::ops::{
     self, Activation, Algorithm, Conv2d, Convolution, Depthwise, Epilogue, Geometry, Input, Padding, Product, Residual,
     Transform,
@@ -10,14 +10,20 @@ use crate::probe::cases::products::{Formats, whole};
 use crate::probe::harness::declared;
 use crate::reference::{self, Window};
 
-/// One device for each shape of matrix product it can run.
+/// One device for each shape of matrix product it can run, and such with plain WGSL for matrix units.
 fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
         let own = gpu().matmul;
         let shapes = [MatmulKernel::Tiled, MatmulKernel::Register];
         let shapes = shapes.into_iter().chain((own == MatmulKernel::RegisterTexture).then_some(own));
-        shapes.map(|shape| gpu_with(Some(shape))).collect()
+        let units = [16, 8].map(|side| EngineOptions {
+            matmul: Some(MatmulKernel::Tiled),
+            matrix_units: Some(MatrixUnits::plain(side)),
+            ..EngineOptions::default()
+        });
+        let with_units = units.map(gpu_of);
+        shapes.map(|shape| gpu_with(Some(shape))).chain(with_units).collect()
     })
 }
 
@@ -26,8 +32,11 @@ fn gpus() -> &'static [Gpu] {
 struct Choices {
     shape: usize,
     tiling: usize,
+    /// Parts of the depth, where the tiling can split it.
+    splits: u32,
     formats: Formats,
-    halves: bool,
+    /// What the factors may be, where both are stored as f16.
+    factors: Factors,
     bias: bool,
     residual: u32,
     activation: usize,
@@ -37,13 +46,15 @@ struct Choices {
 fn choices() -> impl Strategy<Value = Choices> {
     let formats = [Formats::F32, Formats::F16_WEIGHTS, Formats::F16, Formats::FROM_F16, Formats::TO_F16];
     let formats = prop::sample::select(formats.to_vec());
-    let kernels = (0..3_usize, 0..5_usize, any::<bool>());
+    let factors = prop::sample::select(vec![Factors::F32, Factors::Half, Factors::HalfSums]);
+    let kernels = (0..5_usize, 0..13_usize, prop::sample::select(vec![1, 1, 3_u32]), factors);
     (kernels, formats, any::<bool>(), 0..4_u32, 0..4_usize, any::<bool>()).prop_map(
-        |((shape, tiling, halves), formats, bias, residual, activation, floor)| Choices {
+        |((shape, tiling, splits, factors), formats, bias, residual, activation, floor)| Choices {
             shape,
             tiling,
+            splits,
             formats,
-            halves,
+            factors,
             bias,
             residual,
             activation,
@@ -58,18 +69,24 @@ impl Choices {
     }
 
     fn tiling(&self) -> Tiling {
-        let halves = self.halves && self.formats.weights.is_f16() && self.formats.from.is_f16();
-        let tilings = self.gpu().tilings(halves);
-        tilings[self.tiling % tilings.len()]
+        let are_halves = self.formats.weights.is_f16() && self.formats.from.is_f16();
+        let tilings = self.gpu().tilings(if are_halves { self.factors } else { Factors::F32 });
+        let tiling = tilings[self.tiling % tilings.len()];
+        const DEEP: [u32; 4] = [1, 1, 1 << 16, 1];
+        if tiling.splits_of(DEEP).count() > 1 { tiling.split(self.splits) } else { tiling }
     }
 
     fn graph(&self) -> Graph<'static> {
         Graph::fenced(self.gpu(), FENCE).tiled(self.tiling())
     }
 
+    fn adds_halves(&self) -> bool {
+        self.tiling().arithmetic == Arithmetic::Halves
+    }
+
     /// Values to multiply, which f16 adds exactly where it does.
     fn factor(&self, value: f32) -> f32 {
-        if self.tiling().halves { whole(value) } else { value }
+        if self.adds_halves() { whole(value) } else { value }
     }
 
     fn activation(&self) -> Activation {
@@ -120,7 +137,7 @@ proptest! {
         let Formats { weights, from, to } = choices.formats;
         let a = random_maps_in(from, [batch, rows, 1, depth], seed).map(|value| choices.factor(value));
         let count = (batch * depth * columns) as usize;
-        let b = if choices.tiling().halves { exact_values(count, seed + 1) } else { halved(values(count, seed + 1)) };
+        let b = if choices.adds_halves() { exact_values(count, seed + 1) } else { halved(values(count, seed + 1)) };
         let bias = values(columns as usize, seed + 2);
         let residual = random_maps_in(to, [batch, rows, 1, columns], seed + 3);
         let weights = matrix(gpu, &b, [batch, depth, columns], weights);
@@ -186,8 +203,13 @@ proptest! {
             Padding::Same => Window::same(kernel as usize, stride as usize, size[0]),
             Padding::Even(zeros) => Window::even(kernel as usize, stride as usize, zeros as usize, size),
         };
-        // Winograd's products are never of f16.
-        let choices = Choices { halves: choices.halves && kind != 1, ..choices };
+        // Winograd's sums are never of f16, and weights that are transformed before use are f32.
+        let factors = match choices.factors {
+            _ if kind == 1 && before_use => Factors::F32,
+            Factors::HalfSums if kind == 1 => Factors::Half,
+            factors => factors,
+        };
+        let choices = Choices { factors, ..choices };
         let Formats { weights, from, to } = choices.formats;
         let x = random_maps_in(from, [batch, height, width, inputs], seed).map(|value| choices.factor(value));
         let shape = [outputs, inputs, kernel, kernel].map(|n| n as usize);

@@ -1,7 +1,7 @@
 //! Convolutions, laid out as a model's are.
 
 use crate::Result;
-use crate::gpu::{Format, Gpu, Graph, Tiling, Winograd};
+use crate::gpu::{Arithmetic, Format, Gpu, Graph, Tiling, Winograd};
 use crate::ops::{
     Activation, Algorithm, Conv2d, Convolution as Declared, Depthwise, Epilogue, Geometry, Padding, Transform,
 };
@@ -85,7 +85,7 @@ pub(crate) async fn convolution(gpu: &Gpu, convolution: Convolution) -> Result<C
     let [batch, height, width, inputs, outputs] = [2, 13, 10, 12, 72];
     let geometry = Geometry { kernel, stride, padding: Padding::Even(kernel / 2) };
     let mut x = random_maps_in(from, [batch, height, width, inputs], 1);
-    if tiling.is_some_and(|tiling| tiling.halves) {
+    if tiling.is_some_and(|tiling| tiling.arithmetic == Arithmetic::Halves) {
         x = x.map(whole);
     }
     let shape = [outputs, inputs, kernel, kernel].map(|size| size as usize);
