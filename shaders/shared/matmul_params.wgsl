@@ -35,6 +35,9 @@ struct Params {
     kernel: u32,
     stride: u32,
     padding: u32,
+    // 2^24 / in_channels and / kernel, rounded up: a division takes a GPU as long as twenty multiplications.
+    channel_reciprocal: u32,
+    kernel_reciprocal: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -60,10 +60,11 @@ fn floored(value: Factors) -> Factors {
 // Channels 4 * k .. 4 * k + 3 of a row.
 fn load_a(row: Row, k: u32) -> Factors {
 #ifdef CONVOLUTION
-    let tap = k / params.in_channels;
-    let channel = k % params.in_channels;
-    let y = row.y + tap / params.kernel;
-    let x = row.x + tap % params.kernel;
+    let tap = (k * params.channel_reciprocal) >> 24u;
+    let channel = k - tap * params.in_channels;
+    let down = (tap * params.kernel_reciprocal) >> 24u;
+    let y = row.y + down;
+    let x = row.x + tap - down * params.kernel;
     let inside = y < params.in_height && x < params.in_width;
     // Loads behind a branch wait for one another: what lies outside is read elsewhere and dropped.
     let pixel = select(0u, y * params.in_width + x, inside);

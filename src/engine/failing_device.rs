@@ -89,8 +89,12 @@ fn fail<T, U>(
                 operation(&engine, &prepared).expect("there is memory again");
             }
             (Err(error), _) => panic!("call {call} of {calls}, {fault:?}: {error}"),
-            // The last call waits for results, which the device may have had before.
-            (Ok(_), _) => assert_eq!(call, calls - 1, "{fault:?}: no error"),
+            // The last call waits for results, which the device may have had before. Tuning makes as many calls as take
+            // a GPU some time.
+            (Ok(_), _) => assert!(
+                call == calls - 1 || engine.gpu.calls.is_fault_ahead(),
+                "call {call} of {calls}, {fault:?}: no error"
+            ),
         }
     }
 }

@@ -34,8 +34,10 @@ impl From<Precision> for LoadOptions {
     }
 }
 
-/// How a model's weights and activations are kept on the GPU. Arithmetic is 32-bit in all, and no device feature is
-/// needed.
+/// How a model's weights and activations are kept on the GPU. Arithmetic is 32-bit in all but
+/// [`Precision::F16Products`], and no device feature is needed. On
+/// [matrix units](crate::EngineOptions::matrix_units), where a host asks for them, factors that are stored as 16-bit
+/// floats are multiplied as they are, and added as 32-bit ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Weights and activations as 32-bit floats: equal to PyTorch's float32 results up to rounding.

@@ -1,10 +1,11 @@
 //! A caller's device and queue, with the pipelines made on it so far.
 
-use super::kernels::{Factors, MatmulKernel, MatrixUnits, Tiling, Winograd};
+use super::kernels::{MatmulKernel, Winograd};
 use super::mapping;
 use super::options::EngineOptions;
 use super::requirements::check_limits;
 use super::shaders::{self, Kernel};
+use super::tiling::{Factors, MatrixUnits, Tiling};
 use super::tuning::{Layer, Tuning};
 use crate::{Error, Result};
 use std::collections::HashMap;

@@ -33,6 +33,12 @@ impl Calls {
         state.failing = Some((state.made + calls, fault));
     }
 
+    /// Whether the call that is to fail was not made yet.
+    pub(crate) fn is_fault_ahead(&self) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failing.is_some_and(|(call, _)| state.made <= call)
+    }
+
     /// Counts a call that creates something or submits work: destroys the device where that is its fault, and gives
     /// what wgpu would report else.
     pub(super) fn create(&self, device: &wgpu::Device) -> Option<wgpu::Error> {

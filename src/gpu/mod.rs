@@ -25,21 +25,25 @@ mod row_texture;
 mod schedule;
 pub(crate) mod shaders;
 mod tensor;
+mod tiling;
 mod traffic;
 mod tuning;
 mod uniforms;
 mod upload;
 
 pub use adapter::{adapters, find_adapter, open_adapter, open_adapter_with, open_device};
-pub use kernels::{MatmulKernel, MatrixUnits, Winograd};
+pub use kernels::{MatmulKernel, Winograd};
 pub use memory::Memory;
 pub use options::EngineOptions;
 pub use requirements::{
     Shortfall, check_adapter, matrix_unit_features, optional_features, required_features, required_limits, shortfalls,
 };
-#[doc(hidden)]
-pub use schedule::Program;
 pub use schedule::StepInfo;
+#[doc(hidden)]
+pub use shaders::Program;
+pub use tiling::MatrixUnits;
+#[doc(hidden)]
+pub use tiling::matrix_unit_programs;
 pub use tuning::Tuning;
 
 pub(crate) use binding::{Binding, Operand};
@@ -50,11 +54,11 @@ pub(crate) use faults::Fault;
 pub(crate) use format::Format;
 pub(crate) use graph::Graph;
 pub(crate) use heat_pass::HeatPass;
-pub(crate) use kernels::{Arithmetic, Factors, Tiling};
 pub(crate) use readback::{Readback, read_buffers};
 pub(crate) use schedule::Schedule;
 pub(crate) use shaders::Kernel;
 pub(crate) use tensor::{Slice, Tensor};
+pub(crate) use tiling::{Arithmetic, Factors, Tiling};
 pub(crate) use tuning::{Layer, MeasuredWay, Tuned};
 #[cfg(test)]
 pub(crate) use uniforms::Field;

@@ -1,7 +1,8 @@
 //! The network decided: every dispatch with its pipeline, bindings and memory, to be replayed image after image.
 
+use super::shaders::Program;
 use super::tensor::{Slice, Tensor};
-use super::{Gpu, Kernel, Memory, read_buffers, shaders};
+use super::{Gpu, Kernel, Memory, read_buffers};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -37,15 +38,6 @@ pub struct StepInfo {
     pub bytes: u64,
     /// Whether it has to wait for earlier ones, because it touches what they touched: a barrier stands before it.
     pub waits: bool,
-}
-
-/// A compute pipeline's program, as [`Session::programs`](crate::Session::programs) lists them.
-#[doc(hidden)]
-#[derive(Clone, Debug)]
-pub struct Program {
-    pub kernel: String,
-    pub wgsl: String,
-    pub constants: Vec<(String, f64)>,
 }
 
 /// A named intermediate result that kept its memory.
@@ -90,12 +82,7 @@ impl Schedule {
     pub(crate) fn programs(&self) -> Vec<Program> {
         let kernels: BTreeMap<String, &Kernel> =
             self.steps.iter().map(|step| (step.kernel.label(), &step.kernel)).collect();
-        let program = |(label, kernel): (String, &Kernel)| Program {
-            kernel: label,
-            wgsl: shaders::source(kernel.shader, &kernel.defines),
-            constants: kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
-        };
-        kernels.into_iter().map(program).collect()
+        kernels.into_values().map(Kernel::program).collect()
     }
 
     /// Estimated operations of some of the steps.

@@ -33,12 +33,30 @@ impl Kernel {
         self
     }
 
+    /// What a driver compiles.
+    pub(super) fn program(&self) -> Program {
+        Program {
+            kernel: self.label(),
+            wgsl: source(self.shader, &self.defines),
+            constants: self.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
+        }
+    }
+
     /// What tells this pipeline from every other.
     pub(crate) fn label(&self) -> String {
         let defines = self.defines.iter().map(|name| format!("+{name}"));
         let constants = self.constants.iter().map(|(name, value)| format!("[{name}={value}]"));
         std::iter::once(self.shader.to_owned()).chain(defines).chain(constants).collect()
     }
+}
+
+/// A compute pipeline's program, as [`Session::programs`](crate::Session::programs) lists them.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub kernel: String,
+    pub wgsl: String,
+    pub constants: Vec<(String, f64)>,
 }
 
 macro_rules! sources {

@@ -1,7 +1,8 @@
 //! What was measured on a device, and the choices that follow from it. [`crate::Engine::tune`] measures.
 
-use super::kernels::{Factors, Tiling, Winograd};
+use super::kernels::Winograd;
 use super::shaders;
+use super::tiling::{Factors, Tiling};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};

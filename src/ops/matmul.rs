@@ -139,7 +139,14 @@ uniforms! {
         kernel: u32,
         stride: u32,
         padding: u32,
+        channel_reciprocal: u32,
+        kernel_reciprocal: u32,
     }
+}
+
+/// 2^24 over a number, rounded up: `n * reciprocal(number) >> 24` is `n / number` while `n * number` is below 2^24.
+fn reciprocal(number: u32) -> u32 {
+    (1_u32 << 24).div_ceil(number.max(1))
 }
 
 /// Appends a product whose `a` is stored as it is multiplied.
@@ -166,6 +173,9 @@ pub(super) fn matmul_gathered(
     tiling: Tiling,
 ) {
     graph.ensure_equal(label, 4 * gather.in_channels * gather.kernel.pow(2), product.matrix.depth);
+    // Up to 5460 channels under 3 x 3 taps.
+    let divides = u64::from(gather.in_channels) * u64::from(product.matrix.depth / 4) < 1 << 24;
+    graph.ensure_equal(&format!("{label}, few enough channels to tell taps apart"), divides, true);
     dispatch(graph, label, product, Some(gather), tiling);
 }
 
@@ -305,5 +315,25 @@ fn params(product: &Product<'_>, gather: Gather, parts: u32) -> Params {
         kernel,
         stride,
         padding,
+        channel_reciprocal: reciprocal(in_channels),
+        kernel_reciprocal: reciprocal(kernel),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reciprocal;
+
+    #[test]
+    fn products_divide() {
+        for number in [1, 3, 7, 16, 224, 683, 1365] {
+            for n in (0..(1 << 24) / number).step_by(5).chain([(1 << 24) / number - 1]) {
+                assert_eq!(
+                    (u64::from(n) * u64::from(reciprocal(number))) >> 24,
+                    u64::from(n / number),
+                    "{n} / {number}"
+                );
+            }
+        }
     }
 }

@@ -66,7 +66,9 @@ unsafe fn compile_on_first_device(modules: &[Module]) -> Result<Compiled> {
     let device = unsafe { create_device(&instance, physical) }?;
     let statistics = khr::pipeline_executable_properties::Device::new(&instance, &device);
     let mut kernels = BTreeMap::new();
-    for module in modules {
+    let offered = unsafe { instance.enumerate_device_extension_properties(physical) }?;
+    let units = offered.iter().any(|known| known.extension_name_as_c_str() == Ok(khr::cooperative_matrix::NAME));
+    for module in modules.iter().filter(|module| units || !module.on_matrix_units()) {
         let pipeline = unsafe { create_pipeline(&device, module) }.with_context(|| module.kernel.clone())?;
         let read = unsafe { read_statistics(&statistics, pipeline) }.with_context(|| module.kernel.clone())?;
         kernels.insert(module.kernel.clone(), read);

@@ -26,6 +26,12 @@ pub struct Program {
     pub constants: Vec<(String, f64)>,
 }
 
+impl From<gpu::Program> for Program {
+    fn from(gpu::Program { kernel, wgsl, constants }: gpu::Program) -> Self {
+        Self { kernel, wgsl, constants }
+    }
+}
+
 /// A dispatch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
@@ -34,7 +40,7 @@ pub struct Step {
 }
 
 /// The authors' network at full size and the default model, each at batch 1 with the kernels that a GPU is given
-/// without measuring, and the former once more with products of f16.
+/// without measuring, and the former once more with products of f16; those on matrix units, which no device here has.
 pub fn networks() -> Result<Vec<Network>> {
     let engine = engine()?;
     let config = ModelConfig::standard(BackboneConfig::wide_resnet50_2(), DescriptorKind::Plain);
@@ -43,7 +49,12 @@ pub fn networks() -> Result<Vec<Network>> {
     let halves = network(&engine, "full size, f16 products", &weights, Precision::F16Products)?;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/default.safetensors");
     let default = network(&engine, "default model", &Weights::open([file])?, Precision::F32)?;
-    Ok(vec![full_size, halves, default])
+    let units = Network {
+        name: "products on matrix units".to_owned(),
+        programs: gpu::matrix_unit_programs().into_iter().map(Program::from).collect(),
+        steps: Vec::new(),
+    };
+    Ok(vec![full_size, halves, default, units])
 }
 
 /// Of whatever device there is, with the kernels that GPUs get: nothing is run on it.
@@ -57,11 +68,7 @@ fn engine() -> Result<Engine> {
 fn network(engine: &Engine, name: &str, weights: &Weights, precision: Precision) -> Result<Network> {
     let model = block_on(engine.load(weights, precision))?;
     let session = block_on(model.session(1))?;
-    let programs = session.programs().into_iter().map(|program| Program {
-        kernel: program.kernel,
-        wgsl: program.wgsl,
-        constants: program.constants,
-    });
+    let programs = session.programs().into_iter().map(Program::from);
     let steps = session.steps().into_iter().map(|step| Step { kernel: step.kernel, workgroups: step.workgroups });
     Ok(Network { name: name.to_owned(), programs: programs.collect(), steps: steps.collect() })
 }

@@ -16,6 +16,13 @@ pub struct Module {
     pub invocations: u32,
 }
 
+impl Module {
+    /// Whether it takes a device with matrix units.
+    pub fn on_matrix_units(&self) -> bool {
+        self.kernel.contains("+MATRIX_UNITS")
+    }
+}
+
 /// What stands at a binding.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Resource {

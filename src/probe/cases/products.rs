@@ -34,7 +34,7 @@ impl Formats {
             Algorithm::Winograd(Winograd::F2x2, _) if between => 4e-3,
             Algorithm::Winograd(Winograd::F4x4, _) if between => 1.2e-2,
             // The other weights of these cases are exact in f16.
-            Algorithm::Winograd(Winograd::F4x4, Transform::AtLoad) if halved(weights) => 2e-3,
+            Algorithm::Winograd(Winograd::F4x4, Transform::AtLoad) if halved(weights) => 4e-3,
             _ => 0.0,
         };
         inside + rounding(to)
