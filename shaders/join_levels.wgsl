@@ -34,8 +34,8 @@ fn relative(level: u32, image: u32, position: u32) -> f32 {
     return distance * normal[level * params.positions + position];
 }
 
-// Values are told apart by 4 bits at a time, a digit of 16: of every digit and level, how many values that begin like the
-// quantile have which.
+// Values are told apart by 4 bits at a time, a digit of 16: of every digit and level, how many values that begin like
+// the quantile have which.
 const DIGITS: u32 = 8u;
 const LEVELS: u32 = 3u;
 const BINS: u32 = 16u;

@@ -7,8 +7,8 @@ enable wgpu_cooperative_matrix;
 //
 // Both operands are staged through workgroup memory 32 deep, as in matmul_tiled. A tile of the output is made of
 // pieces, two across and two down, with ROWS_128 defined four; a piece is 2 x 2 matrices, with WIDE defined 2 x 4. Each
-// subgroup computes a piece. Where subgroups are so wide that there are fewer of them than pieces, they take turns; those
-// that there are more of compute a piece that nobody stores.
+// subgroup computes a piece. Where subgroups are so wide that there are fewer of them than pieces, they take turns;
+// those that there are more of compute a piece that nobody stores.
 #import matmul
 #import matmul_stage
 #import matrix_units

@@ -5,8 +5,8 @@
 // Rows of A are pixels and rows of B input channels, so a 1 x 1 convolution is one such product. Strides, offsets and
 // columns count vec4s; depth is K / 4.
 //
-// Where few tiles would leave most of a GPU idle, the depth is split: each of `splits` workgroups along z adds up a part
-// of it, of `split_depth`, and writes sums of its own; sum_splits adds them.
+// Where few tiles would leave most of a GPU idle, the depth is split: each of `splits` workgroups along z adds up a
+// part of it, of `split_depth`, and writes sums of its own; sum_splits adds them.
 struct Params {
     rows: u32,
     columns: u32,

@@ -52,7 +52,7 @@ impl MatmulKernel {
             Self::Tiled => {
                 let halves = if factors == Factors::HalfSums { &HALVES[..] } else { &[] };
                 let units = units.filter(|_| factors != Factors::F32);
-                let on_units = units.into_iter().flat_map(|units| Tiling::on_units(units));
+                let on_units = units.into_iter().flat_map(Tiling::on_units);
                 halves.iter().copied().chain(TILED).chain(on_units).collect()
             }
             Self::Register => vec![Tiling::in_registers("matmul_register")],

@@ -15,8 +15,8 @@ pub fn optional_features() -> wgpu::Features {
     wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY
 }
 
-/// The features that products on matrix units take, [`EngineOptions::matrix_units`](crate::EngineOptions): one of them is
-/// experimental in wgpu, so a host asks for them apart, with `wgpu::ExperimentalFeatures::enabled()`.
+/// The features that products on matrix units take, [`EngineOptions::matrix_units`](crate::EngineOptions): one of them
+/// is experimental in wgpu, so a host asks for them apart, with `wgpu::ExperimentalFeatures::enabled()`.
 pub fn matrix_unit_features() -> wgpu::Features {
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP
 }

@@ -71,17 +71,17 @@ const SHADERS: &[(&str, &str)] = sources!["":
     batch_norm_sums, blur, coreset_pick, coreset_update, depthwise, describe, distance_losses, distance_statistics,
     distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_cooperative, matmul_direct, matmul_register,
     matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient, nearest_prototype, nearest_ranks,
-    normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient,
-    relu_gradient, resize, resize_gradient, resize_sum, resize_through, rows_as_columns, scale_channels, square_norm,
-    squared_error, sum_splits, upsample_map, warp, weight_gradient, weights_as_matrix, winograd2_input, winograd2_output,
-    winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
+    normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient, relu_gradient,
+    resize, resize_gradient, resize_sum, resize_through, rows_as_columns, scale_channels, square_norm,
+    squared_error, sum_splits, upsample_map, warp, weight_gradient, weights_as_matrix, winograd2_input,
+    winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
-    matmul_rows, matmul_stage, matmul_store, matrix_units, pixel, products, reduce, rgb8, row_texture, winograd4_points, winograd_patches,
-    winograd_pixels, winograd_place, winograd_weights,
+    matmul_rows, matmul_stage, matmul_store, matrix_units, pixel, products, reduce, rgb8, row_texture,
+    winograd4_points, winograd_patches, winograd_pixels, winograd_place, winograd_weights,
 ];
 
 /// Every set of names a shader is ever compiled with. A model with activations in f16 has weights in f16 where it has

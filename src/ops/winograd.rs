@@ -78,8 +78,8 @@ pub(super) fn conv2d(
     let pairs = element == 2;
     let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / element), x.batch * tiles_down, 1];
 
-    // The products' rounding weighs as much as that of the patches, and they are read only once: they are as long as the
-    // longer of both ends.
+    // The products' rounding weighs as much as that of the patches, and they are read only once: they are as long as
+    // the longer of both ends.
     let of_products = if x.format == out.format { x.format } else { Format::F32 };
     let patches = graph.rows(format_of_patches(x, out), &format!("{label}.patches"), [positions, tiles, x.channels]);
     let params = InputParams {

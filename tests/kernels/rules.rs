@@ -31,7 +31,8 @@ pub fn violations(family: Family, kernel: &str, found: &Statistics) -> Vec<Strin
 }
 
 /// The least share of fused multiply-adds, of kernels that are to consist of them. Rows that are gathered from an
-/// image take comparisons and multiplications on the way; weights in f16, which no GPU is given by default, conversions.
+/// image take comparisons and multiplications on the way; weights in f16, which no GPU is given by default,
+/// conversions.
 fn least_fused(kernel: &str) -> Option<f64> {
     match kernel.starts_with("matmul_") {
         true if kernel.contains("+WEIGHTS_F16") => None,
