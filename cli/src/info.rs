@@ -4,7 +4,7 @@ use crate::{device, one_line, output};
 use anyhow::{Context, Result};
 use clap::Args;
 use pcsnet::config::{BackboneConfig, DescriptorKind, HeadConfig, TaughtLevel};
-use pcsnet::gpu::check_adapter;
+use pcsnet::gpu::{MatrixUnits, check_adapter};
 use pcsnet::image::Fit;
 use pcsnet::weights::{Schema, Weights};
 use pcsnet::{Engine, Memory, ModelConfig, Precision, schema, wgpu};
@@ -140,7 +140,9 @@ pub(crate) fn describe_adapter(report: &mut String, adapter: &wgpu::Adapter) -> 
     line(report, "backend", format!("{:?}", info.backend))?;
     line(report, "type", kind(info.device_type))?;
     line(report, "driver", format!("{} {}", info.driver, info.driver_info).trim())?;
-    line(report, "features", format!("f16 {f16}; subgroups {subgroups}; timestamps {timestamps}"))?;
+    let units = MatrixUnits::of(adapter).map_or("no".to_owned(), |units| format!("of {0} x {0}", units.side()));
+    let features = format!("f16 {f16}; subgroups {subgroups}; matrix units {units}; timestamps {timestamps}");
+    line(report, "features", features)?;
     line(
         report,
         "buffers",

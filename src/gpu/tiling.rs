@@ -30,7 +30,7 @@ pub(crate) enum Arithmetic {
 /// The matrix units of a device that multiply square matrices of f16 and add the products as f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatrixUnits {
-    /// Rows and columns of the matrices: 16, or 8.
+    /// 16, or 8.
     side: u32,
     /// Whether plain WGSL stands for the units, for tests on devices that have none.
     is_plain: bool,
@@ -49,6 +49,11 @@ impl MatrixUnits {
             adapter.cooperative_matrix_properties().iter().any(suits).then_some(Self { side, is_plain: false })
         };
         of_side(16).or_else(|| of_side(8))
+    }
+
+    /// Rows and columns of the matrices that they multiply.
+    pub fn side(self) -> u32 {
+        self.side
     }
 
     /// Plain WGSL in place of units.
