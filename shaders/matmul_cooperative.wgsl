@@ -31,8 +31,6 @@ const TILE_ROWS: u32 = PIECES_DOWN * PIECE_ROWS;
 const TILE_COLUMNS: u32 = PIECES_ACROSS * PIECE_COLUMNS;
 const TILE_DEPTH: u32 = 8u;
 const INVOCATIONS: u32 = 32u * PIECES;
-const A_LOADS: u32 = TILE_ROWS * TILE_DEPTH / INVOCATIONS;
-const B_LOADS: u32 = 4u * TILE_DEPTH * TILE_COLUMNS / INVOCATIONS;
 
 // Rows are 16 bytes longer than what they hold, so that eight of them lie in different banks.
 const A_STRIDE: u32 = TILE_DEPTH + 2u;
@@ -76,7 +74,7 @@ struct Place {
 // Stores the matrix at the same place of every piece of this turn, by way of workgroup memory.
 fn store_matrices(place: Place, sums: Sums, row: u32, column: u32) {
     if place.subgroup < PIECES {
-        put(sums, place.subgroup * MATRIX, place.index % 32u);
+        put(sums, place.subgroup * MATRIX);
     }
     workgroupBarrier();
     // In blocks of 4 rows of 4 values.

@@ -31,9 +31,6 @@ const COLUMN_GROUPS: u32 = 16u;
 const TILE_COLUMNS: u32 = COLUMN_GROUPS * COLUMN_BLOCKS;
 const TILE_DEPTH: u32 = 4u;
 const INVOCATIONS: u32 = COLUMN_GROUPS * TILE_ROWS / 8u;
-// What an invocation stages: vec4s of A, each in a row of its own, and of B.
-const A_LOADS: u32 = 2u;
-const B_LOADS: u32 = 4u * TILE_DEPTH * TILE_COLUMNS / INVOCATIONS;
 
 const BLOCK_ROWS: u32 = 4u;
 const BLOCKS: u32 = TILE_ROWS / BLOCK_ROWS;

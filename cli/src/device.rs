@@ -5,9 +5,8 @@ use crate::tuning;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pcsnet::gpu::Tuning;
 use pcsnet::gpu::{
-    MatrixUnits, Winograd, adapters, find_adapter, matrix_unit_features, open_adapter_with, open_device,
+    MatrixUnits, Tuning, Winograd, adapters, find_adapter, matrix_unit_features, open_adapter_with, open_device,
     optional_features,
 };
 use pcsnet::weights::Weights;
@@ -141,13 +140,8 @@ pub(crate) fn tuned(
 /// Opens the adapter the arguments name.
 pub(crate) fn engine(arguments: &AdapterArguments) -> Result<Engine> {
     let adapter = adapter(arguments)?;
-    engine_on(
-        &adapter,
-        arguments.matrix_units,
-        |device| {
-            if arguments.no_tuning { None } else { tuning::stored(device) }
-        },
-    )
+    let tuning = |device: &wgpu::Device| if arguments.no_tuning { None } else { tuning::stored(device) };
+    engine_on(&adapter, arguments.matrix_units, tuning)
 }
 
 /// The adapter the arguments name.

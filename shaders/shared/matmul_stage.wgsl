@@ -1,9 +1,13 @@
 // The way of a product's operands from memory to the tiles in workgroup memory. The kernels that import this define
+//   const TILE_ROWS: u32       rows of A's tile
 //   const TILE_DEPTH: u32      vec4s of A in a row of its tile, a quarter of the rows of B's
 //   const TILE_COLUMNS: u32    vec4s of B in a row of its tile
 //   const INVOCATIONS: u32     of a workgroup
-//   const A_LOADS, B_LOADS: u32  vec4s that an invocation stages
 #import matmul
+
+// What an invocation stages: vec4s of A, each in a row of its own, and of B.
+const A_LOADS: u32 = TILE_ROWS * TILE_DEPTH / INVOCATIONS;
+const B_LOADS: u32 = 4u * TILE_DEPTH * TILE_COLUMNS / INVOCATIONS;
 
 // What an invocation carries from memory to workgroup memory.
 struct Staged {

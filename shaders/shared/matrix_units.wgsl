@@ -37,8 +37,8 @@ fn multiply_add(a: Left, b: Right, sums: Sums) -> Sums {
     return coopMultiplyAdd(a, b, sums);
 }
 
-// Stores sums into sums_tile from a vec4 on. `lane` is that of the invocation.
-fn put(sums: Sums, first: u32, lane: u32) {
+// Stores sums into sums_tile from a vec4 on.
+fn put(sums: Sums, first: u32) {
     coopStoreT(sums, &sums_tile[first], SIDE / 4u);
 }
 #else
@@ -74,9 +74,9 @@ fn multiply_add(a: Left, b: Right, sums: Sums) -> Sums {
     return added;
 }
 
-fn put(sums: Sums, first: u32, lane: u32) {
+fn put(sums: Sums, first: u32) {
     for (var i = 0u; i < VALUES; i++) {
-        let place = lane * VALUES + i;
+        let place = lane_of_32 * VALUES + i;
         sums_tile[first + place / 4u][place % 4u] = sums[i];
     }
 }

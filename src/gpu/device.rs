@@ -47,7 +47,7 @@ impl Gpu {
         let tuning = options.tuning.filter(|tuning| tuning.is_of(&device)).unwrap_or_else(|| Tuning::new(&device));
         Ok(Self {
             matmul: options.matmul.unwrap_or_else(|| MatmulKernel::for_device(&device)),
-            matrix_units: options.matrix_units.filter(|units| units.fit(&device)),
+            matrix_units: options.matrix_units.filter(|units| units.fit(device.features())),
             tuning: Mutex::new(tuning),
             device,
             queue,
@@ -68,7 +68,8 @@ impl Gpu {
     /// layers.
     pub(crate) fn tilings(&self, factors: Factors) -> Vec<Tiling> {
         let mut tilings = self.matmul.tilings(factors, self.matrix_units);
-        tilings.retain(|tiling| tiling.fits(&self.device));
+        let features = self.device.features();
+        tilings.retain(|tiling| tiling.fits(features, &self.limits));
         tilings
     }
 

@@ -62,10 +62,9 @@ impl MatrixUnits {
         Self { side, is_plain: true }
     }
 
-    /// Whether a device was made with what they take.
-    pub(crate) fn fit(self, device: &wgpu::Device) -> bool {
-        let needed = if self.is_plain { wgpu::Features::SHADER_F16 } else { matrix_unit_features() };
-        device.features().contains(needed)
+    /// Whether a device with these features has what they take.
+    pub(crate) fn fit(self, features: wgpu::Features) -> bool {
+        features.contains(if self.is_plain { wgpu::Features::SHADER_F16 } else { matrix_unit_features() })
     }
 }
 
@@ -115,7 +114,7 @@ impl Tiling {
 
     /// Whether its shader has variants and can split the depth; those for adapters that run shaders on a CPU have no
     /// idle cores to fill.
-    fn is_for_gpus(&self) -> bool {
+    pub(crate) fn is_for_gpus(&self) -> bool {
         !matches!(self.shader, "matmul_register" | "matmul_texture")
     }
 
@@ -174,17 +173,16 @@ impl Tiling {
         kernel
     }
 
-    /// Whether a device has what it needs, and workgroups of it are within its limits.
-    pub(crate) fn fits(&self, device: &wgpu::Device) -> bool {
+    /// Whether a device has the features it needs, and workgroups of it are within its limits.
+    pub(crate) fn fits(&self, features: wgpu::Features, limits: &wgpu::Limits) -> bool {
         let has_features = match self.arithmetic {
             Arithmetic::F32 => true,
-            Arithmetic::Halves => device.features().contains(wgpu::Features::SHADER_F16),
-            Arithmetic::MatrixUnits(units) => units.fit(device),
+            Arithmetic::Halves => features.contains(wgpu::Features::SHADER_F16),
+            Arithmetic::MatrixUnits(units) => units.fit(features),
         };
         if !has_features || !self.staged {
             return has_features;
         }
-        let limits = device.limits();
         let [bytes, groups] = self.workgroup_memory_and_rows();
         bytes <= limits.max_compute_workgroup_storage_size
             && groups <= limits.max_compute_workgroup_size_y

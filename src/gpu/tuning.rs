@@ -170,9 +170,11 @@ impl Tuning {
 
     /// The fastest of some tilings for a layer that is computed by one of Winograd's algorithms, or none of them.
     pub(crate) fn tiling(&self, layer: &Layer, winograd: Option<Winograd>, tilings: &[Tiling]) -> Option<Tiling> {
-        let named = |way: &MeasuredWay| tilings.iter().find(|tiling| tiling.name() == way.tiling).copied();
-        let way = self.get(layer)?.fastest(|way| way.winograd == winograd && named(way).is_some())?;
-        named(way)
+        let tuned = self.get(layer)?;
+        let names: Vec<String> = tilings.iter().map(Tiling::name).collect();
+        let place = |way: &MeasuredWay| names.iter().position(|name| *name == way.tiling);
+        let way = tuned.fastest(|way| way.winograd == winograd && place(way).is_some())?;
+        place(way).map(|place| tilings[place])
     }
 
     /// Which of Winograd's algorithms is the fastest for a layer, whatever the batch and the factors: weights are laid

@@ -62,8 +62,6 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     use cases::gradients::{Looked, NormPart};
     use cases::products::{Convolution, Formats};
     use cases::*;
-    /// A product that any kernel splits that can.
-    const MANY: [u32; 4] = [1, 1, 1 << 16, 1];
     const TRAINED_1X1: gradients::Convolution =
         gradients::Convolution { shape: [2, 7, 9], kernel: 1, quarters: [5, 18], seed: 1 };
     const TRAINED_3X3: gradients::Convolution = gradients::Convolution { kernel: 3, ..TRAINED_1X1 };
@@ -166,7 +164,7 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         ] {
             checks.push(verdict(operation, products::convolution(gpu, convolution.tiled(tiling)).await)?);
         }
-        if tiling.splits_of(MANY).count() > 1 {
+        if tiling.is_for_gpus() {
             for (operation, formats) in [("conv2d 7x7, split", Formats::F32), ("conv2d 7x7, split, f16", Formats::F16)]
             {
                 let convolution = Convolution::STEM.stored(formats).tiled(tiling.split(4));

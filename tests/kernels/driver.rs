@@ -63,12 +63,10 @@ unsafe fn compile_on_first_device(modules: &[Module]) -> Result<Compiled> {
     unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
     let device_name = properties.properties.device_name_as_c_str()?.to_string_lossy().into_owned();
     let driver_info = about.driver_info_as_c_str()?.to_string_lossy().into_owned();
-    let device = unsafe { create_device(&instance, physical) }?;
+    let (device, has_matrix_units) = unsafe { create_device(&instance, physical) }?;
     let statistics = khr::pipeline_executable_properties::Device::new(&instance, &device);
     let mut kernels = BTreeMap::new();
-    let offered = unsafe { instance.enumerate_device_extension_properties(physical) }?;
-    let units = offered.iter().any(|known| known.extension_name_as_c_str() == Ok(khr::cooperative_matrix::NAME));
-    for module in modules.iter().filter(|module| units || !module.on_matrix_units()) {
+    for module in modules.iter().filter(|module| has_matrix_units || !module.on_matrix_units()) {
         let pipeline = unsafe { create_pipeline(&device, module) }.with_context(|| module.kernel.clone())?;
         let read = unsafe { read_statistics(&statistics, pipeline) }.with_context(|| module.kernel.clone())?;
         kernels.insert(module.kernel.clone(), read);
@@ -76,8 +74,8 @@ unsafe fn compile_on_first_device(modules: &[Module]) -> Result<Compiled> {
     Ok(Compiled { driver: format!("{device_name}, {driver_info}"), kernels })
 }
 
-/// A device with the features that wgpu asks of it.
-unsafe fn create_device(instance: &ash::Instance, physical: vk::PhysicalDevice) -> Result<ash::Device> {
+/// A device with the features that wgpu asks of it, and whether matrix units are among them.
+unsafe fn create_device(instance: &ash::Instance, physical: vk::PhysicalDevice) -> Result<(ash::Device, bool)> {
     let offered = unsafe { instance.enumerate_device_extension_properties(physical) }?;
     let has = |name: &CStr| offered.iter().any(|extension| extension.extension_name_as_c_str() == Ok(name));
     let mut extensions = vec![khr::pipeline_executable_properties::NAME.as_ptr()];
@@ -106,12 +104,13 @@ unsafe fn create_device(instance: &ash::Instance, physical: vk::PhysicalDevice) 
         extensions.push(ash::ext::robustness2::NAME.as_ptr());
         create = create.push_next(&mut robustness);
     }
-    if has(khr::cooperative_matrix::NAME) {
+    let has_matrix_units = has(khr::cooperative_matrix::NAME);
+    if has_matrix_units {
         extensions.push(khr::cooperative_matrix::NAME.as_ptr());
         create = create.push_next(&mut matrices);
     }
     let create = create.enabled_extension_names(&extensions);
-    Ok(unsafe { instance.create_device(physical, &create, None) }?)
+    Ok((unsafe { instance.create_device(physical, &create, None) }?, has_matrix_units))
 }
 
 unsafe fn create_pipeline(device: &ash::Device, module: &Module) -> Result<vk::Pipeline> {

@@ -72,8 +72,7 @@ impl Choices {
         let are_halves = self.formats.weights.is_f16() && self.formats.from.is_f16();
         let tilings = self.gpu().tilings(if are_halves { self.factors } else { Factors::F32 });
         let tiling = tilings[self.tiling % tilings.len()];
-        const DEEP: [u32; 4] = [1, 1, 1 << 16, 1];
-        if tiling.splits_of(DEEP).count() > 1 { tiling.split(self.splits) } else { tiling }
+        if tiling.is_for_gpus() { tiling.split(self.splits) } else { tiling }
     }
 
     fn graph(&self) -> Graph<'static> {
