@@ -1,10 +1,9 @@
 // The `nearest` smallest of each row of squared distances, as distances in ascending order: torch.topk(largest=False,
 // sorted=True) of the square roots, or, where ROOTS is false, of the values as they are. One workgroup a row.
 //
-// Non-negative floats order like their bits, so all is done on integers. The range of the row's values is cut into
-// 256 buckets; the bucket that holds the last value wanted is cut again until it and all buckets below fit into
-// workgroup memory together, which the first cut mostly achieves. Only values decide, so the result does not depend
-// on the order in which invocations run.
+// Non-negative floats order like their bits, so all is done on integers. The range that the last value wanted lies in is
+// cut into eight, and the part that holds it again, until it and all below fit into workgroup memory together, which the
+// second cut mostly achieves. Only values decide, so the result does not depend on the order in which invocations run.
 //
 //   squared  [rows][candidates] vec4s
 //   out      [rows][nearest], written from first_row on
@@ -24,37 +23,34 @@ override SORTED: u32 = 256u;
 override ROOTS: bool = true;
 // Few enough that barriers stay cheap; many rows are in flight at once. Each puts 8 of the kept values in order.
 override INVOCATIONS: u32 = max(64u, SORTED / 8u);
-// Four an invocation.
-override BUCKETS: u32 = 4u * INVOCATIONS;
 // Larger than any value, with room for 1 more.
 const FILLER: u32 = 0xfffffffeu;
+const CUTS: u32 = 8u;
 
-// The values still in question: low + (0 .. BUCKETS << shift). `below` values lie under them, and `inside` of the
-// values in question are no larger than the last one wanted, as far as is known.
+// Where the last value wanted lies, and how many values are below `low` and how many up to `high`.
 struct Search {
     low: u32,
-    shift: u32,
+    high: u32,
     below: u32,
-    inside: u32,
+    up_to_high: u32,
 }
 
 var<workgroup> smallest: atomic<u32>;
-var<workgroup> largest: atomic<u32>;
-var<workgroup> histogram: array<atomic<u32>, BUCKETS>;
-var<workgroup> counts: array<u32, INVOCATIONS>;
+var<workgroup> bound: atomic<u32>;
+var<workgroup> counts: array<array<u32, CUTS>, INVOCATIONS>;
+var<workgroup> totals: array<u32, CUTS>;
 var<workgroup> search: Search;
 var<workgroup> kept: array<u32, SORTED>;
 var<workgroup> kept_count: atomic<u32>;
 
-// The whole range of the row.
+// From the row's smallest value to one that is no smaller than the last one wanted. Each of an invocation's four streams
+// of values has one as small as the largest of all streams' smallest, which bounds the last value wanted well below the
+// row's largest where there are as many streams.
 fn find_range(row: u32, lane: u32) -> Search {
     if lane == 0u {
         atomicStore(&smallest, 0xffffffffu);
-        atomicStore(&largest, 0u);
+        atomicStore(&bound, 0u);
         atomicStore(&kept_count, 0u);
-    }
-    for (var i = 0u; i < 4u; i++) {
-        atomicStore(&histogram[4u * lane + i], 0u);
     }
     workgroupBarrier();
     var low = vec4(0xffffffffu);
@@ -64,109 +60,84 @@ fn find_range(row: u32, lane: u32) -> Search {
         low = min(low, values);
         high = max(high, values);
     }
+    let streams = 4u * min(INVOCATIONS, params.candidates);
+    let bounds = select(high, low, streams >= params.nearest && lane < params.candidates);
     atomicMin(&smallest, min(min(low.x, low.y), min(low.z, low.w)));
-    atomicMax(&largest, max(max(high.x, high.y), max(high.z, high.w)));
+    atomicMax(&bound, max(max(bounds.x, bounds.y), max(bounds.z, bounds.w)));
     workgroupBarrier();
-    let first = atomicLoad(&smallest);
-    let range = atomicLoad(&largest) - first;
     if lane == 0u {
-        // The shift that brings the range below 256.
-        search = Search(first, 24u - min(countLeadingZeros(range | 1u), 24u), 0u, 4u * params.candidates);
+        search = Search(atomicLoad(&smallest), atomicLoad(&bound), 0u, 4u * params.candidates);
     }
     return workgroupUniformLoad(&search);
 }
 
-fn count(value: u32, now: Search) {
-    // Values below `low` wrap around to large numbers.
-    let bucket = (value - now.low) >> now.shift;
-    if bucket < BUCKETS {
-        atomicAdd(&histogram[bucket], 1u);
-    }
+// The last values of the first four of eight equal parts of the range, and of the others.
+fn cuts(now: Search) -> array<vec4<u32>, 2> {
+    let step = (now.high - now.low) / CUTS + 1u;
+    let first = vec4(now.low) + step * vec4(1u, 2u, 3u, 4u) - 1u;
+    return array(min(first, vec4(now.high)), min(first + 4u * step, vec4(now.high)));
 }
 
-// The bucket that holds the last value wanted, once all values are counted, and leaves the histogram empty.
-fn bucket_of_last(lane: u32, now: Search) -> Search {
-    workgroupBarrier();
-    var inside: array<u32, 4>;
-    for (var i = 0u; i < 4u; i++) {
-        inside[i] = atomicExchange(&histogram[4u * lane + i], 0u);
+fn up_to(values: vec4<u32>, limits: vec4<u32>) -> vec4<u32> {
+    return select(vec4(0u), vec4(1u), vec4(values.x) <= limits) + select(vec4(0u), vec4(1u), vec4(values.y) <= limits)
+        + select(vec4(0u), vec4(1u), vec4(values.z) <= limits) + select(vec4(0u), vec4(1u), vec4(values.w) <= limits);
+}
+
+// The part that holds the last value wanted.
+fn cut(row: u32, lane: u32, now: Search) -> Search {
+    let limits = cuts(now);
+    var first = vec4(0u);
+    var second = vec4(0u);
+    for (var i = lane; i < params.candidates; i += INVOCATIONS) {
+        let values = squared[row + i];
+        first += up_to(values, limits[0]);
+        second += up_to(values, limits[1]);
     }
-    let sum = inside[0] + inside[1] + inside[2] + inside[3];
-    counts[lane] = sum;
+    counts[lane] = array(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
     workgroupBarrier();
-    // Of the values before this invocation's buckets.
-    var below = now.below;
-    for (var i = 0u; i < INVOCATIONS; i += 8u) {
-        let low = vec4(counts[i], counts[i + 1u], counts[i + 2u], counts[i + 3u]);
-        let high = vec4(counts[i + 4u], counts[i + 5u], counts[i + 6u], counts[i + 7u]);
-        below += dot(select(vec4(0u), low, vec4(i, i + 1u, i + 2u, i + 3u) < vec4(lane)), vec4(1u));
-        below += dot(select(vec4(0u), high, vec4(i + 4u, i + 5u, i + 6u, i + 7u) < vec4(lane)), vec4(1u));
+    if lane < CUTS {
+        var sum = 0u;
+        for (var i = 0u; i < INVOCATIONS; i++) {
+            sum += counts[i][lane];
+        }
+        totals[lane] = sum;
     }
-    if below < params.nearest && below + sum >= params.nearest {
-        // Values below each of the four, and the last of them with too few.
-        let befores = below + vec4(0u, inside[0], inside[0] + inside[1], sum - inside[3]);
-        let beyond = befores < vec4(params.nearest);
-        let bucket = u32(beyond.y) + u32(beyond.z) + u32(beyond.w);
-        search = Search(now.low + ((4u * lane + bucket) << now.shift), now.shift, befores[bucket], inside[bucket]);
+    workgroupBarrier();
+    if lane < CUTS {
+        let before = select(totals[max(lane, 1u) - 1u], now.below, lane == 0u);
+        if before < params.nearest && totals[lane] >= params.nearest {
+            let step = (now.high - now.low) / CUTS + 1u;
+            let low = now.low + lane * step;
+            search = Search(low, min(low + step - 1u, now.high), before, totals[lane]);
+        }
     }
     return workgroupUniformLoad(&search);
-}
-
-// Narrows the values in question to one bucket, which fits into workgroup memory with all below it or is a single
-// value.
-fn narrow(row: u32, lane: u32, range: Search) -> Search {
-    var now = range;
-    // One loop for the values of all cuts.
-    var i = lane;
-    var done = 0u;
-    loop {
-        if i < params.candidates {
-            let values = squared[row + i];
-            count(values.x, now);
-            count(values.y, now);
-            count(values.z, now);
-            count(values.w, now);
-        }
-        i += INVOCATIONS;
-        done += INVOCATIONS;
-        if done >= params.candidates {
-            now = bucket_of_last(lane, now);
-            if fits(now) || now.shift == 0u {
-                break;
-            }
-            now.shift -= min(now.shift, 8u);
-            i = lane;
-            done = 0u;
-        }
-    }
-    return now;
 }
 
 fn fits(now: Search) -> bool {
-    return now.below + now.inside <= SORTED;
+    return now.up_to_high <= SORTED;
 }
 
-fn keep(value: u32, low: u32, width: u32) {
-    if value < low || value - low < width {
+fn keep(value: u32, limit: u32) {
+    if value < limit {
         kept[atomicAdd(&kept_count, 1u)] = value;
     }
 }
 
-// Values from now.low on, one bucket of 1 << now.shift wide, are the last to be kept: all of them where they fit,
-// else as many copies of the single value they then are.
+// All values up to now.high where they fit, else those below now.low and copies of that, which then is the same value.
 fn gather(row: u32, lane: u32, now: Search) {
     let filler = select(now.low, FILLER, fits(now));
     for (var i = lane; i < SORTED; i += INVOCATIONS) {
         kept[i] = filler;
     }
     workgroupBarrier();
-    let width = select(0u, 1u << now.shift, fits(now));
+    let limit = select(now.low, now.high + 1u, fits(now));
     for (var i = lane; i < params.candidates; i += INVOCATIONS) {
         let values = squared[row + i];
-        keep(values.x, now.low, width);
-        keep(values.y, now.low, width);
-        keep(values.z, now.low, width);
-        keep(values.w, now.low, width);
+        keep(values.x, limit);
+        keep(values.y, limit);
+        keep(values.z, limit);
+        keep(values.w, limit);
     }
     workgroupBarrier();
 }
@@ -227,8 +198,10 @@ fn write_in_order(place: u32, lane: u32) {
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = workgroup.x * params.candidates;
-    let range = find_range(row, lane);
-    let last = narrow(row, lane, range);
-    gather(row, lane, last);
+    var now = find_range(row, lane);
+    while !fits(now) && now.low < now.high {
+        now = cut(row, lane, now);
+    }
+    gather(row, lane, now);
     write_in_order((params.first_row + workgroup.x) * params.nearest, lane);
 }

@@ -1,8 +1,9 @@
 // Gradient of a bilinear resize: its transpose. Each pixel of the input gathers from the output's pixels that were
-// made of it. With ADD defined the gradient is added to what is there. One invocation a channel of an input pixel.
+// made of it. With ADD defined the gradient is added to what is there. One invocation a value of an input pixel.
 //
-//   dy   [batch][out_height][out_width][dy_stride], of which `channels` from dy_offset on are read
-//   out  [batch][height][width][channels]
+//   dy   [batch][out_height][out_width][dy_stride] vec4s, of which `channels` from dy_offset on are read, or with SINGLE
+//        defined as many floats
+//   out  [batch][height][width][channels], the same
 #import bilinear
 
 struct Params {
@@ -16,9 +17,15 @@ struct Params {
     align_corners: u32,
 }
 
+#ifdef SINGLE
+alias Value = f32;
+#else
+alias Value = vec4<f32>;
+#endif
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<Value>;
+@group(0) @binding(2) var<storage, read_write> out: array<Value>;
 
 // How much of the resized pixel `position` is the input's pixel `place`.
 fn share(place: u32, position: u32, size: u32, out_size: u32) -> f32 {
@@ -29,17 +36,18 @@ fn share(place: u32, position: u32, size: u32, out_size: u32) -> f32 {
     return select(0.0, 1.0 - taps.weight, taps.low == place) + select(0.0, taps.weight, taps.high == place);
 }
 
-// First and last of the resized pixels that may be made of the input's pixel `place`: generous, for shares decide.
+// First and last of the resized pixels that are made of the input's pixel `place`: those that lie less than a pixel of
+// the input from it, and beyond the image's first and last pixel all. A little more than that, for shares decide.
 fn reach(place: u32, size: u32, out_size: u32) -> vec2<u32> {
     var scale = f32(out_size) / f32(size);
-    var middle = f32(place) + 0.5;
+    var middle = (f32(place) + 0.5) * scale - 0.5;
     if params.align_corners != 0u {
         scale = f32(out_size - 1u) / f32(max(size - 1u, 1u));
-        middle = f32(place);
+        middle = f32(place) * scale;
     }
-    let first = max(floor((middle - 1.0) * scale) - 1.0, 0.0);
-    let last = ceil((middle + 1.0) * scale) + 1.0;
-    return vec2(u32(first), min(u32(last), out_size - 1u));
+    let first = u32(max(ceil(middle - scale - 0.01), 0.0));
+    let last = min(u32(max(floor(middle + scale + 0.01), 0.0)), out_size - 1u);
+    return vec2(select(first, 0u, place == 0u), select(last, out_size - 1u, place == size - 1u));
 }
 
 @compute @workgroup_size(64)
@@ -53,7 +61,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = id.y / params.height;
     let down = reach(row, params.height, params.out_height);
     let across = reach(column, params.width, params.out_width);
-    var sum = 0.0;
+    var sum = Value();
     for (var y = down.x; y <= down.y; y++) {
         let share_down = share(row, y, params.height, params.out_height);
         if share_down == 0.0 {

@@ -2,9 +2,11 @@
 // for each tap of the kernel, the shifted input transposed times the gradient of the output. What the images add to
 // it stays apart; adam.wgsl sums it up. One invocation 8 x 8 weights of a tap and an image.
 //
-//   x    [batch][height][width][inputs] vec4s
-//   dy   [batch][height][width][outputs] vec4s
+//   x    [batch][height][width][inputs] vec4s, or with TEXTURE defined a row texture of them
+//   dy   [batch][height][width][outputs] vec4s, the same
 //   out  [batch][kernel * kernel][4 * inputs][outputs] vec4s
+#import row_texture
+
 struct Params {
     height: u32,
     width: u32,
@@ -15,9 +17,32 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+#ifdef TEXTURE
+@group(0) @binding(1) var x: texture_storage_2d_array<rgba32float, read>;
+@group(0) @binding(2) var dy: texture_storage_2d_array<rgba32float, read>;
+#else
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
+#endif
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+fn x_at(pixel: u32, channel: u32) -> vec4<f32> {
+#ifdef TEXTURE
+    let place = place_of_row(pixel);
+    return textureLoad(x, vec2(channel, place.y), place.x);
+#else
+    return x[pixel * params.inputs + channel];
+#endif
+}
+
+fn dy_at(pixel: u32, channel: u32) -> vec4<f32> {
+#ifdef TEXTURE
+    let place = place_of_row(pixel);
+    return textureLoad(dy, vec2(channel, place.y), place.x);
+#else
+    return dy[pixel * params.outputs + channel];
+#endif
+}
 
 // Column i of the result is what input channel i adds to 4 weights.
 fn outer(inputs: vec4<f32>, outputs: vec4<f32>) -> mat4x4<f32> {
@@ -54,13 +79,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var y = first_y; y < end_y; y++) {
         for (var column = first_x; column < end_x; column++) {
             let row = id.z * params.height + y;
+            let pixel = row * params.width + column;
             let source = (row + down - padding) * params.width + column + right - padding;
-            let x_place = source * params.inputs;
-            let dy_place = (row * params.width + column) * params.outputs;
-            let x_0 = x[x_place + input];
-            let x_1 = x[x_place + next_input];
-            let dy_0 = dy[dy_place + output];
-            let dy_1 = dy[dy_place + next_output];
+            let x_0 = x_at(source, input);
+            let x_1 = x_at(source, next_input);
+            let dy_0 = dy_at(pixel, output);
+            let dy_1 = dy_at(pixel, next_output);
             sums[0] += outer(x_0, dy_0);
             sums[1] += outer(x_0, dy_1);
             sums[2] += outer(x_1, dy_0);

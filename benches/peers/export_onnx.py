@@ -78,10 +78,12 @@ class Taught(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         joined = 0
         for number, level in enumerate(self.net(image)):
-            mean, deviation, prototypes = (
-                self.tensors[f"taught.layer_{number + 1}.{name}"] for name in ("mean", "deviation", "C"))
+            names = ("mean", "deviation", "whitening", "C")
+            mean, deviation, whitening, prototypes = (
+                self.tensors[f"taught.layer_{number + 1}.{name}"] for name in names)
             on_grid = F.interpolate(F.avg_pool2d(level, 3, 1, 1), (self.grid, self.grid), mode="bilinear")
-            phi = (on_grid - mean[:, None, None]) / deviation[:, None, None]
+            standardised = (on_grid - mean[:, None, None]) / deviation[:, None, None]
+            phi = F.conv2d(standardised, whitening.T[:, :, None, None])
             # relu rather than clamp: ONNX's Max would not run on ONNX Runtime's WebGPU.
             nearest = squared_distances(phi, prototypes).amin(2).relu().sqrt()
             relative = nearest * self.tensors["taught.normal"][number].flatten()

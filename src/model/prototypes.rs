@@ -3,7 +3,7 @@
 use super::descriptor::Descriptors;
 use crate::ModelConfig;
 use crate::config::TrainedHead;
-use crate::gpu::{Binding, Constant, Graph, Tensor};
+use crate::gpu::{Binding, Constant, Format, Graph, Tensor};
 use crate::ops::{
     Band, LevelProducts, Matrix, Product, Ranked, distances, matmul, nearest, nearest_ranked, square_norm,
 };
@@ -129,7 +129,7 @@ impl Prototypes {
         let levels = (1..).zip(descriptors.levels.iter().zip(&self.levels)).map(|(number, (level, matrix))| {
             let (first_row, count) = source_rows(first_row, rows, level.height, grid);
             let label = format!("{label}.product{number}");
-            let products = graph.scratch(&label, [1, count, level.width, matrix.columns]);
+            let products = graph.pixel_rows(Format::F32, &label, [1, count, level.width, matrix.columns]);
             let a = level.row_range((image * level.height + first_row) * level.width, count * level.width);
             matmul(graph, &label, &Product::new(a, matrix, products.all()));
             LevelProducts { products, first_row }

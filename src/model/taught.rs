@@ -36,7 +36,9 @@ struct Level {
     level: usize,
     /// Mean and reciprocal of the deviation of each channel.
     center: Constant,
-    /// `[channels][prototypes]`, standardised.
+    /// `[channels][channels]`: what makes all directions vary alike.
+    whitening: Matrix,
+    /// `[channels][prototypes]`, standardised and whitened.
     prototypes: Matrix,
     /// |C|^2 of each.
     norms: Constant,
@@ -91,6 +93,7 @@ impl Level {
     fn new(parameters: &mut Parameters<'_>, TaughtLevel { level, prototypes }: TaughtLevel, channels: u32) -> Self {
         let name = format!("{TAUGHT}layer_{level}");
         let center = parameters.vector(format!("{name}.center"), 2 * channels);
+        let whitening = parameters.matrix(format!("{name}.whitening"), [1, channels, channels], parameters.format());
         let matrix = parameters.matrix(format!("{name}.C"), [1, channels, prototypes], parameters.format());
         let norms = parameters.vector(format!("{name}.norms"), prototypes);
         let origin = parameters.vector(format!("{name}.origin"), channels);
@@ -98,27 +101,34 @@ impl Level {
         let declared = vec![
             Parameter::new(format!("{name}.mean"), Role::NormMean, &[channels]),
             Parameter::new(format!("{name}.deviation"), Role::NormScale, &[channels]),
+            Parameter::new(format!("{name}.whitening"), Role::Weight, &[channels, channels]),
             Parameter::new(format!("{name}.C"), Role::Prototypes, &[channels, prototypes]),
         ];
-        let constants = [center.clone(), matrix.clone(), norms.clone()];
+        let constants = [center.clone(), whitening.clone(), matrix.clone(), norms.clone()];
         parameters.declare(declared, move |values| {
-            let [center, matrix, norms] = constants;
+            let [center, whitening, matrix, norms] = constants;
             let mut values = values.into_iter();
             let mut next = || values.next().unwrap_or_default();
-            let (mean, deviation, columns) = (next(), next(), next());
+            let (mean, deviation, directions, columns) = (next(), next(), next(), next());
             let reciprocals = deviation.iter().map(|deviation| 1.0 / deviation.max(f32::MIN_POSITIVE));
             let centers = mean.into_iter().chain(reciprocals).collect();
             let squares = square_norms(&columns, prototypes as usize);
-            let parts = [Part::whole(center, centers), Part::whole(norms, squares), Part::whole(matrix, columns)];
-            Ok(Box::new(parts.into_iter()))
+            let vectors = [Part::whole(center, centers), Part::whole(norms, squares)];
+            let matrices = [Part::whole(whitening, directions), Part::whole(matrix, columns)];
+            Ok(Box::new(vectors.into_iter().chain(matrices)))
         });
-        Self { level: level as usize - 1, center, prototypes: Matrix::of(matrix), norms, origin }
+        let (whitening, prototypes) = (Matrix::of(whitening), Matrix::of(matrix));
+        Self { level: level as usize - 1, center, whitening, prototypes, norms, origin }
     }
 
     /// `[batch][grid][grid]`, the distance of each position's descriptor to the nearest prototype.
     fn write(&self, graph: &mut Graph<'_>, feature: Tensor, grid: u32) -> Tensor {
         let name = format!("taught.layer_{}", self.level + 1);
-        let descriptors = describe(graph, &format!("{name}.descriptors"), feature, &self.center, grid);
+        let standardised = describe(graph, &format!("{name}.standardised"), feature, &self.center, grid);
+        let shape = [standardised.batch, grid, grid, standardised.channels];
+        let descriptors = graph.tensor(&format!("{name}.descriptors"), shape);
+        let whitened = Product::new(standardised.all(), &self.whitening, descriptors.all());
+        matmul(graph, &format!("{name}.descriptors"), &whitened);
         graph.stage(&format!("descriptors{}", self.level + 1), descriptors.all());
         let norms = square_norm(graph, &format!("{name}.position_norms"), descriptors, &self.origin);
         let out = graph.tensor(&format!("{name}.distances"), [descriptors.batch, grid, grid, 1]);

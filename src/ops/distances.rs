@@ -18,7 +18,8 @@ pub(crate) struct Band {
 /// A level of descriptors, multiplied.
 #[derive(Clone, Copy)]
 pub(crate) struct LevelProducts {
-    /// Products of the level with its part of every prototype, `[rows needed][side][prototypes]`.
+    /// Products of the level with its part of every prototype, `[rows needed][side][prototypes]`,
+    /// [`Graph::pixel_rows`].
     pub products: Tensor,
     /// The row of the level that is the first of them.
     pub first_row: u32,
@@ -55,11 +56,13 @@ pub(crate) fn distances(
         first: of_levels(|level| level.first_row),
     };
     let out = graph.scratch(label, [1, band.rows, band.grid, prototypes]);
+    // Of a level that the descriptors do not have nothing is read.
     let [products_1, products_2, products_3] =
-        [0, 1, 2].map(|level| levels.get(level).map_or(Binding::UNUSED, |level| Binding::read(level.products)));
+        [0, 1, 2].map(|level| Binding::read(levels.get(level).unwrap_or(&levels[0]).products));
     let position_norms = Binding::read(position_norms);
     let bindings = [products_1, products_2, products_3, position_norms, prototype_norms, Binding::write(out)];
     let workgroups = [groups_of_64(params.prototypes), band.rows * band.grid, 1];
-    graph.dispatch(label, Kernel::new("distances"), &params, bindings, workgroups);
+    let kernel = Kernel::with("distances", [("TEXTURE", graph.is_texture(levels[0].products))]);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
     out
 }

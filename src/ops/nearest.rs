@@ -1,7 +1,8 @@
 //! The smallest distances of each position: `nearest`, `nearest_ranked` and its gradient, `nearest_prototype`.
 
 use super::groups_of_64;
-use crate::gpu::{Binding, Constant, Graph, Kernel, Slice, Tensor, uniforms};
+use super::matmul::Matrix;
+use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
 
 /// For each pixel of `squared` (its channels are the candidates) the square roots of the `out.channels` smallest,
 /// ascending, into the rows of `out`.
@@ -22,11 +23,14 @@ fn smallest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice, roo
     graph.ensure_inside(label, out);
     let (candidates, first_row) = (squared.channels / 4, out.first / out.stride());
     let params = Params { candidates, nearest: out.channels, first_row };
-    // With room for the surplus of the last bucket.
-    let sorted = f64::from(out.channels.next_power_of_two().max(8));
-    let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::new("nearest") };
+    let kernel = Kernel { constants: vec![("SORTED", sorted(out.channels))], ..Kernel::new("nearest") };
     let bindings = [Binding::read(squared), Binding::write(out.tensor)];
     graph.dispatch(label, kernel.with_constant("ROOTS", roots), &params, bindings, [squared.pixels(), 1, 1]);
+}
+
+/// Values that a kernel has room for: the nearest, and the surplus of the last bucket.
+fn sorted(nearest: u32) -> f64 {
+    f64::from(nearest.next_power_of_two().max(8))
 }
 
 /// The nearest candidates of some positions: `[positions][K]` each.
@@ -51,21 +55,22 @@ pub(crate) fn nearest_ranked(graph: &mut Graph<'_>, label: &str, squared: Tensor
     let (rows, nearest) = (squared.pixels(), distances.channels);
     graph.ensure_equal(label, indices.values(), distances.values());
     graph.ensure_inside(label, distances.row_range(first_row, rows));
-    let sorted = graph.scratch(&format!("{label}.sorted"), [1, rows, 1, nearest]);
-    smallest(graph, &format!("{label}.smallest"), squared, sorted.all(), false);
-    let params = Params { candidates: squared.channels, nearest, first_row };
-    let bindings = [Binding::read(squared), Binding::read(sorted), Binding::write(distances), Binding::write(indices)];
-    let workgroups = [groups_of_64(params.candidates), rows, 1];
-    graph.dispatch(&format!("{label}.ranks"), Kernel::new("nearest_ranks"), &params, bindings, workgroups);
+    let smallest_values = graph.scratch(&format!("{label}.sorted"), [1, rows, 1, nearest]);
+    smallest(graph, &format!("{label}.smallest"), squared, smallest_values.all(), false);
+    let params = Params { candidates: squared.channels / 4, nearest, first_row };
+    let kernel = Kernel { constants: vec![("SORTED", sorted(nearest))], ..Kernel::new("nearest_ranks") };
+    let inputs = [Binding::read(squared), Binding::read(smallest_values)];
+    let outputs = [Binding::write(distances), Binding::write(indices)];
+    graph.dispatch(&format!("{label}.ranks"), kernel, &params, [inputs, outputs].concat(), [rows, 1, 1]);
 }
 
-/// The gradient of descriptors `phi` from that of their distances to the nearest of `prototypes`,
+/// The gradient of descriptors `phi` from that of their distances to the nearest of `prototypes`, a matrix of
 /// `[prototypes][channels]`.
 pub(crate) fn nearest_gradient(
     graph: &mut Graph<'_>,
     label: &str,
     phi: Tensor,
-    prototypes: &Constant,
+    prototypes: &Matrix,
     nearest: Ranked,
     dy: Tensor,
 ) -> Tensor {
@@ -81,14 +86,15 @@ pub(crate) fn nearest_gradient(
     let params = Params { channels: phi.channels / 4, nearest: distances.channels };
     let bindings = [
         Binding::read(phi),
-        Binding::read(prototypes),
+        prototypes.binding(),
         Binding::read(distances),
         Binding::read(indices),
         Binding::read(dy),
         Binding::write(out),
     ];
     let workgroups = [groups_of_64(params.channels), phi.pixels(), 1];
-    graph.dispatch(label, Kernel::new("nearest_gradient"), &params, bindings, workgroups);
+    let kernel = Kernel::with("nearest_gradient", [("TEXTURE", graph.gpu().matmul.reads_textures())]);
+    graph.dispatch(label, kernel, &params, bindings, workgroups);
     graph.estimate(phi.values() * u64::from(params.nearest));
     out
 }

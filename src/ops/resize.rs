@@ -123,20 +123,24 @@ pub(crate) fn resize_gradient(
     }
     graph.ensure_equal(label, [dy.tensor.batch, dy.channels], [out.batch, out.channels]);
     graph.ensure_inside(label, dy);
+    // A map has a single channel; others come in fours.
+    let in_fours = [out.channels, dy.first, dy.stride()].iter().all(|values| values % 4 == 0);
+    let together = if in_fours { 4 } else { 1 };
     let params = Params {
         height: out.height,
         width: out.width,
-        channels: out.channels,
+        channels: out.channels / together,
         out_height: dy.tensor.height,
         out_width: dy.tensor.width,
-        dy_offset: dy.first,
-        dy_stride: dy.stride(),
+        dy_offset: dy.first / together,
+        dy_stride: dy.stride() / together,
         align_corners: align_corners.into(),
     };
-    let workgroups = [groups_of_64(out.width * out.channels), out.batch * out.height, 1];
-    let (kernel, out) = match gradient {
-        Gradient::New => (Kernel::new("resize_gradient"), Binding::write(out)),
-        Gradient::Added => (Kernel::with("resize_gradient", [("ADD", true)]), Binding::update(out)),
+    let workgroups = [groups_of_64(out.width * params.channels), out.batch * out.height, 1];
+    let (is_added, out) = match gradient {
+        Gradient::New => (false, Binding::write(out)),
+        Gradient::Added => (true, Binding::update(out)),
     };
+    let kernel = Kernel::with("resize_gradient", [("ADD", is_added), ("SINGLE", !in_fours)]);
     graph.dispatch(label, kernel, &params, [Binding::read(dy.tensor), out], workgroups);
 }

@@ -2,7 +2,7 @@
 
 use super::activation::Epilogue;
 use super::groups_of_64;
-use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered};
+use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered, rows_to_multiply};
 use crate::gpu::{Binding, Factors, Graph, Kernel, Layer, Slice, Tensor, uniforms};
 
 /// A convolution's weights in memory that an optimiser writes to.
@@ -69,9 +69,12 @@ impl TrainedConv {
             outputs: dy.channels / 4,
         };
         let tiles = params.inputs.div_ceil(2) * params.outputs.div_ceil(2);
-        let bindings = [Binding::read(x), Binding::read(dy), Binding::write(out)];
+        let x_rows = rows_to_multiply(graph, &format!("{label}.x"), x);
+        let dy_rows = rows_to_multiply(graph, &format!("{label}.dy"), dy);
+        let kernel = Kernel::with("weight_gradient", [("TEXTURE", graph.is_texture(x_rows))]);
+        let bindings = [Binding::read(x_rows), Binding::read(dy_rows), Binding::write(out)];
         let workgroups = [groups_of_64(tiles), self.taps(), x.batch];
-        graph.dispatch(label, Kernel::new("weight_gradient"), &params, bindings, workgroups);
+        graph.dispatch(label, kernel, &params, bindings, workgroups);
         graph.estimate(u64::from(x.pixels()) * self.weights.values());
         out
     }

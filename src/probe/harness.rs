@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::gpu::{Constant, Format, Gpu, Graph, Kernel, Slice, Tensor, Uploader, read_buffers};
+use crate::ops::Matrix;
 use crate::parameters::{Parameters, Storage};
 use crate::reference::Maps;
 use crate::weights::{Parameter, Role};
@@ -125,6 +126,14 @@ pub(crate) async fn vector(gpu: &Gpu, values: &[f32]) -> Result<Constant> {
     let constant = Constant::buffer("vector".to_owned(), [1, 1, values.len() as u32], Format::F32);
     Uploader::new(gpu).fill(&constant, 0, bytemuck::cast_slice(values)).await?;
     Ok(constant)
+}
+
+/// A matrix `[depth][columns]` of f32, as products of the adapter read it.
+pub(crate) async fn matrix(gpu: &Gpu, [depth, columns]: [u32; 2], values: &[f32]) -> Result<Matrix> {
+    let parameters = Parameters::new(Storage { gpu: Some(gpu), ..Storage::default() });
+    let constant = parameters.matrix("matrix".to_owned(), [1, depth, columns], Format::F32);
+    Uploader::new(gpu).fill(&constant, 0, bytemuck::cast_slice(values)).await?;
+    Ok(Matrix::of(constant))
 }
 
 /// What `declare` makes, with these weights and biases.

@@ -122,8 +122,10 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "gradient of BatchNorm, shift": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::ShiftGradient, 1),
         "gradient of relu": gradients::relu(gpu, 70, [1, 18], false, 1),
         "gradient of relu and skip": gradients::relu(gpu, 70, [1, 18], true, 1),
-        "gradient of interpolate": gradients::resize(gpu, [[9, 5], [30, 21]], [1, 7], false, New, 1),
-        "gradient of interpolate, aligned corners": gradients::resize(gpu, [[30, 21], [9, 5]], [1, 7], true, Added, 1),
+        "gradient of interpolate": gradients::resize(gpu, [[9, 5], [30, 21]], [1, 8], false, New, 1),
+        "gradient of interpolate, aligned corners": gradients::resize(gpu, [[30, 21], [9, 5]], [1, 8], true, Added, 1),
+        "gradient of interpolate of a map": gradients::resize(gpu, [[9, 5], [30, 21]], [0, 1], true, New, 1),
+        "gradient of interpolate of a map, added": gradients::resize(gpu, [[30, 21], [9, 5]], [0, 1], true, Added, 1),
         "gradient of adaptive_avg_pool2d": gradients::adaptive_pool(gpu, [2, 19, 7], [3, 1], 1),
         "gradient of conv2d to one channel, input": gradients::project(gpu, 150, 9, false, 1),
         "gradient of conv2d to one channel, weights": gradients::project(gpu, 150, 9, true, 1),
@@ -230,8 +232,10 @@ mod tests {
                         (defines.contains(&"TEXTURE"), defines.contains(&"PAIRS")) == (textures, pairs)
                     }
                     "winograd2_weights" | "winograd4_weights" => defines.contains(&"TEXTURE") == textures,
-                    "coreset_pick" | "coreset_update" | "nearest_prototype" | "rows_as_columns"
-                    | "weights_as_matrix" => defines.contains(&"TEXTURE") == textures,
+                    "coreset_pick" | "coreset_update" | "distances" | "nearest_gradient" | "nearest_prototype"
+                    | "rows_as_columns" | "weight_gradient" | "weights_as_matrix" => {
+                        defines.contains(&"TEXTURE") == textures
+                    }
                     "depthwise" => defines.contains(&"WEIGHT_TEXTURE") == textures,
                     _ => true,
                 })

@@ -4,6 +4,7 @@ use super::comparison::{LEFT_OUT, square_norms};
 use super::coreset::coreset;
 use super::features::ViewFeatures;
 use super::poses::View;
+use super::whitening::{Scatter, Whitening};
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::random::SplitMix;
@@ -55,35 +56,61 @@ impl Pool {
 }
 
 /// The prototypes of one level.
-#[derive(Clone)]
 pub(super) struct Bank {
     pub mean: Vec<f32>,
     pub deviation: Vec<f32>,
-    /// `[prototypes][channels]`, standardised, rounded to f16.
+    pub whitening: Whitening,
+    /// `[prototypes][channels]`, standardised and whitened, rounded to f16.
     rows: Vec<f32>,
-    norms: Vec<f32>,
     /// The photograph each is of.
     owners: Vec<u32>,
     /// How many differ; the last is repeated to a multiple of 4.
     pub distinct: u32,
+    /// Where the whitening is that of these photographs.
+    source: Option<Source>,
+}
+
+/// What prototypes were chosen from.
+struct Source {
+    /// All descriptors, standardised.
+    rows: Rows,
+    scatter: Scatter,
+    chosen: Vec<u32>,
+}
+
+/// What a photograph that is held out is compared with.
+pub(super) struct Others {
+    pub whitening: Whitening,
+    /// `[prototypes][channels]`.
+    pub rows: Vec<f32>,
+    /// Squared norms of the prototypes, too large to be near where they are the photograph's own.
+    pub norms: Vec<f32>,
 }
 
 impl Bank {
-    /// Standardises the rows, puts those of a former bank beside them, whose unit then is that of all, and chooses at
-    /// most `wanted`.
+    /// Standardises and whitens the rows, puts those of a former bank beside them, whose units then are those of all,
+    /// and chooses at most `wanted`.
     pub(super) async fn choose(
         gpu: &Gpu,
         former: Option<&Self>,
-        Rows { mut values, mut owners }: Rows,
+        mut rows: Rows,
         wanted: u32,
         on_progress: impl FnMut(u32),
     ) -> Result<Self> {
-        let channels = values.len() / owners.len();
+        let channels = rows.values.len() / rows.owners.len();
         let (mean, deviation) = match former {
             Some(bank) => (bank.mean.clone(), bank.deviation.clone()),
-            None => statistics(&values, channels),
+            None => statistics(&rows.values, channels),
         };
-        standardise(&mut values, &mean, &deviation);
+        standardise(&mut rows.values, &mean, &deviation);
+        let (whitening, scatter) = match former {
+            Some(bank) => (bank.whitening.clone(), None),
+            None => {
+                let scatter = Scatter::of(gpu, &rows.values, channels).await?;
+                (scatter.whitening()?, Some(scatter))
+            }
+        };
+        let (mut values, mut owners) = (whitening.apply(gpu, &rows.values).await?, rows.owners.clone());
         if let Some(bank) = former {
             values.extend_from_slice(&bank.rows);
             owners.extend_from_slice(&bank.owners);
@@ -92,16 +119,22 @@ impl Bank {
         let distinct = chosen.len() as u32;
         let last = chosen.last().copied().unwrap_or_default();
         chosen.resize(chosen.len().next_multiple_of(4).max(4), last);
-        let row = |index: &u32| &values[*index as usize * channels..][..channels];
-        let rows = chosen.iter().flat_map(row).map(|value| half::f16::from_f32(*value).to_f32()).collect();
+        let prototypes = rows_of(&values, channels, &chosen);
+        let prototypes = prototypes.iter().map(|value| half::f16::from_f32(*value).to_f32()).collect();
         let owners = chosen.iter().map(|index| owners[*index as usize]).collect();
-        Ok(Self { distinct, ..Self::new(mean, deviation, rows, owners) })
+        let source = scatter.map(|scatter| Source { rows, scatter, chosen });
+        Ok(Self { distinct, source, ..Self::new([mean, deviation], whitening, prototypes, owners) })
     }
 
     /// A bank of `[prototypes][channels]`, all of which differ.
-    pub(super) fn new(mean: Vec<f32>, deviation: Vec<f32>, rows: Vec<f32>, owners: Vec<u32>) -> Self {
-        let (norms, distinct) = (square_norms(&rows, mean.len()), owners.len() as u32);
-        Self { mean, deviation, rows, norms, owners, distinct }
+    pub(super) fn new(
+        [mean, deviation]: [Vec<f32>; 2],
+        whitening: Whitening,
+        rows: Vec<f32>,
+        owners: Vec<u32>,
+    ) -> Self {
+        let distinct = owners.len() as u32;
+        Self { mean, deviation, whitening, rows, owners, distinct, source: None }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -110,10 +143,6 @@ impl Bank {
 
     pub(super) fn channels(&self) -> usize {
         self.mean.len()
-    }
-
-    pub(super) fn rows(&self) -> &[f32] {
-        &self.rows
     }
 
     /// `[channels][prototypes]`, as model files have them.
@@ -126,10 +155,16 @@ impl Bank {
         &self.owners
     }
 
-    /// Squared norms of the prototypes, too large to be near where they are of the photograph that is held out.
-    pub(super) fn norms_without(&self, held_out: Option<u32>) -> Vec<f32> {
-        let norm = |(norm, owner): (&f32, &u32)| if Some(*owner) == held_out { LEFT_OUT } else { *norm };
-        self.norms.iter().zip(&self.owners).map(norm).collect()
+    /// The prototypes, of which those of a photograph that is held out are left out. Where the whitening is of these
+    /// photographs, it is found anew from the others: a photograph to come has no part in it either.
+    pub(super) async fn without(&self, gpu: &Gpu, held_out: Option<u32>) -> Result<Others> {
+        let (whitening, rows) = match (&self.source, held_out) {
+            (Some(source), Some(owner)) => source.without(gpu, owner, self.channels()).await?,
+            _ => (self.whitening.clone(), self.rows.clone()),
+        };
+        let norms = square_norms(&rows, self.channels()).into_iter().zip(&self.owners);
+        let norms = norms.map(|(norm, owner)| if Some(*owner) == held_out { LEFT_OUT } else { norm }).collect();
+        Ok(Others { whitening, rows, norms })
     }
 
     /// Features `[positions][channels]` in the unit of the prototypes.
@@ -138,6 +173,23 @@ impl Bank {
         standardise(&mut values, &self.mean, &self.deviation);
         values
     }
+}
+
+impl Source {
+    /// The whitening of the other photographs alone, and the prototypes in it.
+    async fn without(&self, gpu: &Gpu, owner: u32, channels: usize) -> Result<(Whitening, Vec<f32>)> {
+        let own = (0..).zip(&self.rows.owners).filter(|(_, other)| **other == owner);
+        let own: Vec<u32> = own.map(|(row, _)| row).collect();
+        let own = Scatter::of(gpu, &rows_of(&self.rows.values, channels, &own), channels).await?;
+        let whitening = self.scatter.without(&own).whitening()?;
+        let prototypes = whitening.apply(gpu, &rows_of(&self.rows.values, channels, &self.chosen)).await?;
+        Ok((whitening, prototypes))
+    }
+}
+
+/// The rows of these numbers.
+fn rows_of(values: &[f32], channels: usize, numbers: &[u32]) -> Vec<f32> {
+    numbers.iter().flat_map(|row| &values[*row as usize * channels..][..channels]).copied().collect()
 }
 
 /// The transpose of a matrix of rows of this length.

@@ -6,6 +6,7 @@ use super::features::{FeatureRun, ViewFeatures};
 use super::held_out::{bank_tensors, unit_tensors};
 use super::poses::View;
 use super::taught::{config_metadata, config_of};
+use super::whitening::Whitening;
 use super::{Teacher, Tensor};
 use crate::Result;
 use crate::image::Fit;
@@ -67,10 +68,9 @@ fn bank(baseline: Baseline, photographs: &[ViewFeatures], level: usize, drawn: &
             drawn.iter().flat_map(row).copied().collect()
         }
     };
-    let unit = Bank::new(mean, deviation, Vec::new(), Vec::new());
+    let unit = Bank::new([mean, deviation], Whitening::identity(channels), Vec::new(), Vec::new());
     let rows = unit.standardised(&rows).iter().map(|value| half::f16::from_f32(*value).to_f32()).collect();
-    let Bank { mean, deviation, .. } = unit;
-    Bank::new(mean, deviation, rows, vec![0; positions])
+    Bank::new([unit.mean, unit.deviation], unit.whitening, rows, vec![0; positions])
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn means_and_patches() {
         let photographs = [vec![vec![1.0, 3.0]], vec![vec![3.0, 5.0]]];
-        let rows = |baseline, drawn: &[usize]| bank(baseline, &photographs, 0, drawn).rows().to_vec();
+        let rows = |baseline, drawn: &[usize]| bank(baseline, &photographs, 0, drawn).columns();
         let near = |found: Vec<f32>, truth: [f32; 2]| found.iter().zip(truth).all(|(a, b)| (a - b).abs() < 1e-3);
         assert!(near(rows(Baseline::Means, &[0, 0]), [-FRAC_1_SQRT_2, FRAC_1_SQRT_2]));
         assert!(near(rows(Baseline::Patches, &[3, 0]), [SQRT_2, -SQRT_2]));

@@ -162,6 +162,7 @@ pub(super) fn bank_tensors(banks: &[Bank], config: &ModelConfig) -> Vec<Tensor> 
         [
             Tensor::new(format!("{name}.mean"), &[channels], bank.mean.clone(), Stored::F32),
             Tensor::new(format!("{name}.deviation"), &[channels], bank.deviation.clone(), Stored::F32),
+            Tensor::new(format!("{name}.whitening"), &[channels; 2], bank.whitening.columns(), Stored::F32),
             Tensor::new(format!("{name}.C"), &prototypes, bank.columns(), Stored::F16),
         ]
     };

@@ -12,6 +12,7 @@
 use super::bank::{Bank, transposed};
 use super::held_out::HeldOut;
 use super::poses::PoseDecision;
+use super::whitening::Whitening;
 use super::{Identity, TeachOptions, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::inspect::{FINGERPRINT_PIXELS, Fingerprint};
@@ -123,10 +124,12 @@ fn bank(model: &Weights, config: &ModelConfig, TaughtLevel { level, prototypes }
     let vector = |name: String, length: usize| model.read(&name, &[length]);
     let mean = vector(format!("{TAUGHT}{name}.mean"), channels)?;
     let deviation = vector(format!("{TAUGHT}{name}.deviation"), channels)?;
+    let whitening = model.read(&format!("{TAUGHT}{name}.whitening"), &[channels; 2])?;
     let columns = model.read(&format!("{TAUGHT}{name}.C"), &[channels, prototypes])?;
     let owners = vector(format!("{TEACHING}{name}.owners"), prototypes)?;
     let owners = owners.into_iter().map(|owner| owner as u32).collect();
-    Ok(Bank::new(mean, deviation, transposed(&columns, prototypes), owners))
+    let whitening = Whitening::of_columns(&whitening, channels);
+    Ok(Bank::new([mean, deviation], whitening, transposed(&columns, prototypes), owners))
 }
 
 /// The tensors that a later teacher reads.

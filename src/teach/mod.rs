@@ -6,7 +6,8 @@
 //!
 //! 1. **Poses.** Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
 //!    photograph stands for itself in twelve orientations.
-//! 2. **Prototypes.** Of each level's features, every channel of unit deviation, a coreset by the greedy k-centre rule.
+//! 2. **Prototypes.** Of each level's features, every channel of unit deviation and all directions made to vary alike, a
+//!    coreset by the greedy k-centre rule.
 //! 3. **What is normal.** Each photograph is held out: compared with the prototypes of the others. Its distances, by
 //!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings
 //!    the levels to one scale.
@@ -41,6 +42,7 @@ mod memory;
 mod poses;
 mod taught;
 mod turned;
+mod whitening;
 
 pub(crate) use bank::transposed;
 pub use baseline::Baseline;
@@ -484,23 +486,22 @@ impl Teacher {
         let alone = self.identities().count() == 1;
         let mut comparisons = Vec::with_capacity(banks.len());
         for bank in banks {
-            let comparison = Comparison::new(gpu, [grid * grid, bank.count(), bank.channels() as u32]).await?;
-            comparison.set_prototypes(bank.rows()).await?;
-            comparisons.push(comparison);
+            comparisons.push(Comparison::new(gpu, [grid * grid, bank.count(), bank.channels() as u32]).await?);
         }
         let total = self.photographs.len() as u32;
         for (done, photograph) in (0..).zip(&self.photographs) {
             on_progress(TeachProgress { step: TeachStep::HoldingOut, done, total });
             let owner = self.first_owner() + done;
-            let mut part = Vec::with_capacity(views.len());
-            for features in run.run(&photograph.pixels, &views).await? {
-                let mut levels = Vec::with_capacity(banks.len());
-                for ((bank, comparison), features) in banks.iter().zip(&comparisons).zip(features) {
-                    // A single photograph has no others to be compared with.
-                    let norms = bank.norms_without((!alone).then_some(owner));
-                    levels.push(comparison.distances(&bank.standardised(&features), &norms).await?);
+            let mut part = vec![Vec::with_capacity(banks.len()); views.len()];
+            let features = run.run(&photograph.pixels, &views).await?;
+            for (level, (bank, comparison)) in banks.iter().zip(&comparisons).enumerate() {
+                // A single photograph has no others to be compared with.
+                let others = bank.without(gpu, (!alone).then_some(owner)).await?;
+                comparison.set_prototypes(&others.rows).await?;
+                for (levels, features) in part.iter_mut().zip(&features) {
+                    let queries = others.whitening.apply(gpu, &bank.standardised(&features[level])).await?;
+                    levels.push(comparison.distances(&queries, &others.norms).await?);
                 }
-                part.push(levels);
             }
             held_out.add(part);
         }

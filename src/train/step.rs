@@ -5,10 +5,10 @@ use super::decoder::Decoder;
 use super::descriptor::{BatchSize, Descriptor};
 use super::memory::{Group, Layout, Memory, State, Values, write};
 use super::recipe::Recipe;
-use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
+use crate::gpu::{Format, Gpu, Graph, Schedule, Tensor, read_buffers};
 use crate::model::{Prototypes, centered_norms};
 use crate::ops::{
-    Distances, Gradient, Margins, Segmented, adaptive_pool_gradient, distance_losses, nearest_gradient,
+    Distances, Gradient, Margins, Matrix, Segmented, adaptive_pool_gradient, distance_losses, nearest_gradient,
     resize_gradient, squared_error, upsample_map,
 };
 use crate::parameters::{Parameters, Storage};
@@ -98,7 +98,8 @@ impl Step {
         values.of("adaptor.C").clone_from(&bank.columns);
         let mut parameters = Parameters::new(Storage { gpu: Some(gpu), ..Storage::default() });
         let prototypes = Prototypes::new(&mut parameters, config, head);
-        let rows = parameters.vector("prototypes.rows".to_owned(), head.prototypes * config.descriptor_channels());
+        let shape = [1, head.prototypes, config.descriptor_channels()];
+        let rows = parameters.matrix("prototypes.rows".to_owned(), shape, Format::F32);
         parameters.fixed(&rows, transposed(&bank.columns, head.prototypes as usize));
         parameters.load(gpu, &values).await?;
 
@@ -139,7 +140,7 @@ impl Step {
             let label = format!("decoder.score{number}.gradient");
             resize_gradient(&mut graph, &label, part, losses.gradient, true, Gradient::Added);
         }
-        let whole = descriptors.made.whole;
+        let (whole, rows) = (descriptors.made.whole, Matrix::of(rows));
         let d_whole = nearest_gradient(&mut graph, "prototypes.gradient", whole, &rows, nearest, losses.gradient);
         for (number, pooled) in d_pooled.iter().enumerate() {
             let part = pooled.channel_range(0, head.guide);

@@ -6,7 +6,7 @@ use crate::ops::{
     self, Distances, Epilogue, Gradient, Margins, Optimised, Ranked, Rates, Relu, Segmented, TrainedConv, TrainedNorm,
     taps_inputs_outputs,
 };
-use crate::probe::harness::{Case, FENCE, SENTINEL, input, random_maps, run, values, vector};
+use crate::probe::harness::{Case, FENCE, SENTINEL, input, matrix, random_maps, run, values};
 use crate::reference::{self, AdamState, Corners, LossRole, Maps};
 
 /// A convolution with weights that change.
@@ -277,7 +277,7 @@ pub(crate) async fn nearest_gradient(gpu: &Gpu, positions: u32, quarter: u32, se
     let dy = random_maps([1, positions, 1, NEAREST as u32], seed + 2);
     let bits = indices.iter().map(|&index| f32::from_bits(index as u32)).collect();
     let bits = Maps { shape: distances.shape, values: bits };
-    let prototypes = vector(gpu, &rows).await?;
+    let prototypes = matrix(gpu, [PROTOTYPES as u32, channels as u32], &rows).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let maps = [&phi, &distances, &bits, &dy];
     let tensors = maps.map(|maps| input(&mut graph, maps));

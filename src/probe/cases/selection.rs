@@ -4,7 +4,7 @@ use crate::Result;
 use crate::gpu::{Binding, Format, Gpu, Graph};
 use crate::ops::{self, Band, Conv2d, Convolution, Geometry, LevelProducts, Product, matmul};
 use crate::parameters::Parameters;
-use crate::probe::harness::{Case, FENCE, SENTINEL, declared, input, random_maps, run, values, vector};
+use crate::probe::harness::{Case, FENCE, SENTINEL, declared, input, matrix, random_maps, run, values, vector};
 use crate::reference::{self, Corners, Maps};
 
 pub(crate) async fn square_norm(gpu: &Gpu) -> Result<Case> {
@@ -37,19 +37,23 @@ pub(crate) async fn distances(gpu: &Gpu) -> Result<Case> {
     let first_row = GRID / 2;
     let mut graph = Graph::fenced(gpu, FENCE);
     let position_norms = graph.external("norms", [1, GRID, GRID, 1]);
-    let products = sides.map(|side| graph.external("products", [1, side, side, PROTOTYPES as u32]));
-    let multiplied = products.map(|products| LevelProducts { products, first_row: 0 }).into();
-    let band = Band { grid: GRID, first_row, rows: GRID - first_row, first_position: 0, levels: multiplied };
-    let out = ops::distances(&mut graph, "out", &band, position_norms, Binding::read(&prototype_norms));
+    let mut inputs = vec![(position_norms, norms.as_slice())];
+    let mut multiplied = Vec::new();
     let mut first_channel = 0;
-    let values = levels.map(|level| {
+    for level in &levels {
         let [_, height, width, channels] = level.shape;
         let rows = &constants[first_channel * PROTOTYPES..][..channels * PROTOTYPES];
         first_channel += channels;
-        reference::matmul(&level.values, rows, [height * width, channels, PROTOTYPES])
-    });
-    let mut inputs = vec![(position_norms, norms.as_slice())];
-    inputs.extend(products.into_iter().zip(values.iter().map(Vec::as_slice)));
+        let prototypes = matrix(gpu, [channels as u32, PROTOTYPES as u32], rows).await?;
+        let tensor = input(&mut graph, level);
+        inputs.push((tensor, level.values.as_slice()));
+        let shape = [1, height as u32, width as u32, PROTOTYPES as u32];
+        let products = graph.pixel_rows(Format::F32, "products", shape);
+        matmul(&mut graph, "products", &Product::new(tensor.all(), &prototypes, products.all()));
+        multiplied.push(LevelProducts { products, first_row: 0 });
+    }
+    let band = Band { grid: GRID, first_row, rows: GRID - first_row, first_position: 0, levels: multiplied };
+    let out = ops::distances(&mut graph, "out", &band, position_norms, Binding::read(&prototype_norms));
     let answer = run(graph, &inputs, out.all()).await?;
     Ok(answer.against(truth.values[(first_row * GRID) as usize * PROTOTYPES..].to_vec(), 1e-5))
 }
