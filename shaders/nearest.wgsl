@@ -1,9 +1,8 @@
 // The `nearest` smallest of each row of squared distances, as distances in ascending order: torch.topk(largest=False,
 // sorted=True) of the square roots, or, where ROOTS is false, of the values as they are. One workgroup a row.
 //
-// Non-negative floats order like their bits, so all is done on integers. The range that the last value wanted lies in is
-// cut into eight, and the part that holds it again, until it and all below fit into workgroup memory together, which the
-// second cut mostly achieves. Only values decide, so the result does not depend on the order in which invocations run.
+// Non-negative floats order like their bits, so all is done on integers. Only values decide, so the result does not
+// depend on the order in which invocations run.
 //
 //   squared  [rows][candidates] vec4s
 //   out      [rows][nearest], written from first_row on
@@ -25,28 +24,35 @@ override ROOTS: bool = true;
 override INVOCATIONS: u32 = max(64u, SORTED / 8u);
 // Larger than any value, with room for 1 more.
 const FILLER: u32 = 0xfffffffeu;
-const CUTS: u32 = 8u;
 
-// Where the last value wanted lies, and how many values are below `low` and how many up to `high`.
-struct Search {
-    low: u32,
-    high: u32,
-    below: u32,
-    up_to_high: u32,
+// Where the last value wanted lies.
+struct Range {
+    smallest: u32,
+    bound: u32,
 }
+
+// What stays: values below a limit, and as many copies of another as there is room for.
+struct Kept {
+    limit: u32,
+    filler: u32,
+}
+
+#ifdef CUTS
+#import narrow_by_cuts
+#else
+#import narrow_by_buckets
+#endif
 
 var<workgroup> smallest: atomic<u32>;
 var<workgroup> bound: atomic<u32>;
-var<workgroup> counts: array<array<u32, CUTS>, INVOCATIONS>;
-var<workgroup> totals: array<u32, CUTS>;
-var<workgroup> search: Search;
+var<workgroup> found: Range;
 var<workgroup> kept: array<u32, SORTED>;
 var<workgroup> kept_count: atomic<u32>;
 
-// From the row's smallest value to one that is no smaller than the last one wanted. Each of an invocation's four streams
-// of values has one as small as the largest of all streams' smallest, which bounds the last value wanted well below the
-// row's largest where there are as many streams.
-fn find_range(row: u32, lane: u32) -> Search {
+// From the row's smallest value to one that is no smaller than the last one wanted. Each of an invocation's four
+// streams of values has one as small as the largest of all streams' smallest, which bounds the last value wanted well
+// below the row's largest where there are as many streams.
+fn find_range(row: u32, lane: u32) -> Range {
     if lane == 0u {
         atomicStore(&smallest, 0xffffffffu);
         atomicStore(&bound, 0u);
@@ -66,56 +72,9 @@ fn find_range(row: u32, lane: u32) -> Search {
     atomicMax(&bound, max(max(bounds.x, bounds.y), max(bounds.z, bounds.w)));
     workgroupBarrier();
     if lane == 0u {
-        search = Search(atomicLoad(&smallest), atomicLoad(&bound), 0u, 4u * params.candidates);
+        found = Range(atomicLoad(&smallest), atomicLoad(&bound));
     }
-    return workgroupUniformLoad(&search);
-}
-
-// The last values of the first four of eight equal parts of the range, and of the others.
-fn cuts(now: Search) -> array<vec4<u32>, 2> {
-    let step = (now.high - now.low) / CUTS + 1u;
-    let first = vec4(now.low) + step * vec4(1u, 2u, 3u, 4u) - 1u;
-    return array(min(first, vec4(now.high)), min(first + 4u * step, vec4(now.high)));
-}
-
-fn up_to(values: vec4<u32>, limits: vec4<u32>) -> vec4<u32> {
-    return select(vec4(0u), vec4(1u), vec4(values.x) <= limits) + select(vec4(0u), vec4(1u), vec4(values.y) <= limits)
-        + select(vec4(0u), vec4(1u), vec4(values.z) <= limits) + select(vec4(0u), vec4(1u), vec4(values.w) <= limits);
-}
-
-// The part that holds the last value wanted.
-fn cut(row: u32, lane: u32, now: Search) -> Search {
-    let limits = cuts(now);
-    var first = vec4(0u);
-    var second = vec4(0u);
-    for (var i = lane; i < params.candidates; i += INVOCATIONS) {
-        let values = squared[row + i];
-        first += up_to(values, limits[0]);
-        second += up_to(values, limits[1]);
-    }
-    counts[lane] = array(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
-    workgroupBarrier();
-    if lane < CUTS {
-        var sum = 0u;
-        for (var i = 0u; i < INVOCATIONS; i++) {
-            sum += counts[i][lane];
-        }
-        totals[lane] = sum;
-    }
-    workgroupBarrier();
-    if lane < CUTS {
-        let before = select(totals[max(lane, 1u) - 1u], now.below, lane == 0u);
-        if before < params.nearest && totals[lane] >= params.nearest {
-            let step = (now.high - now.low) / CUTS + 1u;
-            let low = now.low + lane * step;
-            search = Search(low, min(low + step - 1u, now.high), before, totals[lane]);
-        }
-    }
-    return workgroupUniformLoad(&search);
-}
-
-fn fits(now: Search) -> bool {
-    return now.up_to_high <= SORTED;
+    return workgroupUniformLoad(&found);
 }
 
 fn keep(value: u32, limit: u32) {
@@ -124,20 +83,17 @@ fn keep(value: u32, limit: u32) {
     }
 }
 
-// All values up to now.high where they fit, else those below now.low and copies of that, which then is the same value.
-fn gather(row: u32, lane: u32, now: Search) {
-    let filler = select(now.low, FILLER, fits(now));
+fn gather(row: u32, lane: u32, what: Kept) {
     for (var i = lane; i < SORTED; i += INVOCATIONS) {
-        kept[i] = filler;
+        kept[i] = what.filler;
     }
     workgroupBarrier();
-    let limit = select(now.low, now.high + 1u, fits(now));
     for (var i = lane; i < params.candidates; i += INVOCATIONS) {
         let values = squared[row + i];
-        keep(values.x, limit);
-        keep(values.y, limit);
-        keep(values.z, limit);
-        keep(values.w, limit);
+        keep(values.x, what.limit);
+        keep(values.y, what.limit);
+        keep(values.z, what.limit);
+        keep(values.w, what.limit);
     }
     workgroupBarrier();
 }
@@ -198,10 +154,6 @@ fn write_in_order(place: u32, lane: u32) {
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = workgroup.x * params.candidates;
-    var now = find_range(row, lane);
-    while !fits(now) && now.low < now.high {
-        now = cut(row, lane, now);
-    }
-    gather(row, lane, now);
+    gather(row, lane, narrow(row, lane, find_range(row, lane)));
     write_in_order((params.first_row + workgroup.x) * params.nearest, lane);
 }

@@ -1,8 +1,8 @@
 // Gradient of a bilinear resize: its transpose. Each pixel of the input gathers from the output's pixels that were
 // made of it. With ADD defined the gradient is added to what is there. One invocation a value of an input pixel.
 //
-//   dy   [batch][out_height][out_width][dy_stride] vec4s, of which `channels` from dy_offset on are read, or with SINGLE
-//        defined as many floats
+//   dy   [batch][out_height][out_width][dy_stride] vec4s, of which `channels` from dy_offset on are read, or as many
+//        floats with SINGLE defined
 //   out  [batch][height][width][channels], the same
 #import bilinear
 

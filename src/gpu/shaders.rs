@@ -80,8 +80,8 @@ const SHADERS: &[(&str, &str)] = sources!["":
 /// What shaders import.
 const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
-    matmul_rows, matmul_stage, matmul_store, matrix_units, pixel, products, reduce, rgb8, row_texture,
-    winograd4_points, winograd_patches, winograd_pixels, winograd_place, winograd_weights,
+    matmul_rows, matmul_stage, matmul_store, matrix_units, narrow_by_buckets, narrow_by_cuts, pixel, products, reduce,
+    rgb8, row_texture, winograd4_points, winograd_patches, winograd_pixels, winograd_place, winograd_weights,
 ];
 
 /// Every set of names a shader is ever compiled with. A model with activations in f16 has weights in f16 where it has
@@ -103,6 +103,7 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("describe", F16_INPUT),
+    ("distances", TEXTURE),
     ("lanczos_columns", TEXTURE),
     ("matmul_cooperative", HALVES),
     ("matmul_direct", PRODUCTS),
@@ -124,10 +125,13 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("pack_nchw", F16_OUTPUT),
     ("pack_rows", &[&[], &["CONVOLUTION"], &["INPUT_F16"], &["CONVOLUTION", "INPUT_F16"]]),
     ("resize", F16_OUTPUT),
-    ("resize_gradient", &[&[], &["ADD"]]),
+    ("resize_gradient", &[&[], &["ADD"], &["SINGLE"], &["ADD", "SINGLE"]]),
     ("resize_through", F16_INPUT),
     ("sum_splits", F16_OUTPUT),
+    ("nearest", &[&[], &["CUTS"]]),
+    ("nearest_gradient", TEXTURE),
     ("nearest_prototype", TEXTURE),
+    ("weight_gradient", TEXTURE),
     ("rows_as_columns", TEXTURE),
     ("warp", F16_OUTPUT),
     ("weights_as_matrix", &[&["TRANSPOSED"], &["TEXTURE"], &["TRANSPOSED", "TEXTURE"]]),
@@ -264,8 +268,10 @@ fn expand(source: &str, defines: &[&str], imported: &mut BTreeSet<String>, text:
             (Some("#endif"), None) => {
                 kept.pop().expect("#endif closes an #ifdef");
             }
-            (Some("#import"), Some(name)) if imported.insert(name.to_owned()) => {
-                expand(find(SHARED, name), defines, imported, text);
+            (Some("#import"), Some(name)) if kept.iter().all(|keep| *keep) => {
+                if imported.insert(name.to_owned()) {
+                    expand(find(SHARED, name), defines, imported, text);
+                }
             }
             (Some("#import"), Some(_)) => {}
             (Some(word), _) if word.starts_with('#') => panic!("unknown shader directive: {line}"),

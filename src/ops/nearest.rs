@@ -23,7 +23,8 @@ fn smallest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice, roo
     graph.ensure_inside(label, out);
     let (candidates, first_row) = (squared.channels / 4, out.first / out.stride());
     let params = Params { candidates, nearest: out.channels, first_row };
-    let kernel = Kernel { constants: vec![("SORTED", sorted(out.channels))], ..Kernel::new("nearest") };
+    let cuts = Kernel::with("nearest", [("CUTS", graph.gpu().matmul.reads_textures())]);
+    let kernel = Kernel { constants: vec![("SORTED", sorted(out.channels))], ..cuts };
     let bindings = [Binding::read(squared), Binding::write(out.tensor)];
     graph.dispatch(label, kernel.with_constant("ROOTS", roots), &params, bindings, [squared.pixels(), 1, 1]);
 }

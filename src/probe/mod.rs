@@ -236,6 +236,7 @@ mod tests {
                     | "rows_as_columns" | "weight_gradient" | "weights_as_matrix" => {
                         defines.contains(&"TEXTURE") == textures
                     }
+                    "nearest" => defines.contains(&"CUTS") == textures,
                     "depthwise" => defines.contains(&"WEIGHT_TEXTURE") == textures,
                     _ => true,
                 })

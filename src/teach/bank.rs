@@ -4,6 +4,7 @@ use super::comparison::{LEFT_OUT, square_norms};
 use super::coreset::coreset;
 use super::features::ViewFeatures;
 use super::poses::View;
+use super::rows::transposed;
 use super::whitening::{Scatter, Whitening};
 use crate::Result;
 use crate::gpu::Gpu;
@@ -190,11 +191,6 @@ impl Source {
 /// The rows of these numbers.
 fn rows_of(values: &[f32], channels: usize, numbers: &[u32]) -> Vec<f32> {
     numbers.iter().flat_map(|row| &values[*row as usize * channels..][..channels]).copied().collect()
-}
-
-/// The transpose of a matrix of rows of this length.
-pub(crate) fn transposed(rows: &[f32], length: usize) -> Vec<f32> {
-    (0..length).flat_map(|column| rows[column..].iter().step_by(length).copied()).collect()
 }
 
 /// Mean and deviation of each channel. A channel that is the same everywhere has deviation 1.

@@ -9,9 +9,10 @@
 //!
 //! and in its metadata, as `pcsnet.training`, a [`Record`].
 
-use super::bank::{Bank, transposed};
+use super::bank::Bank;
 use super::held_out::HeldOut;
 use super::poses::PoseDecision;
+use super::rows::transposed;
 use super::whitening::Whitening;
 use super::{Identity, TeachOptions, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};

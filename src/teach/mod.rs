@@ -6,8 +6,8 @@
 //!
 //! 1. **Poses.** Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
 //!    photograph stands for itself in twelve orientations.
-//! 2. **Prototypes.** Of each level's features, every channel of unit deviation and all directions made to vary alike, a
-//!    coreset by the greedy k-centre rule.
+//! 2. **Prototypes.** Of each level's features, made to vary alike in all directions, a coreset by the greedy k-centre
+//!    rule.
 //! 3. **What is normal.** Each photograph is held out: compared with the prototypes of the others. Its distances, by
 //!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings
 //!    the levels to one scale.
@@ -40,15 +40,16 @@ mod features;
 mod held_out;
 mod memory;
 mod poses;
+mod rows;
 mod taught;
 mod turned;
 mod whitening;
 
-pub(crate) use bank::transposed;
 pub use baseline::Baseline;
 pub(crate) use comparison::{Comparison, LEFT_OUT, square_norms};
 pub(crate) use coreset::coreset;
 pub use poses::{PoseDecision, Poses};
+pub(crate) use rows::transposed;
 pub(crate) use taught::config_metadata;
 pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
 

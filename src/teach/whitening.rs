@@ -6,9 +6,8 @@
 //! identity (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, with a
 //! share that is fixed).
 
-use super::bank::transposed;
-use crate::gpu::{Gpu, Graph, read_buffers};
-use crate::ops::{Product, matmul, rows_as_columns};
+use super::rows::{row_products, transposed};
+use crate::gpu::Gpu;
 use crate::{Error, Result};
 use nalgebra::{Cholesky, DMatrix};
 
@@ -117,28 +116,4 @@ impl Scatter {
         let rows = inverse.transpose().iter().map(|value| *value as f32).collect();
         Ok(Whitening { rows, channels })
     }
-}
-
-/// The products of all rows `[m][depth]` with all rows `[n][depth]`: `[m][n]`.
-async fn row_products(gpu: &Gpu, rows: &[f32], others: &[f32], depth: usize) -> Result<Vec<f32>> {
-    let [count, columns] = [rows, others].map(|rows| (rows.len() / depth) as u32);
-    let mut graph = Graph::new(gpu, false);
-    let a = graph.external("teach.rows", [1, count, 1, depth as u32]);
-    let b = graph.external("teach.others", [1, columns, 1, depth as u32]);
-    let numbers = graph.external("teach.numbers", [1, 1, 1, columns]);
-    let matrix = rows_as_columns(&mut graph, "teach.columns", b, numbers);
-    let out = graph.external("teach.products", [1, count, 1, columns]);
-    matmul(&mut graph, "teach.products", &Product::new(a.all(), &matrix, out.all()));
-    let schedule = graph.finish().await?;
-    let all: Vec<u32> = (0..columns).collect();
-    gpu.guarded("rows", || {
-        let write = |tensor, bytes| gpu.queue.write_buffer(schedule.buffer(tensor), 0, bytes);
-        write(a, bytemuck::cast_slice(rows));
-        write(b, bytemuck::cast_slice(others));
-        write(numbers, bytemuck::cast_slice(&all));
-    })
-    .await?;
-    schedule.submit(gpu).await?;
-    super::give_way().await;
-    Ok(read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0))
 }
