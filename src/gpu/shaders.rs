@@ -268,10 +268,8 @@ fn expand(source: &str, defines: &[&str], imported: &mut BTreeSet<String>, text:
             (Some("#endif"), None) => {
                 kept.pop().expect("#endif closes an #ifdef");
             }
-            (Some("#import"), Some(name)) if kept.iter().all(|keep| *keep) => {
-                if imported.insert(name.to_owned()) {
-                    expand(find(SHARED, name), defines, imported, text);
-                }
+            (Some("#import"), Some(name)) if kept.iter().all(|keep| *keep) && imported.insert(name.to_owned()) => {
+                expand(find(SHARED, name), defines, imported, text);
             }
             (Some("#import"), Some(_)) => {}
             (Some(word), _) if word.starts_with('#') => panic!("unknown shader directive: {line}"),
