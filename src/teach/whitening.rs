@@ -117,3 +117,63 @@ impl Scatter {
         Ok(Whitening { rows, channels })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{EngineOptions, open_device};
+    use pollster::block_on;
+
+    const ROWS_OF_FOUR: [[f32; 4]; 6] = [
+        [1.0, 2.0, 0.0, 1.0],
+        [3.0, 1.0, 1.0, 0.0],
+        [0.0, 1.0, 4.0, 2.0],
+        [2.0, 2.0, 1.0, 5.0],
+        [1.0, 0.0, 3.0, 1.0],
+        [4.0, 3.0, 0.0, 2.0],
+    ];
+
+    fn assert_close(found: &[f32], truth: &[f32]) {
+        assert_eq!(found.len(), truth.len());
+        let close = found.iter().zip(truth).all(|(found, truth)| (found - truth).abs() < 1e-5);
+        assert!(close, "{found:?}, not {truth:?}");
+    }
+
+    /// From `numpy.cov(bias=True)`, a tenth of its mean diagonal added, `numpy.linalg.cholesky` and `inv`: of all rows,
+    /// and of all but the first two.
+    #[test]
+    fn as_numpy() {
+        let (device, queue) = block_on(open_device(None)).expect("an adapter");
+        let gpu = Gpu::new(device, queue, EngineOptions::default()).expect("the adapter was checked");
+        let scatter = |rows: &[[f32; 4]]| block_on(Scatter::of(&gpu, rows.as_flattened(), 4)).expect("room");
+        let (all, some) = (scatter(&ROWS_OF_FOUR), scatter(&ROWS_OF_FOUR[..2]));
+        let whitening = all.whitening().expect("numbers that vary");
+        #[rustfmt::skip]
+        assert_close(&whitening.columns(), &[
+            0.708_584_5, -0.415_762, 0.445_740_3, 0.108_420_9,
+            0.0, 1.104_079, 0.651_064_4, -0.621_408_7,
+            0.0, 0.0, 0.971_339_6, -0.189_938_7,
+            0.0, 0.0, 0.0, 0.682_616_7,
+        ]);
+        #[rustfmt::skip]
+        assert_close(&all.without(&some).whitening().expect("numbers that vary").columns(), &[
+            0.646_550_4, -0.705_192_3, 1.052_158_5, 0.813_695_3,
+            0.0, 1.226_874_4, 0.429_826_6, -0.420_256_6,
+            0.0, 0.0, 1.381_320_8, 0.743_276_3,
+            0.0, 0.0, 0.0, 0.809_900_5,
+        ]);
+        let whitened = block_on(whitening.apply(&gpu, ROWS_OF_FOUR[..2].as_flattened())).expect("room");
+        #[rustfmt::skip]
+        assert_close(&whitened, &[
+            0.708_584_54, 1.792_396, 1.747_869_1, -0.451_779_7,
+            2.125_753_6, -0.143_206_9, 2.959_625_1, -0.486_084_66,
+        ]);
+    }
+
+    #[test]
+    fn what_does_not_vary_stays_and_what_is_no_number_is_refused() {
+        let scatter = |value: f64| Scatter { rows: 2, sums: vec![2.0; 4], products: vec![value; 16] };
+        assert_close(&scatter(2.0).whitening().expect("all alike").columns(), &Whitening::identity(4).columns());
+        assert!(matches!(scatter(f64::NAN).whitening(), Err(Error::Input { .. })));
+    }
+}
