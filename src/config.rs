@@ -256,6 +256,13 @@ impl BackboneConfig {
         Self::Basic(ResNetConfig { stem: 64, layers })
     }
 
+    /// Whether the levels are linear projections, as an inverted residual block ends in one. The channels of such a
+    /// level mean nothing by themselves, for the next layer would undo any mixture of them; those of other networks
+    /// have passed an activation one by one.
+    pub(crate) fn has_linear_levels(&self) -> bool {
+        matches!(self, Self::Inverted(_))
+    }
+
     /// EfficientNet-Lite0 up to its eleventh block, timm's `tf_efficientnet_lite0`.
     pub fn efficientnet_lite0() -> Self {
         let stage = |blocks, kernel, stride, expand, channels| StageConfig { blocks, kernel, stride, expand, channels };

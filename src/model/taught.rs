@@ -36,9 +36,9 @@ struct Level {
     level: usize,
     /// Mean and reciprocal of the deviation of each channel.
     center: Constant,
-    /// `[channels][channels]`: what makes all directions vary alike.
-    whitening: Matrix,
-    /// `[channels][prototypes]`, standardised and whitened.
+    /// `[channels][channels]`, of linear levels: what makes all directions vary alike.
+    whitening: Option<Matrix>,
+    /// `[channels][prototypes]`, standardised and, of linear levels, whitened.
     prototypes: Matrix,
     /// |C|^2 of each.
     norms: Constant,
@@ -50,9 +50,7 @@ const BAND_BYTES: u32 = 16 << 20;
 
 impl Taught {
     pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, head: &TaughtHead) -> Self {
-        let channels = config.level_channels();
-        let levels = head.levels.iter().map(|level| Level::new(parameters, *level, channels[level.level as usize - 1]));
-        let levels: Vec<Level> = levels.collect();
+        let levels: Vec<Level> = head.levels.iter().map(|level| Level::new(parameters, config, *level)).collect();
         let join = Join::new(parameters, config, head.levels.len() as u32);
         Self { levels, join, grid: config.grid }
     }
@@ -90,10 +88,14 @@ impl Join {
 }
 
 impl Level {
-    fn new(parameters: &mut Parameters<'_>, TaughtLevel { level, prototypes }: TaughtLevel, channels: u32) -> Self {
+    fn new(
+        parameters: &mut Parameters<'_>,
+        config: &ModelConfig,
+        TaughtLevel { level, prototypes }: TaughtLevel,
+    ) -> Self {
+        let channels = config.level_channels()[level as usize - 1];
         let name = format!("{TAUGHT}layer_{level}");
         let center = parameters.vector(format!("{name}.center"), 2 * channels);
-        let whitening = parameters.matrix(format!("{name}.whitening"), [1, channels, channels], parameters.format());
         let matrix = parameters.matrix(format!("{name}.C"), [1, channels, prototypes], parameters.format());
         let norms = parameters.vector(format!("{name}.norms"), prototypes);
         let origin = parameters.vector(format!("{name}.origin"), channels);
@@ -101,34 +103,35 @@ impl Level {
         let declared = vec![
             Parameter::new(format!("{name}.mean"), Role::NormMean, &[channels]),
             Parameter::new(format!("{name}.deviation"), Role::NormScale, &[channels]),
-            Parameter::new(format!("{name}.whitening"), Role::Weight, &[channels, channels]),
             Parameter::new(format!("{name}.C"), Role::Prototypes, &[channels, prototypes]),
         ];
-        let constants = [center.clone(), whitening.clone(), matrix.clone(), norms.clone()];
+        let constants = [center.clone(), matrix.clone(), norms.clone()];
         parameters.declare(declared, move |values| {
-            let [center, whitening, matrix, norms] = constants;
+            let [center, matrix, norms] = constants;
             let mut values = values.into_iter();
             let mut next = || values.next().unwrap_or_default();
-            let (mean, deviation, directions, columns) = (next(), next(), next(), next());
+            let (mean, deviation, columns) = (next(), next(), next());
             let reciprocals = deviation.iter().map(|deviation| 1.0 / deviation.max(f32::MIN_POSITIVE));
             let centers = mean.into_iter().chain(reciprocals).collect();
             let squares = square_norms(&columns, prototypes as usize);
-            let vectors = [Part::whole(center, centers), Part::whole(norms, squares)];
-            let matrices = [Part::whole(whitening, directions), Part::whole(matrix, columns)];
-            Ok(Box::new(vectors.into_iter().chain(matrices)))
+            let parts = [Part::whole(center, centers), Part::whole(norms, squares), Part::whole(matrix, columns)];
+            Ok(Box::new(parts.into_iter()))
         });
-        let (whitening, prototypes) = (Matrix::of(whitening), Matrix::of(matrix));
-        Self { level: level as usize - 1, center, whitening, prototypes, norms, origin }
+        let is_linear = config.backbone.has_linear_levels();
+        let whitening = is_linear.then(|| whitening(parameters, format!("{name}.whitening"), channels));
+        Self { level: level as usize - 1, center, whitening, prototypes: Matrix::of(matrix), norms, origin }
     }
 
     /// `[batch][grid][grid]`, the distance of each position's descriptor to the nearest prototype.
     fn write(&self, graph: &mut Graph<'_>, feature: Tensor, grid: u32) -> Tensor {
         let name = format!("taught.layer_{}", self.level + 1);
-        let standardised = describe(graph, &format!("{name}.standardised"), feature, &self.center, grid);
-        let shape = [standardised.batch, grid, grid, standardised.channels];
-        let descriptors = graph.tensor(&format!("{name}.descriptors"), shape);
-        let whitened = Product::new(standardised.all(), &self.whitening, descriptors.all());
-        matmul(graph, &format!("{name}.descriptors"), &whitened);
+        let mut descriptors = describe(graph, &format!("{name}.descriptors"), feature, &self.center, grid);
+        if let Some(whitening) = &self.whitening {
+            let shape = [descriptors.batch, grid, grid, descriptors.channels];
+            let whitened = graph.tensor(&format!("{name}.whitened"), shape);
+            matmul(graph, &format!("{name}.whitened"), &Product::new(descriptors.all(), whitening, whitened.all()));
+            descriptors = whitened;
+        }
         graph.stage(&format!("descriptors{}", self.level + 1), descriptors.all());
         let norms = square_norm(graph, &format!("{name}.position_norms"), descriptors, &self.origin);
         let out = graph.tensor(&format!("{name}.distances"), [descriptors.batch, grid, grid, 1]);
@@ -151,6 +154,14 @@ impl Level {
         graph.stage(&format!("distances{}", self.level + 1), out.all());
         out
     }
+}
+
+/// The linear map of a level's descriptors.
+fn whitening(parameters: &mut Parameters<'_>, name: String, channels: u32) -> Matrix {
+    let constant = parameters.matrix(name.clone(), [1, channels, channels], parameters.format());
+    let (matrix, declared) = (Matrix::of(constant.clone()), Parameter::new(name, Role::Weight, &[channels, channels]));
+    parameters.declare(vec![declared], |values| Ok(Box::new(std::iter::once(Part::whole(constant, values.concat())))));
+    matrix
 }
 
 /// |C|^2 of each column of `[channels][columns]`.

@@ -240,16 +240,18 @@ impl Layers<'_> {
             let channels = resized.shape[3];
             let read = |part: &str, shape: &[usize]| self.weights.read(&format!("taught.layer_{level}.{part}"), shape);
             let (mean, deviation) = (read("mean", &[channels])?, read("deviation", &[channels])?);
-            let standardised = Maps::from_fn(resized.shape, |index| {
+            let mut descriptors = Maps::from_fn(resized.shape, |index| {
                 (resized.at(index) - f64::from(mean[index[3]])) / f64::from(deviation[index[3]])
             });
-            let whitening = read("whitening", &[channels; 2])?;
-            let descriptors = Maps::from_fn(resized.shape, |[image, row, column, output]| {
-                let product = |input: usize| {
-                    standardised.at([image, row, column, input]) * f64::from(whitening[input * channels + output])
-                };
-                (0..channels).map(product).sum()
-            });
+            if config.backbone.has_linear_levels() {
+                let whitening = read("whitening", &[channels; 2])?;
+                descriptors = Maps::from_fn(resized.shape, |[image, row, column, output]| {
+                    let product = |input: usize| {
+                        descriptors.at([image, row, column, input]) * f64::from(whitening[input * channels + output])
+                    };
+                    (0..channels).map(product).sum()
+                });
+            }
             let found = nearest(&distances(&descriptors, &read("C", &[channels, *prototypes as usize])?), 1);
             stages.push((format!("descriptors{level}"), descriptors));
             stages.push((format!("distances{level}"), found.clone()));

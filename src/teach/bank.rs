@@ -61,7 +61,7 @@ pub(super) struct Bank {
     pub mean: Vec<f32>,
     pub deviation: Vec<f32>,
     pub whitening: Whitening,
-    /// `[prototypes][channels]`, standardised and whitened, rounded to f16.
+    /// `[prototypes][channels]` as they are compared, rounded to f16.
     rows: Vec<f32>,
     /// The photograph each is of.
     owners: Vec<u32>,
@@ -69,6 +69,15 @@ pub(super) struct Bank {
     pub distinct: u32,
     /// Where the whitening is that of these photographs.
     source: Option<Source>,
+}
+
+/// What is asked of a bank.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// Most prototypes.
+    pub prototypes: u32,
+    /// Whether descriptors are whitened.
+    pub whitened: bool,
 }
 
 /// What prototypes were chosen from.
@@ -89,13 +98,13 @@ pub(super) struct Others {
 }
 
 impl Bank {
-    /// Standardises and whitens the rows, puts those of a former bank beside them, whose units then are those of all,
-    /// and chooses at most `wanted`.
+    /// Standardises the rows, whitens them where that is wanted, puts those of a former bank beside them, whose units
+    /// then are those of all, and chooses prototypes.
     pub(super) async fn choose(
         gpu: &Gpu,
         former: Option<&Self>,
         mut rows: Rows,
-        wanted: u32,
+        wanted: Wanted,
         on_progress: impl FnMut(u32),
     ) -> Result<Self> {
         let channels = rows.values.len() / rows.owners.len();
@@ -106,6 +115,7 @@ impl Bank {
         standardise(&mut rows.values, &mean, &deviation);
         let (whitening, scatter) = match former {
             Some(bank) => (bank.whitening.clone(), None),
+            None if !wanted.whitened => (Whitening::none(channels), None),
             None => {
                 let scatter = Scatter::of(gpu, &rows.values, channels).await?;
                 (scatter.whitening()?, Some(scatter))
@@ -116,7 +126,7 @@ impl Bank {
             values.extend_from_slice(&bank.rows);
             owners.extend_from_slice(&bank.owners);
         }
-        let mut chosen = coreset(gpu, &values, channels, wanted, on_progress).await?;
+        let mut chosen = coreset(gpu, &values, channels, wanted.prototypes, on_progress).await?;
         let distinct = chosen.len() as u32;
         let last = chosen.last().copied().unwrap_or_default();
         chosen.resize(chosen.len().next_multiple_of(4).max(4), last);

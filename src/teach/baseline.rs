@@ -68,7 +68,7 @@ fn bank(baseline: Baseline, photographs: &[ViewFeatures], level: usize, drawn: &
             drawn.iter().flat_map(row).copied().collect()
         }
     };
-    let unit = Bank::new([mean, deviation], Whitening::identity(channels), Vec::new(), Vec::new());
+    let unit = Bank::new([mean, deviation], Whitening::none(channels), Vec::new(), Vec::new());
     let rows = unit.standardised(&rows).iter().map(|value| half::f16::from_f32(*value).to_f32()).collect();
     Bank::new([unit.mean, unit.deviation], unit.whitening, rows, vec![0; positions])
 }

@@ -159,12 +159,14 @@ pub(super) fn bank_tensors(banks: &[Bank], config: &ModelConfig) -> Vec<Tensor> 
     let tensors_of = |(level, bank): (usize, &Bank)| {
         let (name, channels) = (format!("{TAUGHT}layer_{}", level + 1), bank.channels() as u32);
         let prototypes = [channels, bank.count()];
-        [
+        let whitening =
+            || Tensor::new(format!("{name}.whitening"), &[channels; 2], bank.whitening.columns(), Stored::F32);
+        let tensors = [
             Tensor::new(format!("{name}.mean"), &[channels], bank.mean.clone(), Stored::F32),
             Tensor::new(format!("{name}.deviation"), &[channels], bank.deviation.clone(), Stored::F32),
-            Tensor::new(format!("{name}.whitening"), &[channels; 2], bank.whitening.columns(), Stored::F32),
             Tensor::new(format!("{name}.C"), &prototypes, bank.columns(), Stored::F16),
-        ]
+        ];
+        tensors.into_iter().chain(config.backbone.has_linear_levels().then(whitening)).collect::<Vec<_>>()
     };
     config.levels().into_iter().zip(banks).flat_map(tensors_of).collect()
 }

@@ -125,11 +125,14 @@ fn bank(model: &Weights, config: &ModelConfig, TaughtLevel { level, prototypes }
     let vector = |name: String, length: usize| model.read(&name, &[length]);
     let mean = vector(format!("{TAUGHT}{name}.mean"), channels)?;
     let deviation = vector(format!("{TAUGHT}{name}.deviation"), channels)?;
-    let whitening = model.read(&format!("{TAUGHT}{name}.whitening"), &[channels; 2])?;
+    let whitening = if config.backbone.has_linear_levels() {
+        Whitening::of_columns(&model.read(&format!("{TAUGHT}{name}.whitening"), &[channels; 2])?, channels)
+    } else {
+        Whitening::none(channels)
+    };
     let columns = model.read(&format!("{TAUGHT}{name}.C"), &[channels, prototypes])?;
     let owners = vector(format!("{TEACHING}{name}.owners"), prototypes)?;
     let owners = owners.into_iter().map(|owner| owner as u32).collect();
-    let whitening = Whitening::of_columns(&whitening, channels);
     Ok(Bank::new([mean, deviation], whitening, transposed(&columns, prototypes), owners))
 }
 

@@ -6,8 +6,8 @@
 //!
 //! 1. **Poses.** Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
 //!    photograph stands for itself in twelve orientations.
-//! 2. **Prototypes.** Of each level's features, made to vary alike in all directions, a coreset by the greedy k-centre
-//!    rule.
+//! 2. **Prototypes.** Of each level's features, every channel of unit deviation and, where levels are linear
+//!    projections, made to vary alike in all directions, a coreset by the greedy k-centre rule.
 //! 3. **What is normal.** Each photograph is held out: compared with the prototypes of the others. Its distances, by
 //!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings
 //!    the levels to one scale.
@@ -458,12 +458,13 @@ impl Teacher {
             }
         }
         let total = wanted * levels.len() as u32;
+        let whitened = self.config.backbone.has_linear_levels();
         let mut banks = Vec::with_capacity(levels.len());
         for (index, rows) in (0..).zip(pool.levels()) {
             let choosing =
                 |done| on_progress(TeachProgress { step: TeachStep::Choosing, done: index * wanted + done, total });
             let former = self.former.as_ref().map(|former| &former.banks[index as usize]);
-            banks.push(Bank::choose(gpu, former, rows, wanted, choosing).await?);
+            banks.push(Bank::choose(gpu, former, rows, bank::Wanted { prototypes: wanted, whitened }, choosing).await?);
         }
         Ok(banks)
     }

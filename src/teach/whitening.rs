@@ -2,9 +2,10 @@
 //!
 //! Channels of a level vary together, some directions far more than others; what is unlike good parts often lies along
 //! those in which good parts hardly vary. Whitened by the inverse of the covariance's Cholesky factor, all directions
-//! vary alike. Few photographs tell the weakest directions badly, so the covariance is shrunk towards a multiple of the
-//! identity (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, with a
-//! share that is fixed).
+//! vary alike. That is done to levels that are linear projections; the channels of others are compared as they are. Few
+//! photographs tell the weakest directions badly, so the covariance is shrunk towards a multiple of the identity (Ledoit
+//! and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, with a share that is
+//! fixed).
 
 use super::rows::{row_products, transposed};
 use crate::gpu::Gpu;
@@ -19,33 +20,36 @@ const ROWS: usize = 4096;
 /// A linear map of descriptors.
 #[derive(Clone)]
 pub(super) struct Whitening {
-    /// `[outputs][inputs]`.
-    rows: Vec<f32>,
+    /// `[outputs][inputs]`; none leaves descriptors as they are.
+    rows: Option<Vec<f32>>,
     channels: usize,
 }
 
 impl Whitening {
     /// The map that leaves descriptors as they are.
-    pub(super) fn identity(channels: usize) -> Self {
-        let rows = DMatrix::<f32>::identity(channels, channels).as_slice().to_vec();
-        Self { rows, channels }
+    pub(super) fn none(channels: usize) -> Self {
+        Self { rows: None, channels }
     }
 
     /// The map of the tensor `[inputs][outputs]` that model files have.
     pub(super) fn of_columns(columns: &[f32], channels: usize) -> Self {
-        Self { rows: transposed(columns, channels), channels }
+        Self { rows: Some(transposed(columns, channels)), channels }
     }
 
     /// `[inputs][outputs]`, as model files have it.
     pub(super) fn columns(&self) -> Vec<f32> {
-        transposed(&self.rows, self.channels)
+        match &self.rows {
+            Some(rows) => transposed(rows, self.channels),
+            None => DMatrix::identity(self.channels, self.channels).as_slice().to_vec(),
+        }
     }
 
     /// Descriptors `[rows][channels]` as they are compared.
     pub(super) async fn apply(&self, gpu: &Gpu, descriptors: &[f32]) -> Result<Vec<f32>> {
+        let Some(rows) = &self.rows else { return Ok(descriptors.to_vec()) };
         let mut whitened = Vec::with_capacity(descriptors.len());
         for some in descriptors.chunks(ROWS * self.channels) {
-            whitened.extend(row_products(gpu, some, &self.rows, self.channels).await?);
+            whitened.extend(row_products(gpu, some, rows, self.channels).await?);
         }
         Ok(whitened)
     }
@@ -114,7 +118,7 @@ impl Scatter {
         };
         // Row by row, where nalgebra has column by column.
         let rows = inverse.transpose().iter().map(|value| *value as f32).collect();
-        Ok(Whitening { rows, channels })
+        Ok(Whitening { rows: Some(rows), channels })
     }
 }
 
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn what_does_not_vary_stays_and_what_is_no_number_is_refused() {
         let scatter = |value: f64| Scatter { rows: 2, sums: vec![2.0; 4], products: vec![value; 16] };
-        assert_close(&scatter(2.0).whitening().expect("all alike").columns(), &Whitening::identity(4).columns());
+        assert_close(&scatter(2.0).whitening().expect("all alike").columns(), &Whitening::none(4).columns());
         assert!(matches!(scatter(f64::NAN).whitening(), Err(Error::Input { .. })));
     }
 }
