@@ -2,10 +2,10 @@
 //!
 //! Channels of a level vary together, some directions far more than others; what is unlike good parts often lies along
 //! those in which good parts hardly vary. Whitened by the inverse of the covariance's Cholesky factor, all directions
-//! vary alike. That is done to levels that are linear projections; the channels of others are compared as they are. Few
-//! photographs tell the weakest directions badly, so the covariance is shrunk towards a multiple of the identity (Ledoit
-//! and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, with a share that is
-//! fixed).
+//! vary alike. That is done to levels that are linear projections; the channels of others are compared as they are.
+//! Few photographs tell the weakest directions badly, so the covariance is shrunk towards a multiple of the identity
+//! (Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004, with a share that
+//! is fixed).
 
 use super::rows::{row_products, transposed};
 use crate::gpu::Gpu;
