@@ -16,13 +16,6 @@ var<workgroup> counts: array<array<u32, CUTS>, INVOCATIONS>;
 var<workgroup> totals: array<u32, CUTS>;
 var<workgroup> search: Search;
 
-// The last values of the first four of eight equal parts of the range, and of the others.
-fn cuts(now: Search) -> array<vec4<u32>, 2> {
-    let step = (now.high - now.low) / CUTS + 1u;
-    let first = vec4(now.low) + step * vec4(1u, 2u, 3u, 4u) - 1u;
-    return array(min(first, vec4(now.high)), min(first + 4u * step, vec4(now.high)));
-}
-
 fn up_to(values: vec4<u32>, limits: vec4<u32>) -> vec4<u32> {
     return select(vec4(0u), vec4(1u), vec4(values.x) <= limits) + select(vec4(0u), vec4(1u), vec4(values.y) <= limits)
         + select(vec4(0u), vec4(1u), vec4(values.z) <= limits) + select(vec4(0u), vec4(1u), vec4(values.w) <= limits);
@@ -30,13 +23,17 @@ fn up_to(values: vec4<u32>, limits: vec4<u32>) -> vec4<u32> {
 
 // The part that holds the last value wanted.
 fn cut(row: u32, lane: u32, now: Search) -> Search {
-    let limits = cuts(now);
+    let step = (now.high - now.low) / CUTS + 1u;
+    // The last values of the first four of eight equal parts of the range, and of the others.
+    let last = vec4(now.low) + step * vec4(1u, 2u, 3u, 4u) - 1u;
+    let first_limits = min(last, vec4(now.high));
+    let second_limits = min(last + 4u * step, vec4(now.high));
     var first = vec4(0u);
     var second = vec4(0u);
     for (var i = lane; i < params.candidates; i += INVOCATIONS) {
         let values = squared[row + i];
-        first += up_to(values, limits[0]);
-        second += up_to(values, limits[1]);
+        first += up_to(values, first_limits);
+        second += up_to(values, second_limits);
     }
     counts[lane] = array(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
     workgroupBarrier();
@@ -51,7 +48,6 @@ fn cut(row: u32, lane: u32, now: Search) -> Search {
     if lane < CUTS {
         let before = select(totals[max(lane, 1u) - 1u], now.below, lane == 0u);
         if before < params.nearest && totals[lane] >= params.nearest {
-            let step = (now.high - now.low) / CUTS + 1u;
             let low = now.low + lane * step;
             search = Search(low, min(low + step - 1u, now.high), before, totals[lane]);
         }
