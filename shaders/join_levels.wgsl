@@ -1,11 +1,15 @@
 // One anomaly map of the levels' distances. Each level's are divided by what good parts have there, then by the image's
 // own low quantile, as far as good parts' quantiles go (light and focus change all distances of an image alike), and
-// the levels are added by weight. One workgroup an image.
+// the levels are added by weight. An image that is more uneven than good parts, by the mean of a level over its
+// quantile, is raised by the square of how much (the levels' geometric mean): what differs in large areas would hide
+// in its own quantile. One workgroup an image.
 //
 //   distances_k  [batch][positions], of level k
 //   normal       [levels][positions], reciprocals of good parts' distances
-//   levels       [levels] of (weight, lowest quantile, highest quantile, 0)
+//   levels       [levels] of (weight, lowest quantile, highest quantile, reciprocal of how uneven good parts are)
 //   out          [batch][positions]
+#import reduce
+
 struct Params {
     positions: u32,
     levels: u32,
@@ -79,15 +83,33 @@ fn quantiles(image: u32, lane: u32) -> vec3<f32> {
     return bitcast<vec3<f32>>(found);
 }
 
+// The levels' sums.
+alias Value = vec3<f32>;
+
+fn joined(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> {
+    return a + b;
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let image = workgroup.x;
     let quantile = quantiles(image, lane);
+    var sums = vec3(0.0);
+    for (var level = 0u; level < params.levels; level++) {
+        for (var i = lane; i < params.positions; i += INVOCATIONS) {
+            sums[level] += relative(level, image, i);
+        }
+    }
+    let means = reduce(lane, sums) / f32(params.positions);
     var scale = vec3(0.0);
+    var uneven = 1.0;
     for (var level = 0u; level < params.levels; level++) {
         let bounds = levels[level];
-        scale[level] = bounds.x / clamp(quantile[level], bounds.y, bounds.z);
+        let unit = clamp(quantile[level], bounds.y, bounds.z);
+        scale[level] = bounds.x / unit;
+        uneven *= max(1.0, means[level] / unit * bounds.w);
     }
+    scale *= pow(uneven, 2.0 / f32(params.levels));
     for (var i = lane; i < params.positions; i += INVOCATIONS) {
         var sum = 0.0;
         for (var level = 0u; level < params.levels; level++) {

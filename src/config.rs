@@ -17,17 +17,30 @@ pub(crate) const PYTORCH_EPSILON: f64 = 1e-5;
 pub(crate) const TENSORFLOW_EPSILON: f64 = 1e-3;
 
 /// The sizes of one model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stated", into = "Stated")]
 pub struct ModelConfig {
     /// The network that gives the features.
     pub backbone: BackboneConfig,
     /// Side of the square input image, in pixels.
     pub input: u32,
+    /// The light that every photograph is brought to first, where good parts are photographed in differing light.
+    pub light: Option<Light>,
     /// Side of the square grid of positions that are compared with prototypes.
     pub grid: u32,
     /// What becomes of the features.
     pub head: HeadConfig,
+}
+
+/// How bright a photograph is, and how much its brightness varies: by the luminance of its pixels (ITU-R BT.601), of
+/// which 0 is black and 1 white.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Light {
+    /// The median.
+    pub level: f32,
+    /// The range in which lie all but the darkest and the lightest tenth.
+    pub contrast: f32,
 }
 
 /// What stands behind the backbone.
@@ -81,6 +94,8 @@ pub struct TaughtLevel {
 struct Stated {
     backbone: BackboneConfig,
     input: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    light: Option<Light>,
     grid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     descriptor: Option<DescriptorKind>,
@@ -102,7 +117,8 @@ impl TryFrom<Stated> for ModelConfig {
     type Error = String;
 
     fn try_from(stated: Stated) -> std::result::Result<Self, String> {
-        let Stated { backbone, input, grid, descriptor, prototypes, nearest, guide, width, bins, taught } = stated;
+        let Stated { backbone, input, light, grid, descriptor, prototypes, nearest, guide, width, bins, taught } =
+            stated;
         let head = match (descriptor, prototypes, nearest, guide, width, bins, taught) {
             (None, None, None, None, None, None, Some(levels)) => HeadConfig::Taught(TaughtHead { levels }),
             (Some(descriptor), Some(prototypes), Some(nearest), Some(guide), Some(width), Some(bins), None) => {
@@ -114,12 +130,12 @@ impl TryFrom<Stated> for ModelConfig {
                     .to_owned());
             }
         };
-        Ok(Self { backbone, input, grid, head })
+        Ok(Self { backbone, input, light, grid, head })
     }
 }
 
 impl From<ModelConfig> for Stated {
-    fn from(ModelConfig { backbone, input, grid, head }: ModelConfig) -> Self {
+    fn from(ModelConfig { backbone, input, light, grid, head }: ModelConfig) -> Self {
         let (trained, taught) = match head {
             HeadConfig::Trained(head) => (Some(head), None),
             HeadConfig::Taught(head) => (None, Some(head.levels)),
@@ -128,6 +144,7 @@ impl From<ModelConfig> for Stated {
         Self {
             backbone,
             input,
+            light,
             grid,
             descriptor: part.map(|head| head.descriptor),
             prototypes: part.map(|head| head.prototypes),
@@ -385,7 +402,7 @@ impl ModelConfig {
             width: features / 2,
             bins: vec![60, 30, 15, 8],
         };
-        Self { backbone, input: 224, grid: 64, head: HeadConfig::Trained(head) }
+        Self { backbone, input: 224, light: None, grid: 64, head: HeadConfig::Trained(head) }
     }
 
     /// PCSNet's own head, where the model has one.
@@ -443,6 +460,11 @@ impl ModelConfig {
         // Bounds that keep every index in 32 bits.
         for (name, value, low, high) in [("input", self.input, 8, 4096), ("grid", self.grid, 2, 512)] {
             ensure((low..=high).contains(&value), || format!("{name} is {value}, must be {low} to {high}"))?;
+        }
+        if let Some(Light { level, contrast }) = self.light {
+            ensure([level, contrast].iter().all(|value| (0.0..=1.0).contains(value)), || {
+                format!("light has level {level} and contrast {contrast}, must be from 0 to 1")
+            })?;
         }
         match &self.head {
             HeadConfig::Trained(head) => head.validate(self),

@@ -3,6 +3,7 @@
 mod support;
 
 use image::{Rgb, RgbImage};
+use pcsnet::config::Light;
 use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
 use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, Teacher};
@@ -172,23 +173,49 @@ fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
     assert!(matches!(refusal, Error::Input { .. }) && refusal.to_string().contains("at least 1"), "{refusal}");
 }
 
+/// As large as it may be and no larger; what leaves no room for a head is refused.
+#[test]
+fn a_model_is_as_large_as_it_may_be() {
+    let make = |max_bytes| {
+        let mut options = TeachOptions::default();
+        (options.effort, options.poses, options.max_bytes) = (Effort::Small, Poses::Fixed, Some(max_bytes));
+        let backbone = Weights::built_in().expect("a sound file");
+        let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+        for seed in 0..3 {
+            teacher.add(format!("{seed}.png"), &part(seed, 30.0)).expect("a photograph");
+        }
+        block_on(teacher.teach(|_| {}))
+    };
+    let most = 1_800_000;
+    let model = make(most).expect("room for some prototypes");
+    let size = model.bytes().len() as u64;
+    assert!(size <= most && size > most - 64 * 1024, "{size}");
+    let [first, ..] = model.summary().prototypes[..] else { panic!("levels") };
+    assert!((64..2048).contains(&first), "{:?}", model.summary().prototypes);
+    let later = more(&model, &[part(9, 30.0)]).bytes().len() as u64;
+    assert!(later <= most, "{later}, after it was taught more");
+    assert!(make(1 << 20).expect_err("hardly the backbone").to_string().contains("at least"));
+}
+
 /// The photographs of `tests/fixtures/taught.py`.
 fn checks(seed: u32, with_spot: bool) -> RgbImage {
     RgbImage::from_fn(224, 224, |x, y| {
         let noise = (x.wrapping_mul(73_856_093) ^ y.wrapping_mul(19_349_663) ^ seed.wrapping_mul(83_492_791)) >> 9;
         let is_spot = with_spot && (60..90).contains(&x) && (96..120).contains(&y);
-        Rgb([if is_spot { 20 } else { (80 + ((x + 7 * seed) / 32 + y / 32) % 2 * 70 + noise % 24) as u8 }; 3])
+        let value = if is_spot { 20 } else { 80 + ((x + 7 * seed) / 32 + y / 32) % 2 * 70 + noise % 24 };
+        Rgb([(value * (60 + 10 * seed) / 100) as u8; 3])
     })
 }
 
-/// Bank, coreset, what is normal, map and score as PyTorch, NumPy and SciPy compute them.
+/// Light, bank, coreset, what is normal, map and score as PyTorch, NumPy and SciPy compute them.
 #[test]
 fn as_pytorch_numpy_and_scipy() {
     let truth = safetensors::SafeTensors::deserialize(include_bytes!("fixtures/taught.safetensors")).expect("our file");
     let truth = |name: &str| -> Vec<f32> {
         bytemuck::pod_collect_to_vec(truth.tensor(name).expect("written by the script").data())
     };
-    let model = taught(&[0, 1, 2].map(|seed| checks(seed, false)), Poses::Fixed);
+    let model = taught(&[0, 1, 2, 3].map(|seed| checks(seed, false)), Poses::Fixed);
+    assert!(model.summary().light.differs, "{:?}", model.summary().light);
     let weights = model.weights().expect("a sound model");
     let assert_close = |what: &str, found: &[f32], truth: &[f32]| {
         let mean = truth.iter().sum::<f32>() / truth.len() as f32;
@@ -204,9 +231,18 @@ fn as_pytorch_numpy_and_scipy() {
     }
     let loaded = block_on(engine().load(&weights, Precision::F32)).expect("a sound model");
     let calibration = Calibration::from_metadata(&weights.metadata()).expect("our own words");
-    let query = checks(3, true);
-    let planes: Vec<f32> =
-        (0..3).flat_map(|_| query.pixels().map(|pixel| (f32::from(pixel[0]) - 127.0) / 128.0)).collect();
+    let query = checks(4, true);
+    let Light { level, contrast } = loaded.config().light.expect("light differs");
+    assert_close("light", &[level, contrast], &truth("light"));
+    // The stages of a trace begin behind the light.
+    let greys: Vec<u8> = query.pixels().map(|pixel| pixel[0]).collect();
+    let mut rising = greys.clone();
+    rising.sort_unstable();
+    let [low, median, high] =
+        [0.1, 0.5, 0.9].map(|share| f32::from(rising[(share * (rising.len() - 1) as f64) as usize]));
+    let gain = (255.0 * contrast / (high - low)).clamp(0.5, 2.0);
+    let in_light = |grey: u8| (gain * f32::from(grey) + 255.0 * level - gain * median).clamp(0.0, 255.0);
+    let planes: Vec<f32> = (0..3).flat_map(|_| greys.iter().map(|grey| (in_light(*grey) - 127.0) / 128.0)).collect();
     let stages = block_on(loaded.trace(&planes)).expect("runs");
     let joined = stages.iter().find(|stage| stage.name == "joined").expect("a taught head");
     assert_close("joined", &joined.values, &truth("joined"));

@@ -225,7 +225,8 @@ impl Laboratory<'_> {
         match method {
             Method::Teach | Method::Means | Method::Patches => {
                 let options = self.arguments.teach.options(0);
-                format!("{backbone}, {}, poses {}", options.effort.name(), options.poses.name())
+                let size = options.max_bytes.map_or(String::new(), |bytes| format!(", at most {} MiB", bytes >> 20));
+                format!("{backbone}, {}{size}, poses {}", options.effort.name(), options.poses.name())
             }
             Method::HeldOut | Method::Paper | Method::Authors => format!("{backbone}, {}", self.arguments.train),
         }

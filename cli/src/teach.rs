@@ -47,7 +47,7 @@ pub struct Arguments {
     out: Option<PathBuf>,
 
     /// Teach a model more photographs, without the first ones
-    #[arg(long, requires = "model", conflicts_with_all = ["backbone", "poses", "range", "small", "accurate"])]
+    #[arg(long, requires = "model", conflicts_with_all = ["backbone", "poses", "range", "small", "accurate", "max_size"])]
     more: bool,
 
     /// The model that --more adds to
@@ -96,6 +96,11 @@ pub(crate) struct TeachSettings {
     #[arg(long)]
     accurate: bool,
 
+    /// The largest file that the model may be, in MiB: it then has as many prototypes as fit, and less to compare with.
+    /// On a device a model takes about twice its file
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    max_size: Option<u32>,
+
     /// The share of good parts that may fail: by default 0.05, with --more that of the model
     #[arg(long, value_name = "RATE", value_parser = crate::calibrate::rate)]
     false_alarm_rate: Option<f64>,
@@ -116,6 +121,7 @@ impl TeachSettings {
             _ => Effort::Standard,
         };
         options.false_alarm_rate = self.false_alarm_rate.unwrap_or(options.false_alarm_rate);
+        options.max_bytes = self.max_size.map(|mebibytes| u64::from(mebibytes) << 20);
         options.seed = seed;
         options
     }
@@ -205,6 +211,10 @@ fn describe(summary: &TeachSummary) -> Result<String> {
         None => String::new(),
     };
     writeln!(text, "Parts lie {lie}{why}")?;
+    if let Some(spread) = summary.light.spread {
+        let consequence = if summary.light.differs { ", so each is brought to one" } else { "" };
+        writeln!(text, "Light differs by {:.0} % between them (10 % decide){consequence}", 100.0 * spread)?;
+    }
     let prototypes: Vec<String> = summary.prototypes.iter().map(u32::to_string).collect();
     writeln!(text, "Prototypes of the backbone's levels: {}", prototypes.join(", "))?;
     if let (Some(threshold), Origin::Good { found, confidence, .. }) =

@@ -28,7 +28,7 @@ fn config() -> ModelConfig {
         width: 8,
         bins: vec![6, 3],
     };
-    ModelConfig { backbone, input: 64, grid: 8, head: HeadConfig::Trained(head) }
+    ModelConfig { backbone, input: 64, light: None, grid: 8, head: HeadConfig::Trained(head) }
 }
 
 /// A model of small positive numbers, so that nothing it computes is infinite.

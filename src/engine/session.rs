@@ -350,6 +350,9 @@ fn common<'a>(models: &[&'a Model]) -> Result<&'a Model> {
         if first.fit != other.fit {
             return refuse("fit");
         }
+        if first.config.light != other.config.light {
+            return refuse("light that photographs are brought to");
+        }
         let formats = |model: &Model| [model.options.precision.activations(), model.options.precision.factors()];
         if formats(first) != formats(other) {
             return refuse("precision of activations or products");
@@ -398,7 +401,7 @@ fn write<'a>(models: &[&'a Model], images: u32) -> Written<'a> {
     let precision = options.precision;
     let mut graph = Graph::new(gpu, false).storing(precision.activations()).multiplying(precision.factors());
     let pixels = graph.external("pixels", [images, config.input, config.input, 1]);
-    let input = ops::normalize(&mut graph, pixels, config.backbone.normalization());
+    let input = ops::normalize(&mut graph, pixels, config.backbone.normalization(), config.light);
     let depth = models.iter().map(|model| model.config.depth()).max().unwrap_or(0);
     let features = backbone.network.write(&mut graph, input, depth);
     let outputs = models.iter().map(|model| model.head.write(&mut graph, &features)).collect();

@@ -69,12 +69,12 @@ macro_rules! sources {
 const SHADERS: &[(&str, &str)] = sources!["":
     adam, adaptive_pool, adaptive_pool_gradient, avg_pool, batch_norm, batch_norm_gradient, batch_norm_statistics,
     batch_norm_sums, blur, coreset_pick, coreset_update, depthwise, describe, distance_losses, distance_statistics,
-    distances, heat, join_levels, lanczos_columns, lanczos_rows, matmul_cooperative, matmul_direct, matmul_register,
-    matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient, nearest_prototype, nearest_ranks,
-    normalize, pack_nchw, pack_rows, project, project_input_gradient, project_weight_gradient, relu_gradient,
-    resize, resize_gradient, resize_sum, resize_through, rows_as_columns, scale_channels, square_norm,
-    squared_error, sum_splits, upsample_map, warp, weight_gradient, weights_as_matrix, winograd2_input,
-    winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
+    distances, heat, join_levels, lanczos_columns, lanczos_rows, light, matmul_cooperative, matmul_direct,
+    matmul_register, matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient,
+    nearest_prototype, nearest_ranks, normalize, pack_nchw, pack_rows, project, project_input_gradient,
+    project_weight_gradient, relu_gradient, resize, resize_gradient, resize_sum, resize_through, rows_as_columns,
+    scale_channels, square_norm, squared_error, sum_splits, upsample_map, warp, weight_gradient, weights_as_matrix,
+    winograd2_input, winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
 ];
 
 /// What shaders import.
@@ -121,7 +121,7 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ),
     ("matmul_tiled", PRODUCTS),
     ("max_pool", F16_BOTH),
-    ("normalize", F16_OUTPUT),
+    ("normalize", &[&[], &["OUTPUT_F16"], &["LIGHT"], &["OUTPUT_F16", "LIGHT"]]),
     ("pack_nchw", F16_OUTPUT),
     ("pack_rows", &[&[], &["CONVOLUTION"], &["INPUT_F16"], &["CONVOLUTION", "INPUT_F16"]]),
     ("resize", F16_OUTPUT),

@@ -24,6 +24,7 @@ mod components;
 mod decode;
 mod fit;
 mod heatmap;
+mod light;
 pub(crate) mod resize;
 mod tiles;
 

@@ -123,6 +123,7 @@ mod tests {
         let config = ModelConfig {
             backbone,
             input: 32,
+            light: None,
             grid: 8,
             head: HeadConfig::Trained(TrainedHead {
                 descriptor: DescriptorKind::Rotation,

@@ -25,7 +25,7 @@ pub(crate) struct Taught {
 pub(crate) struct Join {
     /// Reciprocals of good parts' distances, `[levels][grid][grid]`.
     normal: Constant,
-    /// Weight, lowest and highest quantile and 0 of each level.
+    /// Weight, lowest and highest quantile and evenness of each level.
     bounds: Constant,
     anomaly_map: AnomalyMap,
 }

@@ -8,7 +8,8 @@ pub(crate) const QUANTILE: f64 = 0.25;
 
 /// The sum over levels of `weight * x / clamp(quantile of x, low, high)` with `x = distances * normal`, the quantile
 /// taken over each image and level; `[batch][grid][grid]`. `normal` holds `[levels][grid][grid]`, `bounds` weight, low,
-/// high and 0 of each level.
+/// high and the reciprocal of how uneven good parts are of each level: beyond that, by the mean of `x / clamp(..)`, the
+/// image's sum is raised by the square of how much, the geometric mean of the levels.
 pub(crate) fn join_levels(
     graph: &mut Graph<'_>,
     label: &str,

@@ -1,29 +1,58 @@
-//! Operations on each pixel alone: `normalize`, `pack_nchw`, `square_norm`, `scale_channels`, and a relu's gradient.
+//! Operations on each pixel alone: `normalize` (after `light`, which sees a whole image), `pack_nchw`, `square_norm`, `scale_channels`, and a relu's gradient.
 
 use super::groups_of_64;
-use crate::config::Normalization;
+use crate::config::{Light, Normalization};
 use crate::gpu::{Binding, Constant, Graph, Kernel, Slice, Tensor, uniforms};
 
 /// 8-bit RGBA pixels (one u32 each, a tensor of one channel) to `(x / 255 - mean) / deviation`, RGB and a zero channel,
-/// as the graph stores activations.
-pub(crate) fn normalize(graph: &mut Graph<'_>, pixels: Tensor, normalization: Normalization) -> Tensor {
+/// as the graph stores activations; each image is brought to a light first, where one is given.
+pub(crate) fn normalize(
+    graph: &mut Graph<'_>,
+    pixels: Tensor,
+    normalization: Normalization,
+    wanted: Option<Light>,
+) -> Tensor {
     uniforms! {
         struct Params {
             mean: [f32; 4],
             deviation: [f32; 4],
             width: u32,
+            height: u32,
             // WGSL rounds a struct's size up to its largest alignment.
-            _padding: [u32; 3],
+            _padding: [u32; 2],
         }
     }
     let Normalization { mean, deviation } = normalization;
     let [mean, deviation] = [(mean, 0.0), (deviation, 1.0)].map(|([r, g, b], a)| [r, g, b, a]);
-    let params = Params { mean, deviation, width: pixels.width, _padding: [0; 3] };
+    let params = Params { mean, deviation, width: pixels.width, height: pixels.height, _padding: [0; 2] };
     let out = graph.tensor_as(graph.activations(), "input", [pixels.batch, pixels.height, pixels.width, 4]);
     let workgroups = [groups_of_64(pixels.width), pixels.batch * pixels.height, 1];
-    let bindings = [Binding::read(pixels), Binding::write(out)];
-    let kernel = Kernel::with("normalize", [("OUTPUT_F16", out.is_f16())]);
+    let light = wanted.map(|wanted| Binding::read(light(graph, pixels, wanted)));
+    let kernel = Kernel::with("normalize", [("OUTPUT_F16", out.is_f16()), ("LIGHT", light.is_some())]);
+    let bindings: Vec<Binding> = [Binding::read(pixels), Binding::write(out)].into_iter().chain(light).collect();
     graph.dispatch("normalize", kernel, &params, bindings, workgroups);
+    out
+}
+
+/// The gain and offset that bring each of the images to a light, `[batch][2]`: [`Light::change_from`] on the GPU.
+fn light(graph: &mut Graph<'_>, pixels: Tensor, Light { level, contrast }: Light) -> Tensor {
+    uniforms! {
+        struct Params {
+            level: f32,
+            contrast: f32,
+            most: f32,
+            pixels: u32,
+            ranks: [u32; 3],
+            // WGSL rounds a struct's size up to its largest alignment.
+            _padding: u32,
+        }
+    }
+    let count = pixels.height * pixels.width;
+    let ranks = Light::ranks(count);
+    let params = Params { level, contrast, most: Light::MOST_GAIN, pixels: count, ranks, _padding: 0 };
+    let out = graph.tensor("light", [pixels.batch, 1, 1, 2]);
+    let bindings = [Binding::read(pixels), Binding::write(out)];
+    graph.dispatch("light", Kernel::new("light"), &params, bindings, [pixels.batch, 1, 1]);
     out
 }
 

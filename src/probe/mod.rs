@@ -12,6 +12,7 @@ mod tune;
 pub use tune::TuningProgress;
 
 use crate::Engine;
+use crate::config::Light;
 use crate::gpu::Gpu;
 use crate::{Error, Result};
 use harness::Case;
@@ -64,10 +65,13 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     use cases::*;
     const TRAINED_1X1: gradients::Convolution =
         gradients::Convolution { shape: [2, 7, 9], kernel: 1, quarters: [5, 18], seed: 1 };
+    const LIGHT: Light = Light { level: 0.6, contrast: 0.5 };
     const TRAINED_3X3: gradients::Convolution = gradients::Convolution { kernel: 3, ..TRAINED_1X1 };
     check! {
-        "normalize": maps::normalize(gpu, 2, 37, false, F32, 1),
-        "normalize to f16": maps::normalize(gpu, 2, 37, false, F16, 1),
+        "normalize": maps::normalize(gpu, [2, 37], false, None, F32, 1),
+        "normalize to f16": maps::normalize(gpu, [2, 37], false, None, F16, 1),
+        "normalize in one light": maps::normalize(gpu, [2, 37], true, Some(LIGHT), F32, 1),
+        "normalize in one light, to f16": maps::normalize(gpu, [2, 37], true, Some(LIGHT), F16, 1),
         "pack_nchw": maps::pack_nchw(gpu, [2, 13, 70], F32, 1),
         "pack_nchw to f16": maps::pack_nchw(gpu, [2, 13, 70], F16, 1),
         "max_pool2d": pools::max_pool(gpu, [2, 11, 9], 3, F32, 1),

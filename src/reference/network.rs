@@ -259,9 +259,8 @@ impl Layers<'_> {
         }
         let normal = self.weights.read("taught.normal", &[levels.len(), grid, grid])?;
         let bounds = self.weights.read("taught.bounds", &[levels.len(), 4])?;
-        let bounds: Vec<[f32; 3]> = bounds.chunks_exact(4).map(|level| [level[0], level[1], level[2]]).collect();
         let rank = (grid * grid - 1) / 4;
-        let joined = join_levels(&levels, &normal, &bounds, rank);
+        let joined = join_levels(&levels, &normal, bytemuck::cast_slice(&bounds), rank);
         let map = upsample_map(&joined, config.input as usize, Corners::Edges);
         let blurred = blur(&map, 4.0 * f64::from(config.input) / 224.0, 4.0);
         let last = [("joined", joined), ("map", map), ("blurred", blurred)];

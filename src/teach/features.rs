@@ -1,6 +1,7 @@
 //! Features of photographs in some views, on the grid.
 
 use super::poses::View;
+use crate::config::Light;
 use crate::gpu::{Constant, Format, Gpu, Graph, Schedule, Tensor, Uploader, read_buffers};
 use crate::image::{RgbImage, rgba};
 use crate::model::Backbone;
@@ -11,6 +12,8 @@ const TOGETHER: usize = 3;
 
 /// The backbone, written down for a photograph in some views.
 pub(super) struct FeatureRun<'a> {
+    /// The light that photographs are brought to.
+    light: Option<Light>,
     alone: Batch<'a>,
     together: Batch<'a>,
 }
@@ -22,12 +25,16 @@ impl<'a> FeatureRun<'a> {
     pub(super) async fn new(gpu: &'a Gpu, backbone: &Backbone, config: &ModelConfig) -> Result<Self> {
         let alone = Batch::new(gpu, backbone, config, 1).await?;
         let together = Batch::new(gpu, backbone, config, TOGETHER).await?;
-        Ok(Self { alone, together })
+        Ok(Self { light: config.light, alone, together })
     }
 
     /// The features of a photograph of the network's input size in some views, in their order.
     pub(super) async fn run(&self, photograph: &RgbImage, views: &[View]) -> Result<Vec<ViewFeatures>> {
         let pixels = rgba(photograph);
+        let views: Vec<View> = match self.light.map(|light| light.change_from(Light::of(photograph))) {
+            Some(change) => views.iter().map(|view| view.lit(change)).collect(),
+            None => views.to_vec(),
+        };
         let mut found = Vec::with_capacity(views.len());
         let (threes, others) = views.split_at(views.len() / TOGETHER * TOGETHER);
         for three in threes.chunks(TOGETHER) {

@@ -27,6 +27,8 @@ pub(super) struct HeldOut {
 /// How far beyond the quantiles of good parts those of a later image count: good parts to come vary more than few
 /// photographs show, and a picture that is nothing like them must not be taken for a dark one.
 const BEYOND: f32 = 1.5;
+/// Photographs from which on good parts are known to be so even and no more; with fewer nothing counts as uneven.
+const ENOUGH_FOR_DEVIATION: usize = 3;
 /// Deviation, in cells of the grid, of the blur of good parts' distances by position.
 const POSITION_BLUR: f64 = 1.0;
 /// Deviation, in cells, of the blur before the largest value of a level counts.
@@ -135,11 +137,11 @@ impl HeldOut {
         smooth(&mean_map, self.grid as usize, POSITION_BLUR).iter().map(|local| 0.5 * local + 0.5 * mean).collect()
     }
 
-    /// Weight, lowest and highest quantile and 0 of a level.
+    /// Weight, lowest and highest quantile and evenness of a level.
     fn bounds(&self, level: usize, usual: &[f32]) -> [f32; 4] {
         let rank = quantile_rank(self.grid * self.grid) as usize;
         let (mut low, mut high) = (f32::MAX, 0.0_f32);
-        let mut peaks = Vec::new();
+        let (mut peaks, mut unevenness) = (Vec::new(), Vec::new());
         for view in self.parts.iter().flatten() {
             let relative: Vec<f32> = view[level].iter().zip(usual).map(|(distance, usual)| distance / usual).collect();
             let mut rising = relative.clone();
@@ -148,10 +150,21 @@ impl HeldOut {
             (low, high) = (low.min(quantile), high.max(quantile));
             let peak = smooth(&relative, self.grid as usize, PEAK_BLUR).into_iter().fold(0.0, f32::max);
             peaks.push(peak / quantile);
+            unevenness.push(relative.iter().sum::<f32>() / relative.len() as f32 / quantile);
         }
         let peak = peaks.iter().sum::<f32>() / peaks.len() as f32;
-        [1.0 / peak.max(1e-3), low / BEYOND, high * BEYOND, 0.0]
+        let evenness = if self.parts.len() < ENOUGH_FOR_DEVIATION { 0.0 } else { evenness(&unevenness) };
+        [1.0 / peak.max(1e-3), low / BEYOND, high * BEYOND, evenness]
     }
+}
+
+/// The reciprocal of how uneven good parts are: a deviation above their mean, both of logarithms.
+fn evenness(unevenness: &[f32]) -> f32 {
+    let logarithms: Vec<f64> = unevenness.iter().map(|value| f64::from(*value).max(1e-3).ln()).collect();
+    let count = logarithms.len() as f64;
+    let mean = logarithms.iter().sum::<f64>() / count;
+    let squares: f64 = logarithms.iter().map(|value| (value - mean).powi(2)).sum();
+    (-mean - (squares / (count - 1.0)).sqrt()).exp() as f32
 }
 
 /// The tensors of a head that hold its prototypes.
@@ -241,8 +254,19 @@ mod tests {
     fn bounds_lie_beyond_the_quantiles_of_good_parts() {
         let mut held_out = HeldOut::new(2, 1);
         held_out.add(vec![view([1.0, 2.0, 3.0, 4.0]), view([2.0; 4])]);
-        let [weight, low, high, _] = held_out.bounds(0, &[2.0; 4]);
+        let [weight, low, high, evenness] = held_out.bounds(0, &[2.0; 4]);
+        assert_eq!(evenness, 0.0, "a single part has no deviation");
         assert_eq!((low, high), (0.5 / BEYOND, BEYOND));
         assert!(weight > 0.3 && weight < 0.6, "one over the mean of a peak of at most 4 and one of 1: {weight}");
+    }
+
+    /// By hand: means over the least of four are 1, 2 and 4, whose logarithms have the mean and the deviation ln 2.
+    #[test]
+    fn good_parts_are_so_uneven() {
+        let mut held_out = HeldOut::new(2, 1);
+        for rest in [1.0, 7.0 / 3.0, 5.0] {
+            held_out.add(vec![view([1.0, rest, rest, rest])]);
+        }
+        assert!((held_out.bounds(0, &[1.0; 4])[3] - 0.25).abs() < 1e-6, "{:?}", held_out.bounds(0, &[1.0; 4]));
     }
 }

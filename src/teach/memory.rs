@@ -11,10 +11,11 @@
 
 use super::bank::Bank;
 use super::held_out::HeldOut;
+use super::light::LightDecision;
 use super::poses::PoseDecision;
 use super::rows::transposed;
 use super::whitening::Whitening;
-use super::{Identity, TeachOptions, Tensor};
+use super::{HEADER_BYTES, Identity, TeachOptions, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::inspect::{FINGERPRINT_PIXELS, Fingerprint};
 use crate::weights::names::{TAUGHT, TEACHING};
@@ -34,9 +35,13 @@ pub(super) struct Record {
     pub images: Vec<String>,
     /// SHA-256 of the photographs' files; empty where one was no file.
     pub sha256: Vec<String>,
+    #[serde(default)]
+    pub light: LightDecision,
     pub poses: PoseDecision,
     pub poses_asked: String,
     pub effort: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
     pub false_alarm_rate: f64,
     pub seed: u64,
     /// How many of the photographs, the last ones, were compared with the prototypes of the others.
@@ -48,6 +53,7 @@ impl Record {
     pub(super) fn of(
         photographs: &[&Identity],
         held_out: &HeldOut,
+        light: LightDecision,
         poses: PoseDecision,
         options: &TeachOptions,
     ) -> Self {
@@ -56,12 +62,44 @@ impl Record {
             recipe: RECIPE.to_owned(),
             images: photographs.iter().map(|photograph| photograph.name.clone()).collect(),
             sha256: hashes.collect::<Option<_>>().unwrap_or_default(),
+            light,
             poses,
             poses_asked: options.poses.name().to_owned(),
             effort: options.effort.name().to_owned(),
+            max_bytes: options.max_bytes,
             false_alarm_rate: options.false_alarm_rate,
             seed: options.seed,
             held_out: held_out.single_views().count(),
+        }
+    }
+}
+
+/// What a taught head and this memory take of a file, at most, in bytes.
+pub(super) struct Room {
+    /// Whatever the prototypes.
+    pub fixed: u64,
+    /// For each prototype that all levels have.
+    pub each_prototype: u64,
+}
+
+impl Room {
+    /// Of a model of so many photographs.
+    pub(super) fn of(config: &ModelConfig, photographs: u64) -> Self {
+        // Names and hashes of photographs, the metadata's other entries.
+        const NAMED: u64 = 512;
+        const METADATA: u64 = 8192;
+        let levels = config.levels();
+        let channels = levels.iter().map(|level| u64::from(config.level_channels()[*level]));
+        let positions = u64::from(config.grid).pow(2) * levels.len() as u64;
+        let per_level = |channels: u64| {
+            let whitening = if config.backbone.has_linear_levels() { channels * channels } else { 0 };
+            5 * HEADER_BYTES + 4 * (2 * channels + 4 + whitening)
+        };
+        let per_photograph = NAMED + 2 * (positions + FINGERPRINT_PIXELS as u64);
+        let fixed: u64 = channels.clone().map(per_level).sum();
+        Self {
+            fixed: fixed + METADATA + 4 * positions + photographs * per_photograph,
+            each_prototype: channels.map(|channels| 2 * channels + 4).sum(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! parts are from those of the others. [`Teacher`] finds all of it in closed form, everything heavy on the host's
 //! device:
 //!
-//! 1. **Poses.** Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
+//! 1. **Light and poses.** Where photographs differ much in brightness, each is brought to the light of all. Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
 //!    photograph stands for itself in twelve orientations.
 //! 2. **Prototypes.** Of each level's features, every channel of unit deviation and, where levels are linear
 //!    projections, made to vary alike in all directions, a coreset by the greedy k-centre rule.
@@ -38,6 +38,7 @@ mod comparison;
 mod coreset;
 mod features;
 mod held_out;
+mod light;
 mod memory;
 mod poses;
 mod rows;
@@ -48,6 +49,7 @@ mod whitening;
 pub use baseline::Baseline;
 pub(crate) use comparison::{Comparison, LEFT_OUT, square_norms};
 pub(crate) use coreset::coreset;
+pub use light::LightDecision;
 pub use poses::{PoseDecision, Poses};
 pub(crate) use rows::transposed;
 pub(crate) use taught::config_metadata;
@@ -123,6 +125,9 @@ pub struct TeachOptions {
     pub poses: Poses,
     /// How much the model may cost.
     pub effort: Effort,
+    /// The largest file that the model may be, in bytes: where the effort's prototypes would take more, it has as many
+    /// as fit. On a device a model takes about twice its file, and its time falls with its prototypes.
+    pub max_bytes: Option<u64>,
     /// The share of good parts that may fail.
     pub false_alarm_rate: f64,
     /// Seed of what is drawn at random: positions, where there are too many to compare all.
@@ -134,7 +139,8 @@ pub struct TeachOptions {
 
 impl Default for TeachOptions {
     fn default() -> Self {
-        Self { poses: Poses::default(), effort: Effort::default(), false_alarm_rate: 0.05, seed: 0, range: None }
+        let (poses, effort) = (Poses::default(), Effort::default());
+        Self { poses, effort, max_bytes: None, false_alarm_rate: 0.05, seed: 0, range: None }
     }
 }
 
@@ -226,6 +232,9 @@ pub struct Teacher {
     copies: Vec<String>,
 }
 
+/// Bytes of a file's header in which a tensor is named, at most.
+const HEADER_BYTES: u64 = 160;
+
 /// A tensor of the model that is being made.
 #[derive(Clone)]
 struct Tensor {
@@ -252,6 +261,12 @@ impl Tensor {
         let stored = if parameter.role == Role::Weight && fits { Stored::F16 } else { Stored::F32 };
         let shape: Vec<u32> = parameter.shape.iter().map(|size| *size as u32).collect();
         Ok(Self::new(parameter.name.clone(), &shape, values, stored))
+    }
+
+    /// Its size in a file, with what says so.
+    fn bytes(&self) -> u64 {
+        let each = if self.stored == Stored::F16 { 2 } else { 4 };
+        HEADER_BYTES + each * self.values.len() as u64
     }
 
     fn named(&self) -> NamedTensor<'_> {
@@ -281,14 +296,14 @@ impl Teacher {
         let level = |level| TaughtLevel { level, prototypes };
         let levels = (1..=LEVELS as u32).map(level).collect();
         let head = HeadConfig::Taught(TaughtHead { levels });
-        let config = ModelConfig { backbone: backbone_of(backbone)?, input, grid, head };
+        let config = ModelConfig { backbone: backbone_of(backbone)?, input, light: None, grid, head };
         Self::with_backbone(engine, backbone, config, options).await
     }
 
     /// Loads a model that was taught before, to teach it more photographs. The first ones are not needed: their
     /// prototypes stay candidates, and their distances to those of the others stand as they were measured, to which
-    /// more prototypes can only bring them nearer. Poses and effort stay as they are, and so does the rate of false
-    /// alarms unless another is given.
+    /// more prototypes can only bring them nearer. Poses, light, effort and largest size stay as they are, and so does
+    /// the rate of false alarms unless another is given.
     ///
     /// # Errors
     /// Those of [`Engine::load_backbone`], and [`Error::Config`] for a model that was not taught.
@@ -298,6 +313,7 @@ impl Teacher {
         let options = TeachOptions {
             poses: Poses::by_name(&former.record.poses_asked)?,
             effort: Effort::by_name(&former.record.effort)?,
+            max_bytes: former.record.max_bytes,
             false_alarm_rate: false_alarm_rate.unwrap_or(former.record.false_alarm_rate),
             seed: former.record.seed,
             range: ValueRange::from_metadata(&model.metadata())?,
@@ -404,17 +420,48 @@ impl Teacher {
     /// [`Error::DeviceLost`] or [`Error::Gpu`] from the device.
     pub async fn teach(&self, mut on_progress: impl FnMut(TeachProgress)) -> Result<TaughtModel> {
         self.ensure_photographs()?;
+        let wanted = self.prototypes()?;
         let gpu = self.engine.gpu();
-        let run = FeatureRun::new(gpu, self.backbone.network(), &self.config).await?;
+        let (light, config) = self.decide_light();
+        let run = FeatureRun::new(gpu, self.backbone.network(), &config).await?;
         let decision = self.decide_poses(gpu, &run, &mut on_progress).await?;
-        let banks = self.banks(gpu, &run, decision, &mut on_progress).await?;
+        let banks = self.banks(gpu, &run, decision, wanted, &mut on_progress).await?;
         let held_out = self.hold_out(gpu, &run, &banks, &mut on_progress).await?;
-        let head = held_out.head(&banks, &self.config, decision);
-        let parts = held_out.scores(gpu, &self.config, decision).await?;
+        let head = held_out.head(&banks, &config, decision);
+        let parts = held_out.scores(gpu, &config, decision).await?;
         let framing = Framing { fit: Fit::Stretch, tiles: None, side: self.config.input };
         let setting = Setting { framing, precision: Precision::F32 };
         let calibrated = calibrate_held_out(&separate(&parts), self.options.false_alarm_rate, setting)?;
-        TaughtModel::new(self, taught::Found { decision, banks, head, held_out, parts, calibrated })
+        let config = taught::config_of(&config, &banks);
+        TaughtModel::new(self, taught::Found { config, light, decision, banks, head, held_out, parts, calibrated })
+    }
+
+    /// Most prototypes of a level: the effort's, or as many as the file has room for.
+    fn prototypes(&self) -> Result<u32> {
+        const LEAST: u64 = 64;
+        let [_, _, wanted] = self.options.effort.sizes();
+        let Some(most) = self.options.max_bytes else { return Ok(wanted) };
+        let backbone: u64 = self.tensors.iter().map(Tensor::bytes).sum();
+        let room = memory::Room::of(&self.config, self.identities().count() as u64);
+        let (fixed, each) = (backbone + room.fixed, room.each_prototype);
+        let prototypes = most.saturating_sub(fixed) / each;
+        if prototypes < LEAST {
+            return Err(Error::Input {
+                what: "the largest file that the model may be".to_owned(),
+                expected: format!("at least {} bytes for {LEAST} prototypes a level", fixed + LEAST * each),
+                found: format!("{most} bytes"),
+            });
+        }
+        Ok(wanted.min(u32::try_from(prototypes / 4 * 4).unwrap_or(u32::MAX)))
+    }
+
+    /// Whether light differs, and the model's sizes with the light that photographs are then brought to.
+    fn decide_light(&self) -> (LightDecision, ModelConfig) {
+        if let Some(former) = &self.former {
+            return (former.record.light, self.config.clone());
+        }
+        let (decision, light) = LightDecision::of(self.photographs.iter().map(|photograph| &photograph.pixels));
+        (decision, ModelConfig { light, ..self.config.clone() })
     }
 
     /// Whether parts lie at any angle.
@@ -443,12 +490,12 @@ impl Teacher {
         gpu: &Gpu,
         run: &FeatureRun<'_>,
         decision: PoseDecision,
+        wanted: u32,
         on_progress: &mut impl FnMut(TeachProgress),
     ) -> Result<Vec<Bank>> {
         let views = View::of_good_parts(decision, self.config.input, self.config.grid);
         let levels = self.config.levels();
         let total = self.photographs.len() as u32;
-        let [_, _, wanted] = self.options.effort.sizes();
         let kept = self.former.as_ref().map_or(0, |_| wanted as usize);
         let mut pool = bank::Pool::new(levels.len(), self.photographs.len() * views.len(), kept, self.options.seed);
         for (done, photograph) in (0..).zip(&self.photographs) {

@@ -2,6 +2,7 @@
 
 use super::bank::Bank;
 use super::held_out::HeldOut;
+use super::light::LightDecision;
 use super::memory::{self, Record};
 use super::poses::PoseDecision;
 use super::{Identity, Teacher, Tensor};
@@ -28,6 +29,8 @@ pub struct TeachSummary {
     pub added: usize,
     /// Photographs that were copies of others.
     pub copies: Vec<String>,
+    /// Whether photographs are brought to one light.
+    pub light: LightDecision,
     /// Whether parts lie at any angle.
     pub poses: PoseDecision,
     /// How many prototypes each level has.
@@ -52,6 +55,8 @@ pub struct HeldOutScore {
 
 /// What teaching found.
 pub(super) struct Found {
+    pub config: ModelConfig,
+    pub light: LightDecision,
     pub decision: PoseDecision,
     pub banks: Vec<Bank>,
     pub head: Vec<Tensor>,
@@ -62,13 +67,12 @@ pub(super) struct Found {
 
 impl TaughtModel {
     pub(super) fn new(teacher: &Teacher, found: Found) -> Result<Self> {
-        let Found { decision, banks, head, held_out, parts, calibrated } = found;
-        let config = config_of(&teacher.config, &banks);
+        let Found { config, light, decision, banks, head, held_out, parts, calibrated } = found;
         let photographs: Vec<&Identity> = teacher.identities().collect();
         let memory = memory::tensors(&photographs, &banks, &held_out, &config);
         let tensors = teacher.tensors.iter().chain(&head).chain(&memory);
         let tensors: Vec<NamedTensor<'_>> = tensors.map(Tensor::named).collect();
-        let record = Record::of(&photographs, &held_out, decision, &teacher.options);
+        let record = Record::of(&photographs, &held_out, light, decision, &teacher.options);
         let bytes = serialize(&tensors, &metadata(teacher, &config, &record, &calibrated))?;
         let scores: Vec<f32> = parts.iter().filter_map(|views| views.first()).map(|view| view.score).collect();
         let held_out = photographs[photographs.len() - scores.len()..].iter().zip(&scores).enumerate();
@@ -82,6 +86,7 @@ impl TaughtModel {
             photographs: photographs.len(),
             added: teacher.former.as_ref().map_or(0, |_| teacher.photographs.len()),
             copies: teacher.copies.clone(),
+            light,
             poses: decision,
             prototypes: banks.iter().map(|bank| bank.distinct).collect(),
             calibrated,

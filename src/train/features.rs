@@ -26,7 +26,7 @@ impl FeatureRun {
         // Features are kept as stages.
         let mut graph = Graph::new(gpu, true);
         let pixels = graph.external("photographs", [TOGETHER as u32, config.input, config.input, 1]);
-        let input = ops::normalize(&mut graph, pixels, config.backbone.normalization());
+        let input = ops::normalize(&mut graph, pixels, config.backbone.normalization(), config.light);
         let features = backbone.write(&mut graph, input, config.depth());
         let mut levels = Vec::new();
         for level in config.levels() {

@@ -37,7 +37,7 @@ fn config(descriptor: DescriptorKind) -> ModelConfig {
     let layer = LayerConfig { blocks: 1, width: channels, channels };
     let backbone = BackboneConfig::Basic(ResNetConfig { stem: 4, layers: [layer; 3] });
     let head = TrainedHead { descriptor, prototypes: 12, nearest: 4, guide: 8, width: 4, bins: vec![6, 3, 2] };
-    ModelConfig { backbone, input: 24, grid: 6, head: HeadConfig::Trained(head) }
+    ModelConfig { backbone, input: 24, light: None, grid: 6, head: HeadConfig::Trained(head) }
 }
 
 /// Of its features.

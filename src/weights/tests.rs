@@ -8,6 +8,7 @@ fn tiny() -> ModelConfig {
     ModelConfig {
         backbone: BackboneConfig::Basic(ResNetConfig { stem: 4, layers: [layer; 3] }),
         input: 8,
+        light: None,
         grid: 2,
         head: HeadConfig::Trained(TrainedHead {
             descriptor: DescriptorKind::Plain,

@@ -291,7 +291,7 @@ export class Detector {
 }
 
 /** What wasm's `Teacher` can be told. */
-const TEACHING = ['poses', 'effort', 'falseAlarmRate', 'seed'];
+const TEACHING = ['poses', 'effort', 'maxBytes', 'falseAlarmRate', 'seed'];
 
 export async function teach(photographs, { backbone, cache, signal, progress, ...options } = {}) {
   const unknown = Object.keys(options).find((name) => !TEACHING.includes(name));

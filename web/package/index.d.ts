@@ -255,6 +255,11 @@ export interface TeachOptions {
    * default.
    */
   effort?: 'small' | 'standard' | 'accurate';
+  /**
+   * The largest file that the model may be, in bytes: it then has as many prototypes as fit. On a device a model takes
+   * about twice its file.
+   */
+  maxBytes?: number;
   /** The share of good parts that may fail, above 0 and at most 1/2; by default 0.05. */
   falseAlarmRate?: number;
   /** Of what is drawn at random; by default 0. */
@@ -294,6 +299,8 @@ export interface Taught {
   file: Blob;
   /** In the order they were given. */
   photographs: TaughtPhotograph[];
+  /** Whether the photographs differ in light, so that every one that is inspected is brought to theirs. */
+  lightDiffers: boolean;
   /** Whether parts lie at any angle. */
   anyPose: boolean;
   /** The share of pairs of photographs that a quarter turn of one brought nearer, where they were asked. */

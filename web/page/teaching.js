@@ -177,7 +177,7 @@ export function teachingActivity({ teaching: { phase, progress }, loading }) {
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
 
 /** What was taught, in sentences. */
-export function accountOf({ photographs, seconds, anyPose, nearerWhenTurned, falseAlarms }) {
+export function accountOf({ photographs, seconds, lightDiffers, anyPose, nearerWhenTurned, falseAlarms }) {
   const count = photographs.filter(({ copy }) => !copy).length;
   const lie = anyPose ? 'at any angle' : 'always as photographed';
   const isAsked = nearerWhenTurned !== null;
@@ -186,6 +186,7 @@ export function accountOf({ photographs, seconds, anyPose, nearerWhenTurned, fal
     `Taught from ${plural(count, 'photograph')} in ${plural(Math.round(seconds), 'second')}.`,
     `Parts lie ${lie}${why}.`,
   ];
+  if (lightDiffers) sentences.push('Their light differs, so every picture is brought to one.');
   if (falseAlarms) {
     const { expected, low, high } = falseAlarms;
     sentences.push(`Of good parts ${percent(expected)} are expected to fail (${percent(low)} to ${percent(high)}).`);

@@ -21,6 +21,7 @@ pub struct Teacher(teach::Teacher);
 struct Options {
     poses: Option<String>,
     effort: Option<String>,
+    max_bytes: Option<f64>,
     false_alarm_rate: Option<f64>,
     seed: Option<u32>,
 }
@@ -30,6 +31,7 @@ impl Options {
         let mut options = TeachOptions::default();
         options.poses = self.poses.map_or(Ok(options.poses), |name| Poses::by_name(&name))?;
         options.effort = self.effort.map_or(Ok(options.effort), |name| Effort::by_name(&name))?;
+        options.max_bytes = self.max_bytes.map(|bytes| bytes as u64);
         options.false_alarm_rate = self.false_alarm_rate.unwrap_or(options.false_alarm_rate);
         options.seed = self.seed.map_or(options.seed, u64::from);
         Ok(options)
@@ -42,6 +44,8 @@ impl Options {
 struct Summary<'a> {
     /// Of the different photographs, in the order they were taken.
     held_out: Vec<HeldOut>,
+    /// Whether photographs differ in light, so that each is brought to one.
+    light_differs: bool,
     /// Whether parts lie at any angle.
     any_pose: bool,
     /// The share of pairs of photographs that a quarter turn brought nearer, where it was asked.
@@ -84,6 +88,7 @@ impl<'a> Summary<'a> {
         };
         Self {
             held_out: held_out.collect(),
+            light_differs: summary.light.differs,
             any_pose: summary.poses.any,
             nearer_when_turned: summary.poses.nearer_when_turned,
             prototypes: &summary.prototypes,

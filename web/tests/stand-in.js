@@ -98,6 +98,7 @@ const calls = {
     return {
       file: new Blob(['good']),
       photographs: found,
+      lightDiffers: false,
       anyPose: false,
       nearerWhenTurned: 0,
       prototypes: [4, 4],

@@ -43,6 +43,7 @@ pub fn config() -> ModelConfig {
             layers: [layer(1, 8, 16), layer(2, 8, 32), layer(1, 16, 48)],
         }),
         input: SIDE,
+        light: None,
         grid: 16,
         head: HeadConfig::Trained(TrainedHead {
             descriptor: DescriptorKind::Plain,

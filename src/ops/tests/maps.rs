@@ -8,8 +8,8 @@ proptest! {
     #![proptest_config(config(12))]
 
     #[test]
-    fn normalize(batch in 1..3_u32, side in 1..70_u32, edge: bool, format in formats(), seed: u32) {
-        assert_right(block_on(maps::normalize(gpu(), batch, side, edge, format, seed.into())));
+    fn normalize(shape in [1..3_u32, 1..70_u32], edge: bool, light in lights(), format in formats(), seed: u32) {
+        assert_right(block_on(maps::normalize(gpu(), shape, edge, light, format, seed.into())));
     }
 
     #[test]

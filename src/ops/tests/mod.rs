@@ -10,6 +10,7 @@ mod selection;
 mod teaching;
 
 use super::Matrix;
+use crate::config::Light;
 use crate::gpu::{Constant, EngineOptions, Format, Gpu, Graph, MatmulKernel, Slice, Tensor, open_device};
 use crate::parameters::Parameters;
 use crate::probe::cases;
@@ -43,6 +44,12 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 /// Either format.
+/// The light of photographs, if they are brought to one.
+fn lights() -> impl Strategy<Value = Option<Light>> {
+    let one = (0.0..1.0_f32, 0.0..1.0_f32).prop_map(|(level, contrast)| Light { level, contrast });
+    prop::option::of(one)
+}
+
 fn formats() -> impl Strategy<Value = Format> {
     prop::sample::select(vec![Format::F32, Format::F16])
 }

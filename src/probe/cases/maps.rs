@@ -1,23 +1,35 @@
 //! Pixels and single-channel maps.
 
-use crate::config::BackboneConfig;
+use crate::config::{BackboneConfig, Light};
 use crate::gpu::{Format, Gpu, Graph};
 use crate::parameters::Parameters;
 use crate::probe::harness::{Case, FENCE, declared, input, random_maps, rounding, run, values};
 use crate::reference::Corners;
 use crate::{Result, ops, reference};
 
-pub(crate) async fn normalize(gpu: &Gpu, batch: u32, side: u32, edge: bool, format: Format, seed: u64) -> Result<Case> {
+/// Photographs brought to a light, or as they are.
+pub(crate) async fn normalize(
+    gpu: &Gpu,
+    [batch, side]: [u32; 2],
+    edge: bool,
+    light: Option<Light>,
+    format: Format,
+    seed: u64,
+) -> Result<Case> {
     let bits = values((batch * side * side) as usize, seed);
     let pixels: Vec<u32> = bits.iter().map(|value| value.to_bits().wrapping_mul(2_654_435_761)).collect();
     let backbone = if edge { BackboneConfig::efficientnet_lite0() } else { BackboneConfig::resnet18() };
     let normalization = backbone.normalization();
     let mut graph = Graph::fenced(gpu, FENCE).storing(format);
     let tensor = graph.external("pixels", [batch, side, side, 1]);
-    let out = ops::normalize(&mut graph, tensor, normalization);
+    let out = ops::normalize(&mut graph, tensor, normalization, light);
     let answer = run(graph, &[(tensor, bytemuck::cast_slice(&pixels))], out.all()).await?;
     let shape = [batch, side, side].map(|size| size as usize);
-    let truth = reference::normalize(&pixels, shape, normalization.mean, normalization.deviation);
+    let change = match light {
+        Some(Light { level, contrast }) => reference::light(&pixels, batch as usize, level, contrast),
+        None => vec![[1.0, 0.0]; batch as usize],
+    };
+    let truth = reference::normalize(&pixels, shape, &change, normalization.mean, normalization.deviation);
     Ok(answer.against(truth.values, 1e-6 + rounding(format)))
 }
 

@@ -100,17 +100,18 @@ pub(crate) async fn describe(
     Ok(answer.against(standardised.collect(), 1e-5))
 }
 
-/// Some levels' distances, most of them within the bounds of their quantiles.
+/// Some levels' distances, most of them within the bounds of their quantiles, some of them more uneven than good parts.
 pub(crate) async fn join_levels(gpu: &Gpu, batch: u32, grid: u32, count: usize, seed: u64) -> Result<Case> {
     let level = |index: usize| random_maps([batch, grid, grid, 1], seed + index as u64).map(|value| value + 1.5);
     let distances: Vec<Maps> = (0..count).map(level).collect();
     let positions = (grid * grid) as usize;
     let normal: Vec<f32> = values(count * positions, seed + 7).iter().map(|value| value + 2.0).collect();
-    let random = values(3 * count, seed + 8);
-    let bounds: Vec<[f32; 3]> =
-        random.chunks_exact(3).map(|random| [1.0 + random[0], 1.0 + random[1], 3.0 + random[2]]).collect();
-    let padded: Vec<f32> = bounds.iter().flat_map(|&[weight, low, high]| [weight, low, high, 0.0]).collect();
-    let constants = [vector(gpu, &normal).await?, vector(gpu, &padded).await?];
+    let random = values(4 * count, seed + 8);
+    let bounds: Vec<[f32; 4]> = random
+        .chunks_exact(4)
+        .map(|random| [1.0 + random[0], 1.0 + random[1], 3.0 + random[2], 0.8 + random[3]])
+        .collect();
+    let constants = [vector(gpu, &normal).await?, vector(gpu, bounds.as_flattened()).await?];
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensors: Vec<_> = distances.iter().map(|maps| input(&mut graph, maps)).collect();
     let out = ops::join_levels(&mut graph, "out", &tensors, &constants[0], &constants[1]);
