@@ -5,7 +5,7 @@ use super::*;
 use crate::EngineOptions;
 use crate::config::{BackboneConfig, LayerConfig, ResNetConfig, TrainedHead};
 use crate::reference::{self, Maps};
-use crate::weights::Role;
+use crate::weights::{Parameter, Role};
 use ::image::Rgb;
 use pollster::block_on;
 use serde::Deserialize;
@@ -53,22 +53,29 @@ fn wave(count: usize, seed: f64) -> Vec<f32> {
     (0..count).map(|place| (1.7 * place as f64 + seed).sin() as f32).collect()
 }
 
-/// The fixture's weights before the first step.
-fn first_values(descriptor: DescriptorKind) -> Values {
+/// A fixture's weights before the first step: what it makes of a parameter and its number among all names in order.
+fn first_values(config: &ModelConfig, make: impl Fn(&Parameter, u64) -> Vec<f32>) -> Values {
     // What BatchNorms remember before they have seen anything.
-    let mut values = start::as_pytorch(&config(descriptor), 0);
-    let mut parameters = schema::head(&config(descriptor)).tensors().to_vec();
+    let mut values = start::as_pytorch(config, 0);
+    let mut parameters = schema::head(config).tensors().to_vec();
     let is_trained = |role| !matches!(role, Role::Prototypes | Role::NormMean | Role::NormVariance);
     parameters.retain(|parameter| is_trained(parameter.role));
     parameters.sort_by(|a, b| a.name.cmp(&b.name));
-    for (number, parameter) in parameters.iter().enumerate() {
-        let of_output = parameter.shape[1..].iter().product::<usize>();
-        let scale = 1.5 / (of_output as f64).sqrt();
-        let wave = wave(parameter.shape.iter().product(), number as f64);
-        *values.of(&parameter.name) = wave.into_iter().map(|value| (f64::from(value) * scale) as f32).collect();
+    for (number, parameter) in (0..).zip(&parameters) {
+        *values.of(&parameter.name) = make(parameter, number);
     }
     *values.of(step::RADIUS) = vec![0.4];
     values
+}
+
+/// Those of a small network.
+fn small_values(descriptor: DescriptorKind) -> Values {
+    first_values(&config(descriptor), |parameter, number| {
+        let of_output = parameter.shape[1..].iter().product::<usize>();
+        let scale = 1.5 / (of_output as f64).sqrt();
+        let wave = wave(parameter.shape.iter().product(), number as f64);
+        wave.into_iter().map(|value| (f64::from(value) * scale) as f32).collect()
+    })
 }
 
 /// The fixture's batch of a step: two pictures and their copies with a rectangle each. Of the rotation kind, the first
@@ -114,7 +121,7 @@ fn step(descriptor: DescriptorKind) -> Step {
     let bank = Bank { columns: wave(12 * 12, 0.5), owners };
     let recipe = Recipe { margin: 1.9, ..Recipe::HELD_OUT };
     let (gpu, config) = (engine().gpu(), config(descriptor));
-    block_on(Step::new(gpu, &config, &recipe, bank, size, first_values(descriptor))).expect("a small network")
+    block_on(Step::new(gpu, &config, &recipe, bank, size, small_values(descriptor))).expect("a small network")
 }
 
 fn largest(values: &[f32]) -> f32 {
@@ -179,13 +186,111 @@ fn steps_as_pytorch() {
     }
 }
 
+/// What `tests/fixtures/training_full.py` wrote of a parameter's gradient.
+#[derive(Deserialize)]
+struct Sampled {
+    largest: f64,
+    sum: f64,
+    sampled: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct FullFixture {
+    losses: [f64; 4],
+    gradients: BTreeMap<String, Sampled>,
+}
+
+/// The full-size fixture's numbers, from -1 to 1.
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = SplitMix(seed);
+    (0..count).map(|_| random.between(-1.0, 1.0) as f32).collect()
+}
+
+/// The full-size fixture's features of two pictures and their copies, what the descriptor reads of them.
+fn full_features(config: &ModelConfig) -> Vec<Features> {
+    let levels = config.backbone.channels().into_iter().zip(config.level_sides());
+    let levels: Vec<[usize; 2]> = levels.map(|(channels, side)| [channels as usize, side as usize]).collect();
+    let all: Vec<Vec<f32>> =
+        (200..).zip(&levels).map(|(seed, [channels, side])| noise(IMAGES * channels * side * side, seed)).collect();
+    let scales: Vec<Vec<f32>> = levels.iter().map(|[channels, _]| vec![1.0; *channels]).collect();
+    let of_image = |image: usize| {
+        let level = |(all, &[channels, side]): (&Vec<f32>, &[usize; 2])| {
+            let planes = &all[image * channels * side * side..][..channels * side * side];
+            let value = |place: usize| 0.1 * planes[place % channels * side * side + place / channels];
+            let values = (0..channels * side * side).map(value).collect();
+            reference::avg_pool(&Maps { shape: [1, side, side, channels], values }).values
+        };
+        prepared(config, &all.iter().zip(&levels).map(level).collect(), &scales)
+    };
+    (0..IMAGES).map(of_image).collect()
+}
+
+/// A step at full size: its losses, and every parameter's gradient against PyTorch's. All within WebGPU's default limits.
+#[test]
+#[ignore = "minutes on a software adapter: cargo test --lib full_size -- --ignored --nocapture"]
+fn a_full_size_step_as_pytorch() {
+    let fixture: FullFixture =
+        serde_json::from_str(include_str!("../../tests/fixtures/training_full.json")).expect("our own");
+    let config = ModelConfig::standard(BackboneConfig::wide_resnet50_2(), DescriptorKind::Plain);
+    let prototypes = config.trained().expect("a trained head").prototypes as usize;
+    let mut columns = noise(config.descriptor_channels() as usize * prototypes, 100);
+    let length = |column: usize| (0.02 + 0.04 * column as f64 / (prototypes - 1) as f64) as f32;
+    columns.iter_mut().enumerate().for_each(|(place, value)| *value *= length(place % prototypes));
+    let values = first_values(&config, |parameter, number| {
+        let scale = match &parameter.shape[..] {
+            [_] => 0.02,
+            [_, of_output @ ..] => 1.5 / (of_output.iter().product::<usize>() as f64).sqrt(),
+            [] => 1.0,
+        };
+        noise(parameter.shape.iter().product(), number)
+            .into_iter()
+            .map(|value| (f64::from(value) * scale) as f32)
+            .collect()
+    });
+    let owners = Some((0..prototypes as u32).map(|prototype| prototype % 3).collect());
+    let recipe = Recipe { margin: 0.85, dropout: 0.0, ..Recipe::HELD_OUT };
+    let (gpu, size) = (engine().gpu(), BatchSize { images: 4, groups: 1 });
+    let step = block_on(Step::new(gpu, &config, &recipe, Bank { columns, owners }, size, values)).expect("room");
+
+    let mask = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| -> Vec<bool> {
+        (0..224 * 224).map(|place| rows.contains(&(place / 224)) && columns.contains(&(place % 224))).collect()
+    };
+    let masks = [mask(40..120, 60..180), mask(100..200, 20..90)];
+    let features = full_features(&config);
+    let example = |image: usize| {
+        let mask = image.checked_sub(2).map(|copy| &masks[copy][..]);
+        Example { features: &features[image], mask, owner: image as u32 % 2, judged: true, seen: true }
+    };
+    let examples: Vec<_> = (0..IMAGES).map(example).collect();
+    let batch = batch_of(&examples, [config.input, config.grid], Weighing::Balanced, Separation::Masked);
+    let start = std::time::Instant::now();
+    let losses = block_on(step.run(gpu, &batch, 1, [1e-3, 1e-3])).expect("numbers");
+    println!("a step took {:.1} s", start.elapsed().as_secs_f64());
+    for (found, expected) in [losses.nfc, losses.afs, losses.pdc, losses.seg].iter().zip(fixture.losses) {
+        assert!((found - expected).abs() <= 1e-4 * expected, "{losses:?}, not {:?}", fixture.losses);
+    }
+    let state = block_on(step.state(gpu)).expect("a state");
+    let mean_gradients = |[values, moments]: &[Vec<f32>; 2]| [moments[..values.len()].to_vec(), Vec::new()];
+    let gradients = step.named(&state.iter().map(mean_gradients).collect::<State>());
+    for (parameter, Sampled { largest, sum, sampled }) in &fixture.gradients {
+        let found = &gradients.0[parameter];
+        let magnitudes = || found.iter().map(|value| f64::from(value.abs()));
+        let places = (0..sampled.len()).map(|place| found[place * found.len() / sampled.len()]);
+        let worst = places.zip(sampled).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max) / largest;
+        println!("{parameter}: {worst:.1e} of the largest, which is {largest:.1e}");
+        assert!(worst <= 1e-4, "{parameter}: gradients differ by {worst} of the largest");
+        assert!((magnitudes().fold(0.0, f64::max) / largest - 1.0).abs() <= 1e-4, "{parameter}: the largest");
+        assert!((magnitudes().sum::<f64>() / sum - 1.0).abs() <= 1e-4, "{parameter}: the sum");
+    }
+}
+
 /// The same batch again and again: its losses fall, and a second run of the same is the same bit for bit.
 #[test]
 fn a_batch_is_learned_and_replayed_to_the_same_bits() {
     let (gpu, step) = (engine().gpu(), step(DescriptorKind::Plain));
     let total = |losses: Losses| losses.nfc + losses.afs + 50.0 * losses.pdc + 40.0 * losses.seg;
     let run = || {
-        block_on(step.set_values(gpu, &first_values(DescriptorKind::Plain))).expect("values");
+        block_on(step.set_values(gpu, &small_values(DescriptorKind::Plain))).expect("values");
         let losses = |number| {
             total(block_on(step.run(gpu, &batch(DescriptorKind::Plain, 0), number, [1e-2, 1e-3])).expect("numbers"))
         };
