@@ -539,7 +539,8 @@ mod tests {
         let trained = ModelConfig::standard(BackboneConfig::resnet18(), DescriptorKind::Plain);
         let level = TaughtLevel { level: 2, prototypes: 4096 };
         let taught = ModelConfig { head: HeadConfig::Taught(TaughtHead { levels: vec![level] }), ..trained.clone() };
-        for config in [&trained, &taught] {
+        let lit = ModelConfig { light: Some(Light { level: 0.43, contrast: 0.27 }), ..taught.clone() };
+        for config in [&trained, &taught, &lit] {
             let json = serde_json::to_value(config).expect("sizes become JSON");
             assert_eq!(&serde_json::from_value::<ModelConfig>(json).expect("and come back"), config);
         }
@@ -548,7 +549,9 @@ mod tests {
         json["taught"] = serde_json::to_value([level]).expect("sizes become JSON");
         assert!(serde_json::from_value::<ModelConfig>(json).is_err());
         let json = serde_json::to_value(&taught).expect("sizes become JSON");
-        assert_eq!(json["taught"][0]["prototypes"], 4096);
+        assert_eq!((&json["taught"][0]["prototypes"], json.get("light")), (&4096.into(), None));
+        let glaring = ModelConfig { light: Some(Light { level: 1.5, contrast: 0.2 }), ..taught };
+        assert!(glaring.validate().expect_err("brighter than white").to_string().contains("light has level 1.5"));
     }
 
     /// The form that Python's `dataclasses.asdict` gives.

@@ -2,10 +2,11 @@
 
 mod support;
 
+use pcsnet::config::Light;
 use pcsnet::teach::{TeachOptions, Teacher};
 use pcsnet::{
-    Encoding, Engine, EngineOptions, Error, HeatStyle, HeatTarget, LoadOptions, Paint, Precision, TextureSource, image,
-    wgpu,
+    Encoding, Engine, EngineOptions, Error, HeatStyle, HeatTarget, LoadOptions, ModelConfig, Paint, Precision,
+    TextureSource, image, wgpu,
 };
 use pollster::block_on;
 use support::{Random, default_device, device_with, engine, load, small_configs, weights};
@@ -206,6 +207,10 @@ fn models_that_cannot_share_a_session_are_told() {
     assert!(
         told(&[&first, &second]).contains("model 1 of the session has another precision of activations or products")
     );
+    let light = Some(Light { level: 0.4, contrast: 0.3 });
+    let lit = weights(&ModelConfig { light, ..small_configs()[0].clone() }, 1);
+    let lit = block_on(engine().load_head(&backbone, &lit, Precision::F16)).expect("a head");
+    assert!(told(&[&first, &lit]).contains("model 1 of the session has another light"));
 }
 
 #[test]

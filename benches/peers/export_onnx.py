@@ -64,7 +64,8 @@ def write(network: nn.Module, side: int, parts: dict, folder: Path) -> None:
 
 
 class Taught(nn.Module):
-    """A taught model. image: 1 x 3 x S x S -> map: 1 x 1 x S x S, before it is blurred."""
+    """A taught model. image: 1 x 3 x S x S, in the light that the model wants -> map: 1 x 1 x S x S, before it is
+    blurred."""
 
     def __init__(self, tensors: dict, config: dict):
         super().__init__()
@@ -76,7 +77,7 @@ class Taught(nn.Module):
         self.rank = int(0.25 * (self.grid**2 - 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        joined = 0
+        joined, uneven = 0, 1
         for number, level in enumerate(self.net(image)):
             names = ("mean", "deviation", "whitening", "C")
             mean, deviation, whitening, prototypes = (
@@ -87,9 +88,12 @@ class Taught(nn.Module):
             # relu rather than clamp: ONNX's Max would not run on ONNX Runtime's WebGPU.
             nearest = squared_distances(phi, prototypes).amin(2).relu().sqrt()
             relative = nearest * self.tensors["taught.normal"][number].flatten()
-            weight, low, high, _ = self.tensors["taught.bounds"][number].tolist()
+            weight, low, high, evenness = self.tensors["taught.bounds"][number].tolist()
             quantile = relative.topk(self.rank + 1, dim=1, largest=False, sorted=True)[0][:, -1:]
-            joined = joined + relative * weight / quantile.clamp(low, high)
+            unit = quantile.clamp(low, high)
+            joined = joined + relative * weight / unit
+            uneven = uneven * (1 + (evenness * relative.mean(1, keepdim=True) / unit - 1).relu())
+        joined = joined * uneven ** (2 / (number + 1))
         return F.interpolate(joined.reshape(1, 1, self.grid, self.grid), (self.side, self.side), mode="bilinear")
 
 

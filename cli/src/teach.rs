@@ -156,7 +156,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let taught = output::with_bar(BAR, |monitor| teach(arguments, monitor))?;
     let mut text = describe(taught.summary())?;
-    writeln!(text, "Written to {} in {:.0} s", arguments.out()?.display(), start.elapsed().as_secs_f64())?;
+    let (out, megabytes) = (arguments.out()?.display(), taught.bytes().len() as f64 / 1e6);
+    writeln!(text, "Written to {out}, {megabytes:.1} MB, in {:.0} s", start.elapsed().as_secs_f64())?;
     output::print(&text)
 }
 
