@@ -64,6 +64,11 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
+    /// Whether it is all of its tensor.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rows == self.tensor.pixels() && self.channels == self.tensor.channels
+    }
+
     /// Elements from one row to the next.
     pub(crate) fn stride(&self) -> u32 {
         self.tensor.channels

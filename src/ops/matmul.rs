@@ -32,6 +32,11 @@ impl Matrix {
         Self { values: Values::Tensor(tensor), batch, depth: height, columns: channels, format }
     }
 
+    /// The matrices of a convolution's `taps`, which an earlier dispatch makes: `[1][taps * inputs][1][outputs]`.
+    pub(super) fn of_taps(weights: Tensor, taps: u32) -> Self {
+        Self { batch: taps, depth: weights.height / taps, ..Self::made(weights) }
+    }
+
     pub(super) fn binding(&self) -> Binding {
         match &self.values {
             Values::Constant(constant) => Binding::read(constant),

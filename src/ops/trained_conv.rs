@@ -3,7 +3,8 @@
 use super::activation::Epilogue;
 use super::groups_of_64;
 use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered, rows_to_multiply};
-use crate::gpu::{Binding, Factors, Graph, Kernel, Layer, Slice, Tensor, uniforms};
+use super::winograd;
+use crate::gpu::{Binding, Factors, Graph, Kernel, Layer, Slice, Tensor, Winograd, uniforms};
 
 /// A convolution's weights in memory that an optimiser writes to.
 #[derive(Clone, Copy)]
@@ -25,6 +26,9 @@ impl TrainedConv {
 
     /// `epilogue(conv2d(x, weights, padding=kernel // 2))` into `out`.
     pub(crate) fn write(self, graph: &mut Graph<'_>, label: &str, x: Tensor, out: Slice, epilogue: Epilogue<'_>) {
+        if let Some(winograd) = self.winograd(graph, x, out) {
+            return self.by_winograd(graph, label, winograd, [x, out.tensor], self.weights, epilogue);
+        }
         let matrix = if graph.gpu().matmul.reads_textures() {
             self.matrix(graph, &format!("{label}.matrix"), false)
         } else {
@@ -41,8 +45,14 @@ impl TrainedConv {
         dy: Tensor,
         epilogue: Epilogue<'_>,
     ) -> Tensor {
-        let matrix = self.matrix(graph, &format!("{label}.matrix"), true);
         let out = graph.tensor(label, [dy.batch, dy.height, dy.width, self.inputs()]);
+        if let Some(winograd) = self.winograd(graph, dy, out.all()) {
+            let turned = graph.tensor(&format!("{label}.turned"), [1, self.taps() * dy.channels, 1, self.inputs()]);
+            self.rearrange(graph, &format!("{label}.turned"), turned, true);
+            self.by_winograd(graph, label, winograd, [dy, out], turned, epilogue);
+            return out;
+        }
+        let matrix = self.matrix(graph, &format!("{label}.matrix"), true);
         self.multiply(graph, label, dy, &Product { epilogue, ..Product::new(dy.all(), &matrix, out.all()) });
         out
     }
@@ -79,8 +89,44 @@ impl TrainedConv {
         out
     }
 
+    /// Which of Winograd's algorithms computes it, if one does: of 3 x 3 kernels, where nothing in between is larger
+    /// than the device binds at once.
+    fn winograd(self, graph: &Graph<'_>, x: Tensor, out: Slice) -> Option<Winograd> {
+        let winograd = graph.gpu().matmul.winograd(x.height);
+        let [down, across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
+        let rows = u64::from(x.batch * down * across).max(x.channels.into());
+        let bytes = 4 * u64::from(winograd.positions()) * rows * u64::from(x.channels.max(out.channels));
+        let fits = bytes <= graph.gpu().limits.max_storage_buffer_binding_size;
+        (self.kernel == 3 && out.is_whole() && fits).then_some(winograd)
+    }
+
+    /// `epilogue(conv2d(x, weights))` into `out`; `weights` is a buffer `[3 * 3][inputs][outputs]`.
+    fn by_winograd(
+        self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        winograd: Winograd,
+        [x, out]: [Tensor; 2],
+        weights: Tensor,
+        epilogue: Epilogue<'_>,
+    ) {
+        let matrix = winograd::weights(graph, label, winograd, &Matrix::of_taps(weights, self.taps()));
+        let tiling = graph.tiling(&layer(self.kernel, x, out.channels), Some(winograd));
+        let product = Product { epilogue, ..Product::new(x.all(), &matrix, out.all()) };
+        winograd::conv2d(graph, label, winograd, x, out, &product, tiling);
+    }
+
     /// The weights as a product's right operand: as they are, or turned around for gradients of the input.
     fn matrix(self, graph: &mut Graph<'_>, label: &str, transposed: bool) -> Matrix {
+        let (inputs, outputs) = (self.inputs(), self.weights.channels);
+        let (rows, columns) = if transposed { (outputs, inputs) } else { (inputs, outputs) };
+        let out = graph.matrices(label, [1, self.taps() * rows, columns]);
+        self.rearrange(graph, label, out, transposed);
+        Matrix::made(out)
+    }
+
+    /// Writes the weights into `out`, as [`TrainedConv::matrix`] has them.
+    fn rearrange(self, graph: &mut Graph<'_>, label: &str, out: Tensor, transposed: bool) {
         uniforms! {
             struct Params {
                 taps: u32,
@@ -88,15 +134,11 @@ impl TrainedConv {
                 columns: u32,
             }
         }
-        let (inputs, outputs) = (self.inputs(), self.weights.channels);
-        let (rows, columns) = if transposed { (outputs, inputs) } else { (inputs, outputs) };
-        let out = graph.matrices(label, [1, self.taps() * rows, columns]);
-        let params = Params { taps: self.taps(), rows, columns: columns / 4 };
+        let params = Params { taps: self.taps(), rows: out.height / self.taps(), columns: out.channels / 4 };
         let names = [("TRANSPOSED", transposed), ("TEXTURE", graph.is_texture(out))];
-        let workgroups = [params.columns.div_ceil(16), (params.taps * rows).div_ceil(4), 1];
+        let workgroups = [params.columns.div_ceil(16), out.height.div_ceil(4), 1];
         let bindings = [Binding::read(self.weights), Binding::write(out)];
         graph.dispatch(label, Kernel::with("weights_as_matrix", names), &params, bindings, workgroups);
-        Matrix::made(out)
     }
 
     fn multiply(self, graph: &mut Graph<'_>, label: &str, x: Tensor, product: &Product<'_>) {
@@ -113,18 +155,11 @@ impl TrainedConv {
             stride: 1,
             padding: self.kernel / 2,
         };
-        let layer = Layer {
-            kernel: self.kernel,
-            stride: 1,
-            batch: x.batch,
-            height: x.height,
-            width: x.width,
-            inputs: x.channels,
-            outputs: product.matrix.columns,
-            f16: false,
-            factors: Factors::F32,
-        };
-        let tiling = graph.tiling(&layer, None);
+        let tiling = graph.tiling(&layer(self.kernel, x, product.matrix.columns), None);
         matmul_gathered(graph, label, product, gather, tiling);
     }
+}
+
+fn layer(kernel: u32, Tensor { batch, height, width, channels, .. }: Tensor, outputs: u32) -> Layer {
+    Layer { kernel, stride: 1, batch, height, width, inputs: channels, outputs, f16: false, factors: Factors::F32 }
 }

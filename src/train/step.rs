@@ -200,8 +200,15 @@ impl Step {
     /// Trains on a batch. `number` counts steps from 1 on; `rates` are those of descriptor and decoder.
     ///
     /// # Errors
-    /// [`Error::Training`] where a loss is no number; the values are then spoilt.
+    /// [`Error::Training`] for features that are no numbers, which a relu on the way may hide, and where a loss is no
+    /// number; the values are then spoilt.
     pub(super) async fn run(&self, gpu: &Gpu, batch: &Batch, number: u32, rates: [f64; 2]) -> Result<Losses> {
+        if let Some(level) = batch.features.iter().position(|level| level.iter().any(|value| !value.is_finite())) {
+            let level = level + 1;
+            return Err(Error::Training(format!(
+                "step {number} was given features of level {level} that are no numbers"
+            )));
+        }
         self.take_features(gpu, batch).await?;
         let corrections = [0.9_f64, 0.999].map(|beta| (1.0 - beta.powf(f64::from(number))) as f32);
         let of_groups = rates.map(|rate| [rate as f32, corrections[0], corrections[1], 0.0]);

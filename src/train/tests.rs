@@ -306,11 +306,18 @@ fn a_batch_is_learned_and_replayed_to_the_same_bits() {
 
 #[test]
 fn a_step_without_numbers_ends_with_words() {
-    let mut spoilt = batch(DescriptorKind::Plain, 0);
-    spoilt.features[1][1] = f32::NAN;
-    let failure =
-        block_on(step(DescriptorKind::Plain).run(engine().gpu(), &spoilt, 1, [1e-3, 1e-4])).expect_err("no numbers");
-    assert!(failure.to_string().starts_with("training: step 1 gave losses that are no numbers"), "{failure}");
+    let sound = batch(DescriptorKind::Plain, 0);
+    let (mut features, mut weights) = (sound.clone(), sound);
+    features.features[1][1] = f32::NAN;
+    weights.pixel_weights[0][0] = f32::NAN;
+    for (spoilt, words) in [
+        (features, "step 1 was given features of level 2 that are no numbers"),
+        (weights, "step 1 gave losses that are no"),
+    ] {
+        let failure = block_on(step(DescriptorKind::Plain).run(engine().gpu(), &spoilt, 1, [1e-3, 1e-4]));
+        let failure = failure.expect_err("no numbers").to_string();
+        assert!(failure.starts_with("training: ") && failure.contains(words), "{failure}");
+    }
 }
 
 /// A plate with a hole, a little different each time.
