@@ -47,7 +47,8 @@ pub struct Arguments {
     out: Option<PathBuf>,
 
     /// Teach a model more photographs, without the first ones
-    #[arg(long, requires = "model", conflicts_with_all = ["backbone", "poses", "range", "small", "accurate", "max_size"])]
+    #[arg(long, requires = "model")]
+    #[arg(conflicts_with_all = ["backbone", "poses", "range", "small", "accurate", "max_size"])]
     more: bool,
 
     /// The model that --more adds to

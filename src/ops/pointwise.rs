@@ -1,4 +1,5 @@
-//! Operations on each pixel alone: `normalize` (after `light`, which sees a whole image), `pack_nchw`, `square_norm`, `scale_channels`, and a relu's gradient.
+//! Operations on each pixel alone: `normalize` (after `light`, which sees a whole image), `pack_nchw`, `square_norm`,
+//! `scale_channels`, and a relu's gradient.
 
 use super::groups_of_64;
 use crate::config::{Light, Normalization};

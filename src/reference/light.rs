@@ -1,7 +1,7 @@
 /// The gain and offset that give each photograph's luminances (Pillow's `convert("L")`) the median and the range from
 /// the lower to the upper tenth that are wanted, both from 0 to 1: `[gain, offset]` for values from 0 to 1, the gain
-/// from a half to 2, and 1 where the range is empty. `pixels` are `[batch]` photographs of 8-bit RGBA, red in the lowest
-/// byte; a quantile is the value with its share of the others, rounded down, before it in rising order.
+/// from a half to 2, and 1 where the range is empty. `pixels` are `[batch]` photographs of 8-bit RGBA, red in the
+/// lowest byte; a quantile is the value with its share of the others, rounded down, before it in rising order.
 pub fn light(pixels: &[u32], batch: usize, level: f32, contrast: f32) -> Vec<[f64; 2]> {
     let photographs = pixels.chunks_exact(pixels.len() / batch);
     let change = |photograph: &[u32]| {

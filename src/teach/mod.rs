@@ -4,8 +4,9 @@
 //! parts are from those of the others. [`Teacher`] finds all of it in closed form, everything heavy on the host's
 //! device:
 //!
-//! 1. **Light and poses.** Where photographs differ much in brightness, each is brought to the light of all. Where turning the other photographs brings one nearer to them, parts lie at any angle, and each
-//!    photograph stands for itself in twelve orientations.
+//! 1. **Light and poses.** Where photographs differ much in brightness, each is brought to the light of all. Where
+//!    turning the other photographs brings one nearer to them, parts lie at any angle, and each photograph stands for
+//!    itself in twelve orientations.
 //! 2. **Prototypes.** Of each level's features, every channel of unit deviation and, where levels are linear
 //!    projections, made to vary alike in all directions, a coreset by the greedy k-centre rule.
 //! 3. **What is normal.** Each photograph is held out: compared with the prototypes of the others. Its distances, by

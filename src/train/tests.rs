@@ -225,7 +225,7 @@ fn full_features(config: &ModelConfig) -> Vec<Features> {
     (0..IMAGES).map(of_image).collect()
 }
 
-/// A step at full size: its losses, and every parameter's gradient against PyTorch's. All within WebGPU's default limits.
+/// A step at full size, within WebGPU's default limits: its losses, and every parameter's gradient against PyTorch's.
 #[test]
 #[ignore = "minutes on a software adapter: cargo test --lib full_size -- --ignored --nocapture"]
 fn a_full_size_step_as_pytorch() {
