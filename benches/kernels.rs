@@ -26,7 +26,7 @@ fn with_head([prototypes, nearest, guide, width]: [u32; 4], bins: &[u32]) -> Mod
     let backbone = BackboneConfig::Bottleneck(ResNetConfig { stem: 64, layers });
     let (descriptor, bins) = (DescriptorKind::Plain, bins.to_vec());
     let head = TrainedHead { descriptor, prototypes, nearest, guide, width, bins };
-    ModelConfig { backbone, input: 224, grid: 64, head: HeadConfig::Trained(head) }
+    ModelConfig { backbone, input: 224, light: None, grid: 64, head: HeadConfig::Trained(head) }
 }
 
 /// One bin of the decoder in full width.
