@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     model: Vec<PathBuf>,
 
-    /// A safetensors file with the tensor `input`: 1 x 3 x side x side, normalised as for PyTorch
+    /// A safetensors file with the tensor `input`: 1 x 3 x side x side, normalised as for PyTorch,
+    /// after it was brought to the light that the model states, if it does
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
 

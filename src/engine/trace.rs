@@ -5,8 +5,8 @@ use crate::gpu::{Graph, read_buffers};
 use crate::{Error, Result, model, ops};
 
 impl Model {
-    /// Runs the network on one normalised image, 3 x side x side, and gives every stage by name, in the order they are
-    /// computed.
+    /// Runs the network on one normalised image, 3 x side x side and already in the model's light, and gives every
+    /// stage by name, in the order they are computed.
     ///
     /// # Errors
     /// [`Error::Input`] for an image of another size, and whatever running can meet.

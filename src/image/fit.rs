@@ -331,7 +331,7 @@ fn is_foreground(pixel: &::image::Rgb<u8>) -> bool {
 }
 
 /// ITU-R 601 luma with Pillow's fixed-point weights; a grey pixel keeps its value.
-fn luminance([r, g, b]: [u8; 3]) -> u32 {
+pub(super) fn luminance([r, g, b]: [u8; 3]) -> u32 {
     (u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16
 }
 

@@ -1,5 +1,6 @@
 //! How bright photographs are, and what brings them to one light.
 
+use super::fit::luminance;
 use crate::config::Light;
 use ::image::RgbImage;
 
@@ -15,7 +16,7 @@ impl Light {
     pub fn of(photograph: &RgbImage) -> Self {
         let mut counts = [0_u32; 256];
         for pixel in photograph.pixels() {
-            counts[usize::from(luminance(pixel.0))] += 1;
+            counts[luminance(pixel.0) as usize] += 1;
         }
         let [low, high, level] = Self::ranks(photograph.width() * photograph.height()).map(|rank| {
             let mut up_to = 0;
@@ -41,12 +42,6 @@ impl Light {
         };
         [gain, self.level - gain * other.level]
     }
-}
-
-/// ITU-R BT.601 in fixed point, as Pillow's `convert("L")` has it.
-fn luminance([red, green, blue]: [u8; 3]) -> u8 {
-    let [red, green, blue] = [red, green, blue].map(u32::from);
-    ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16) as u8
 }
 
 #[cfg(test)]

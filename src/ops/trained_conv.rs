@@ -92,11 +92,10 @@ impl TrainedConv {
     /// Which of Winograd's algorithms computes it, if one does: of 3 x 3 kernels, where nothing in between is larger
     /// than the device binds at once.
     fn winograd(self, graph: &Graph<'_>, x: Tensor, out: Slice) -> Option<Winograd> {
-        let winograd = graph.gpu().matmul.winograd(x.height);
-        let [down, across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
-        let rows = u64::from(x.batch * down * across).max(x.channels.into());
-        let bytes = 4 * u64::from(winograd.positions()) * rows * u64::from(x.channels.max(out.channels));
-        let fits = bytes <= graph.gpu().limits.max_storage_buffer_binding_size;
+        let gpu = graph.gpu();
+        let winograd = gpu.matmul.winograd(x.height);
+        let bytes = winograd::most_bytes(winograd, x, out.channels);
+        let fits = bytes <= gpu.limits.max_storage_buffer_binding_size;
         (self.kernel == 3 && out.is_whole() && fits).then_some(winograd)
     }
 

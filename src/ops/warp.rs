@@ -17,6 +17,13 @@ pub(crate) struct Pose {
     pub offset: f32,
 }
 
+impl Pose {
+    /// The same pose of a photograph whose values are multiplied by a gain and added to first.
+    pub(crate) fn lit(self, [gain, offset]: [f32; 2]) -> Self {
+        Self { gain: self.gain * gain, offset: self.offset + self.gain * offset, ..self }
+    }
+}
+
 /// The network's input `[poses][side][side][4]` of one photograph in as many poses as the tensor `poses` holds
 /// (`[poses][1][1][8]`, each a [`Pose`]). `pixels` is `[1][height][width][1]`, 8-bit RGBA, one u32 each.
 pub(crate) fn warp(

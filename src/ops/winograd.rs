@@ -53,6 +53,17 @@ pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, ow
     Matrix::made(transformed)
 }
 
+/// Rows and columns of the tiles of an image.
+fn tiles_of(winograd: Winograd, x: Tensor) -> [u32; 2] {
+    [x.height, x.width].map(|size| size.div_ceil(winograd.tile()))
+}
+
+/// The most bytes that one of patches, products and transformed weights takes of a convolution of `x` in f32.
+pub(super) fn most_bytes(winograd: Winograd, x: Tensor, outputs: u32) -> u64 {
+    let tiles = tiles_of(winograd, x).into_iter().product::<u32>() * x.batch;
+    4 * u64::from(winograd.positions()) * u64::from(tiles.max(x.channels)) * u64::from(x.channels.max(outputs))
+}
+
 /// How the patches of a convolution from `x` to `out` are stored: as short as the shorter of both.
 pub(super) fn format_of_patches(x: Tensor, out: Tensor) -> Format {
     if x.is_f16() || out.is_f16() { Format::F16 } else { Format::F32 }
@@ -70,7 +81,7 @@ pub(super) fn conv2d(
     tiling: Tiling,
 ) {
     let Product { floor, matrix, bias, epilogue, .. } = convolution;
-    let [tiles_down, tiles_across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
+    let [tiles_down, tiles_across] = tiles_of(winograd, x);
     let tiles = x.batch * tiles_down * tiles_across;
     let positions = winograd.positions();
     let [input_shader, output_shader, _] = winograd.shaders();

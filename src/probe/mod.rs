@@ -63,9 +63,9 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     use cases::gradients::{Looked, NormPart};
     use cases::products::{Convolution, Formats};
     use cases::*;
+    const LIGHT: Light = Light { level: 0.6, contrast: 0.5 };
     const TRAINED_1X1: gradients::Convolution =
         gradients::Convolution { shape: [2, 7, 9], kernel: 1, quarters: [5, 18], seed: 1 };
-    const LIGHT: Light = Light { level: 0.6, contrast: 0.5 };
     const TRAINED_3X3: gradients::Convolution = gradients::Convolution { kernel: 3, ..TRAINED_1X1 };
     check! {
         "normalize": maps::normalize(gpu, [2, 37], false, None, F32, 1),

@@ -31,17 +31,14 @@ impl<'a> FeatureRun<'a> {
     /// The features of a photograph of the network's input size in some views, in their order.
     pub(super) async fn run(&self, photograph: &RgbImage, views: &[View]) -> Result<Vec<ViewFeatures>> {
         let pixels = rgba(photograph);
-        let views: Vec<View> = match self.light.map(|light| light.change_from(Light::of(photograph))) {
-            Some(change) => views.iter().map(|view| view.lit(change)).collect(),
-            None => views.to_vec(),
-        };
+        let change = self.light.map_or([1.0, 0.0], |light| light.change_from(Light::of(photograph)));
         let mut found = Vec::with_capacity(views.len());
         let (threes, others) = views.split_at(views.len() / TOGETHER * TOGETHER);
         for three in threes.chunks(TOGETHER) {
-            found.extend(self.together.run(&pixels, three).await?);
+            found.extend(self.together.run(&pixels, three, change).await?);
         }
         for other in others.chunks(1) {
-            found.extend(self.alone.run(&pixels, other).await?);
+            found.extend(self.alone.run(&pixels, other, change).await?);
         }
         Ok(found)
     }
@@ -80,9 +77,15 @@ impl<'a> Batch<'a> {
         Ok(Self { gpu, schedule: graph.finish().await?, pixels, poses, levels })
     }
 
-    /// The features of packed pixels in as many views as the graph has.
-    async fn run(&self, pixels: &[u8], views: &[View]) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
-        let poses: Vec<ops::Pose> = views.iter().map(|view| view.pose).collect();
+    /// The features of packed pixels, whose values are changed by a gain and an offset first, in as many views as the
+    /// graph has.
+    async fn run(
+        &self,
+        pixels: &[u8],
+        views: &[View],
+        change: [f32; 2],
+    ) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
+        let poses: Vec<ops::Pose> = views.iter().map(|view| view.pose.lit(change)).collect();
         self.gpu
             .guarded("a photograph's views", || {
                 let write = |tensor, bytes: &[u8]| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);

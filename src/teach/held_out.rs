@@ -3,6 +3,7 @@
 use super::Tensor;
 use super::bank::Bank;
 use super::poses::PoseDecision;
+use super::spread::mean_and_deviation;
 use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::inspect::MapSummary;
 use crate::model::Join;
@@ -160,11 +161,8 @@ impl HeldOut {
 
 /// The reciprocal of how uneven good parts are: a deviation above their mean, both of logarithms.
 fn evenness(unevenness: &[f32]) -> f32 {
-    let logarithms: Vec<f64> = unevenness.iter().map(|value| f64::from(*value).max(1e-3).ln()).collect();
-    let count = logarithms.len() as f64;
-    let mean = logarithms.iter().sum::<f64>() / count;
-    let squares: f64 = logarithms.iter().map(|value| (value - mean).powi(2)).sum();
-    (-mean - (squares / (count - 1.0)).sqrt()).exp() as f32
+    let [mean, deviation] = mean_and_deviation(unevenness.iter().map(|value| f64::from(*value).max(1e-3).ln()));
+    (-mean - deviation).exp() as f32
 }
 
 /// The tensors of a head that hold its prototypes.

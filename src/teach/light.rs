@@ -1,5 +1,6 @@
 //! Whether photographs were taken in differing light.
 
+use super::spread::mean_and_deviation;
 use crate::config::Light;
 use crate::image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -17,23 +18,20 @@ pub struct LightDecision {
 /// Photographs from which on it can be told whether light differs.
 const ENOUGH: usize = 4;
 /// Spread from which on it does. Photographs of one camera under one lamp differ by less than half of it.
-pub(super) const DIFFERS: f64 = 0.1;
+const DIFFERS: f64 = 0.1;
 
 impl LightDecision {
     /// The decision from photographs of good parts, and the light to bring them to, where it differs: the mean of
     /// theirs.
     pub(super) fn of<'a>(photographs: impl IntoIterator<Item = &'a RgbImage>) -> (Self, Option<Light>) {
         let lights: Vec<Light> = photographs.into_iter().map(Light::of).collect();
-        let mean = |part: fn(&Light) -> f32| {
-            lights.iter().map(|light| f64::from(part(light))).sum::<f64>() / lights.len() as f64
-        };
         if lights.len() < ENOUGH {
             return (Self::default(), None);
         }
-        let (level, contrast) = (mean(|light| light.level), mean(|light| light.contrast));
-        let squares: f64 = lights.iter().map(|light| (f64::from(light.level) - level).powi(2)).sum();
+        let [level, deviation] = mean_and_deviation(lights.iter().map(|light| f64::from(light.level)));
+        let [contrast, _] = mean_and_deviation(lights.iter().map(|light| f64::from(light.contrast)));
         // Of photographs that are black for the most part no level can be told.
-        let spread = (squares / (lights.len() - 1) as f64).sqrt() / level.max(1.0 / 255.0);
+        let spread = deviation / level.max(1.0 / 255.0);
         let differs = spread > DIFFERS;
         let light = Light { level: level as f32, contrast: contrast as f32 };
         (Self { differs, spread: Some(spread) }, differs.then_some(light))

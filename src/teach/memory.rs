@@ -18,8 +18,9 @@ use super::whitening::Whitening;
 use super::{HEADER_BYTES, Identity, TeachOptions, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::inspect::{FINGERPRINT_PIXELS, Fingerprint};
+use crate::model::schema;
 use crate::weights::names::{TAUGHT, TEACHING};
-use crate::weights::{Stored, Weights};
+use crate::weights::{Parameter, Role, Stored, Weights};
 use crate::{Error, ModelConfig, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,19 +89,18 @@ impl Room {
         // Names and hashes of photographs, the metadata's other entries.
         const NAMED: u64 = 512;
         const METADATA: u64 = 8192;
-        let levels = config.levels();
-        let channels = levels.iter().map(|level| u64::from(config.level_channels()[*level]));
-        let positions = u64::from(config.grid).pow(2) * levels.len() as u64;
-        let per_level = |channels: u64| {
-            let whitening = if config.backbone.has_linear_levels() { channels * channels } else { 0 };
-            5 * HEADER_BYTES + 4 * (2 * channels + 4 + whitening)
-        };
-        let per_photograph = NAMED + 2 * (positions + FINGERPRINT_PIXELS as u64);
-        let fixed: u64 = channels.clone().map(per_level).sum();
-        Self {
-            fixed: fixed + METADATA + 4 * positions + photographs * per_photograph,
-            each_prototype: channels.map(|channels| 2 * channels + 4).sum(),
+        let levels = config.levels().len() as u64;
+        let per_photograph = NAMED + 2 * (levels * u64::from(config.grid).pow(2) + FINGERPRINT_PIXELS as u64);
+        let fixed = METADATA + 5 * levels * HEADER_BYTES + photographs * per_photograph;
+        // The photograph that a prototype is of is a number of each level.
+        let mut room = Self { fixed, each_prototype: 4 * levels };
+        for Parameter { role, shape, .. } in schema::head(config).tensors() {
+            match (role, &shape[..]) {
+                (Role::Prototypes, [channels, _]) => room.each_prototype += 2 * *channels as u64,
+                _ => room.fixed += 4 * shape.iter().product::<usize>() as u64,
+            }
         }
+        room
     }
 }
 

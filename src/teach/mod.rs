@@ -43,6 +43,7 @@ mod light;
 mod memory;
 mod poses;
 mod rows;
+mod spread;
 mod taught;
 mod turned;
 mod whitening;
@@ -266,8 +267,7 @@ impl Tensor {
 
     /// Its size in a file, with what says so.
     fn bytes(&self) -> u64 {
-        let each = if self.stored == Stored::F16 { 2 } else { 4 };
-        HEADER_BYTES + each * self.values.len() as u64
+        HEADER_BYTES + self.named().bytes() as u64
     }
 
     fn named(&self) -> NamedTensor<'_> {

@@ -124,14 +124,6 @@ impl View {
         Self { pose: Pose { across: row(across), gain: 1.0, down: row(down), offset: 0.0 }, valid }
     }
 
-    /// The same view of a photograph whose values are multiplied by a gain and added to first.
-    pub(super) fn lit(&self, [gain, offset]: [f32; 2]) -> Self {
-        let mut lit = self.clone();
-        lit.pose.offset += lit.pose.gain * offset;
-        lit.pose.gain *= gain;
-        lit
-    }
-
     /// A photograph in steps of a whole turn, the first as it is.
     pub(super) fn turns(steps: u32, side: u32, grid: u32) -> Vec<Self> {
         (0..steps).map(|step| Self::turned(f64::from(step) * 360.0 / f64::from(steps), side, grid)).collect()

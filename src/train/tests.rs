@@ -10,6 +10,7 @@ use ::image::Rgb;
 use pollster::block_on;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 fn engine() -> &'static Engine {
@@ -78,13 +79,21 @@ fn small_values(descriptor: DescriptorKind) -> Values {
     })
 }
 
+/// A mask of `side` x `side` pixels.
+fn rectangle(side: usize, rows: Range<usize>, columns: Range<usize>) -> Vec<bool> {
+    (0..side * side).map(|place| rows.contains(&(place / side)) && columns.contains(&(place % side))).collect()
+}
+
+/// The first means that Adam remembers of gradients.
+fn mean_gradients(step: &Step, state: &State) -> Values {
+    let first = |[values, moments]: &[Vec<f32>; 2]| [moments[..values.len()].to_vec(), Vec::new()];
+    step.named(&state.iter().map(first).collect::<State>())
+}
+
 /// The fixture's batch of a step: two pictures and their copies with a rectangle each. Of the rotation kind, the first
 /// picture and the second copy come before these, for PDC and SEG.
 fn batch(descriptor: DescriptorKind, number: usize) -> Batch {
-    let mask = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| -> Vec<bool> {
-        (0..24 * 24).map(|place| rows.contains(&(place / 24)) && columns.contains(&(place % 24))).collect()
-    };
-    let masks = [mask(4..14, 6..20), mask(10..22, 2..9)];
+    let masks = [rectangle(24, 4..14, 6..20), rectangle(24, 10..22, 2..9)];
     let channels = channels(descriptor);
     let features = |image: usize| -> Features {
         let level = |(level, side): (usize, usize)| {
@@ -160,8 +169,7 @@ fn steps_as_pytorch() {
         compare(0..COMPARED, 1e-4);
         let state = block_on(step.state(gpu)).expect("a state");
         let values = step.named(&state);
-        let mean_gradients = |[values, moments]: &[Vec<f32>; 2]| [moments[..values.len()].to_vec(), Vec::new()];
-        let gradients = step.named(&state.iter().map(mean_gradients).collect::<State>());
+        let gradients = mean_gradients(&step, &state);
         for (parameter, expected) in &fixture.mean_gradients {
             let error = relative(&gradients.0[parameter], expected);
             assert!(error <= 1e-4, "{name}, {parameter}: gradients differ by {error} of the largest");
@@ -252,10 +260,7 @@ fn a_full_size_step_as_pytorch() {
     let (gpu, size) = (engine().gpu(), BatchSize { images: 4, groups: 1 });
     let step = block_on(Step::new(gpu, &config, &recipe, Bank { columns, owners }, size, values)).expect("room");
 
-    let mask = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| -> Vec<bool> {
-        (0..224 * 224).map(|place| rows.contains(&(place / 224)) && columns.contains(&(place % 224))).collect()
-    };
-    let masks = [mask(40..120, 60..180), mask(100..200, 20..90)];
+    let masks = [rectangle(224, 40..120, 60..180), rectangle(224, 100..200, 20..90)];
     let features = full_features(&config);
     let example = |image: usize| {
         let mask = image.checked_sub(2).map(|copy| &masks[copy][..]);
@@ -270,8 +275,7 @@ fn a_full_size_step_as_pytorch() {
         assert!((found - expected).abs() <= 1e-4 * expected, "{losses:?}, not {:?}", fixture.losses);
     }
     let state = block_on(step.state(gpu)).expect("a state");
-    let mean_gradients = |[values, moments]: &[Vec<f32>; 2]| [moments[..values.len()].to_vec(), Vec::new()];
-    let gradients = step.named(&state.iter().map(mean_gradients).collect::<State>());
+    let gradients = mean_gradients(&step, &state);
     for (parameter, Sampled { largest, sum, sampled }) in &fixture.gradients {
         let found = &gradients.0[parameter];
         let magnitudes = || found.iter().map(|value| f64::from(value.abs()));

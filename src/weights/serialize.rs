@@ -46,7 +46,8 @@ impl Stored {
 }
 
 impl NamedTensor<'_> {
-    fn bytes(&self) -> usize {
+    /// What its values take of a file.
+    pub(crate) fn bytes(&self) -> usize {
         self.stored.bytes_per_value() * self.values.len()
     }
 

@@ -43,13 +43,13 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Either format.
 /// The light of photographs, if they are brought to one.
 fn lights() -> impl Strategy<Value = Option<Light>> {
     let one = (0.0..1.0_f32, 0.0..1.0_f32).prop_map(|(level, contrast)| Light { level, contrast });
     prop::option::of(one)
 }
 
+/// Either format.
 fn formats() -> impl Strategy<Value = Format> {
     prop::sample::select(vec![Format::F32, Format::F16])
 }
