@@ -1,9 +1,10 @@
-// A convolution's weights as the right operand of a product: as they are, or, with TRANSPOSED defined, those of the
-// convolution that takes gradients of its output to gradients of its input (stride 1, padding that keeps the size):
-// inputs and outputs change places, and the kernel is turned around. One invocation 4 columns of a row.
+// What is in a buffer as right operands of products: a convolution's weights or other matrices as they are, or, with
+// TRANSPOSED defined, the weights of the convolution that takes gradients of its output to gradients of its input
+// (stride 1, padding that keeps the size): inputs and outputs change places, and the kernel is turned around. One
+// invocation 4 columns of a row.
 //
-//   x    [taps][inputs][outputs]
-//   out  [taps * rows][columns] vec4s; with TEXTURE defined rows run down
+//   x    [taps][inputs][outputs], or [matrices][rows][columns]
+//   out  [matrices][taps * rows][columns] vec4s; with TEXTURE defined a layer a matrix, whose rows run down
 struct Params {
     taps: u32,
     rows: u32,
@@ -29,13 +30,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = (tap * 4u * params.columns + 4u * id.x) * params.rows + id.y % params.rows;
     let stride = params.rows;
 #else
-    let first = 4u * (id.y * params.columns + id.x);
+    let first = 4u * ((id.z * params.taps * params.rows + id.y) * params.columns + id.x);
     let stride = 1u;
 #endif
     let value = vec4(x[first], x[first + stride], x[first + 2u * stride], x[first + 3u * stride]);
 #ifdef TEXTURE
-    textureStore(out, vec2(id.x, id.y), 0, value);
+    textureStore(out, vec2(id.x, id.y), id.z, value);
 #else
-    out[id.y * params.columns + id.x] = value;
+    out[(id.z * params.taps * params.rows + id.y) * params.columns + id.x] = value;
 #endif
 }

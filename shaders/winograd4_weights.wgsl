@@ -5,11 +5,6 @@
 
 alias Line = array<vec4<f32>, 6>;
 
-// Products of a point's differences from all others.
-const AT_0: f32 = P_2 * Q_2;
-const AT_P: f32 = 2.0 * P_2 * (P_2 - Q_2);
-const AT_Q: f32 = 2.0 * Q_2 * (Q_2 - P_2);
-
 fn transform(g: array<vec4<f32>, 3>) -> Line {
     let even_p = (g[0] + P_2 * g[2]) / AT_P;
     let odd_p = P * g[1] / AT_P;

@@ -7,3 +7,7 @@ const Q: f32 = 1.5;
 // The squares of the points, their sum and product, are exact in binary.
 const P_2: f32 = P * P;
 const Q_2: f32 = Q * Q;
+// Products of a point's differences from all others.
+const AT_0: f32 = P_2 * Q_2;
+const AT_P: f32 = 2.0 * P_2 * (P_2 - Q_2);
+const AT_Q: f32 = 2.0 * Q_2 * (Q_2 - P_2);

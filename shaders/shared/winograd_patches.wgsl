@@ -1,7 +1,8 @@
 // What the input transforms of Winograd's algorithms share: reading the padded image and writing transformed patches.
 //
 //   x    [batch][height][width][channels] elements, see shared/activation_storage.wgsl
-//   out  [positions][batch * tiles_down * tiles_across][channels] elements, with TEXTURE defined as a row texture
+//   out  [positions][batch * tiles_down * tiles_across][channels] elements, with TEXTURE defined as a row texture, or
+//        with LAYERS defined, too, a layer a position, as right operands of products are
 #import activation_storage
 #import winograd_place
 #ifdef TEXTURE
@@ -40,9 +41,18 @@ fn load(place: Place, down: u32, right: u32) -> Channels {
     return select(Channels(0.0), value, inside);
 }
 
+// As `load`, of the pixels that the patch computes.
+fn load_pixel(place: Place, down: u32, right: u32) -> Channels {
+    return load(place, down + 1u, right + 1u);
+}
+
 fn store(place: Place, position: u32, value: Channels) {
 #ifdef TEXTURE
+#ifdef LAYERS
+    let row = vec2(position, place.tile);
+#else
     let row = row_place(position, place.tile, params.tiles);
+#endif
     textureStore(out, vec2(place.channel, row.y), row.x, value);
 #else
     out[position * (params.tiles * params.channels) + place.tile * params.channels + place.channel] = to_output(value);

@@ -103,6 +103,14 @@ impl Winograd {
         }
     }
 
+    /// The shaders of the way back to gradients of weights: through the transforms of output and weights.
+    pub(crate) fn gradient_shaders(self) -> [&'static str; 2] {
+        match self {
+            Self::F2x2 => ["winograd2_output_gradient", "winograd2_weights_gradient"],
+            Self::F4x4 => ["winograd4_output_gradient", "winograd4_weights_gradient"],
+        }
+    }
+
     /// Side of the square of output pixels that is computed at once.
     pub(crate) fn tile(self) -> u32 {
         match self {

@@ -71,10 +71,12 @@ const SHADERS: &[(&str, &str)] = sources!["":
     batch_norm_sums, blur, coreset_pick, coreset_update, depthwise, describe, distance_losses, distance_statistics,
     distances, heat, join_levels, lanczos_columns, lanczos_rows, light, matmul_cooperative, matmul_direct,
     matmul_register, matmul_texture, matmul_tiled, max_pool, max_score, nearest, nearest_gradient,
-    nearest_prototype, nearest_ranks, normalize, pack_nchw, pack_rows, project, project_input_gradient,
+    nearest_prototype, normalize, pack_nchw, pack_rows, project, project_input_gradient,
     project_weight_gradient, relu_gradient, resize, resize_gradient, resize_sum, resize_through, rows_as_columns,
-    scale_channels, square_norm, squared_error, sum_splits, upsample_map, warp, weight_gradient, weights_as_matrix,
-    winograd2_input, winograd2_output, winograd2_weights, winograd4_input, winograd4_output, winograd4_weights,
+    scale_channels, square_norm, squared_error, sum_splits, transpose, upsample_map, warp, weight_gradient,
+    weights_as_matrix, winograd2_input, winograd2_output, winograd2_output_gradient, winograd2_weights,
+    winograd2_weights_gradient, winograd4_input, winograd4_output, winograd4_output_gradient, winograd4_weights,
+    winograd4_weights_gradient,
 ];
 
 /// What shaders import.
@@ -82,6 +84,7 @@ const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
     matmul_rows, matmul_stage, matmul_store, matrix_units, narrow_by_buckets, narrow_by_cuts, pixel, products, reduce,
     rgb8, row_texture, winograd4_points, winograd_patches, winograd_pixels, winograd_place, winograd_weights,
+    winograd_weights_gradient,
 ];
 
 /// Every set of names a shader is ever compiled with. A model with activations in f16 has weights in f16 where it has
@@ -128,18 +131,21 @@ const VARIANTS: &[(&str, &[&[&str]])] = &[
     ("resize_gradient", &[&[], &["ADD"], &["SINGLE"], &["ADD", "SINGLE"]]),
     ("resize_through", F16_INPUT),
     ("sum_splits", F16_OUTPUT),
-    ("nearest", &[&[], &["CUTS"]]),
+    ("nearest", &[&[], &["CUTS"], &["INDICES"], &["CUTS", "INDICES"]]),
     ("nearest_gradient", TEXTURE),
     ("nearest_prototype", TEXTURE),
+    ("transpose", TEXTURE),
     ("weight_gradient", TEXTURE),
     ("rows_as_columns", TEXTURE),
     ("warp", F16_OUTPUT),
     ("weights_as_matrix", &[&["TRANSPOSED"], &["TEXTURE"], &["TRANSPOSED", "TEXTURE"]]),
     ("winograd2_input", PATCHES),
     ("winograd2_output", PIXELS),
+    ("winograd2_output_gradient", OPERANDS),
     ("winograd2_weights", WEIGHTS),
     ("winograd4_input", PATCHES),
     ("winograd4_output", PIXELS),
+    ("winograd4_output_gradient", OPERANDS),
     ("winograd4_weights", WEIGHTS),
 ];
 
@@ -187,6 +193,10 @@ const PATCHES: &[&[&str]] = &[
     &["OUTPUT_F16", "PAIRS"],
     &["INPUT_F16", "OUTPUT_F16", "PAIRS"],
 ];
+
+/// The variants of Winograd's transforms of gradients, whose output is the right operands of products.
+#[cfg(test)]
+const OPERANDS: &[&[&str]] = &[&[], &["TEXTURE", "LAYERS"], &["PAIRS"]];
 
 /// The variants of Winograd's transforms of weights.
 #[cfg(test)]

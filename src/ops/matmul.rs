@@ -63,6 +63,62 @@ pub(crate) fn rows_as_columns(graph: &mut Graph<'_>, label: &str, x: Tensor, num
     Matrix::made(out)
 }
 
+/// `matrices` equal runs of the rows of `x` as right operands, which a product reads as they are or, where it multiplies
+/// textures, as one, `shaders/weights_as_matrix.wgsl`.
+pub(super) fn rows_as_matrices(graph: &mut Graph<'_>, label: &str, x: Tensor, matrices: u32) -> Matrix {
+    let rows = x.pixels() / matrices;
+    if !graph.gpu().matmul.reads_textures() {
+        return Matrix { batch: matrices, depth: rows, ..Matrix::made(x) };
+    }
+    let out = graph.matrices(label, [matrices, rows, x.channels]);
+    as_matrices(graph, label, x, AsMatrices { taps: 1, transposed: false }, out);
+    Matrix::made(out)
+}
+
+/// How a buffer's rows become matrices.
+pub(super) struct AsMatrices {
+    /// A convolution's, of which each matrix has the rows of all.
+    pub taps: u32,
+    /// Whether inputs and outputs change places and the kernel is turned around.
+    pub transposed: bool,
+}
+
+/// Writes what is in `x` into `out`, [`Graph::matrices`] or a tensor of that shape.
+pub(super) fn as_matrices(graph: &mut Graph<'_>, label: &str, x: Tensor, how: AsMatrices, out: Tensor) {
+    uniforms! {
+        struct Params {
+            taps: u32,
+            rows: u32,
+            columns: u32,
+        }
+    }
+    let AsMatrices { taps, transposed } = how;
+    let params = Params { taps, rows: out.height / taps, columns: out.channels / 4 };
+    let names = [("TRANSPOSED", transposed), ("TEXTURE", graph.is_texture(out))];
+    let workgroups = [params.columns.div_ceil(16), out.height.div_ceil(4), out.batch];
+    let bindings = [Binding::read(x), Binding::write(out)];
+    graph.dispatch(label, Kernel::with("weights_as_matrix", names), &params, bindings, workgroups);
+}
+
+/// `matrices` equal runs of the rows of `x`, a multiple of 4 each, as left operands whose rows are the channels:
+/// `torch.transpose(x, 1, 2)`, `shaders/transpose.wgsl`.
+pub(super) fn transpose(graph: &mut Graph<'_>, label: &str, x: Tensor, matrices: u32) -> Tensor {
+    uniforms! {
+        struct Params {
+            rows: u32,
+            channels: u32,
+        }
+    }
+    let rows = x.pixels() / matrices;
+    graph.ensure_equal(label, rows % 4, 0);
+    let out = graph.rows(Format::F32, label, [matrices, x.channels, rows]);
+    let params = Params { rows, channels: x.channels / 4 };
+    let kernel = Kernel::with("transpose", [("TEXTURE", graph.is_texture(out))]);
+    let workgroups = [params.channels.div_ceil(8), (rows / 4).div_ceil(8), matrices];
+    graph.dispatch(label, kernel, &params, [Binding::read(x), Binding::write(out)], workgroups);
+    out
+}
+
 /// `out = epilogue(max(a, floor) * matrix + bias)`. With a batch of matrices, `a` and `out` are as many equal runs of
 /// rows, one for each.
 pub(crate) struct Product<'a> {

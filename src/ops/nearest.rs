@@ -7,31 +7,7 @@ use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
 /// For each pixel of `squared` (its channels are the candidates) the square roots of the `out.channels` smallest,
 /// ascending, into the rows of `out`.
 pub(crate) fn nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice) {
-    smallest(graph, label, squared, out, true);
-}
-
-/// The smallest of each pixel's channels, or their square roots.
-fn smallest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice, roots: bool) {
-    uniforms! {
-        struct Params {
-            candidates: u32,
-            nearest: u32,
-            first_row: u32,
-        }
-    }
-    graph.ensure_equal(label, out.rows, squared.pixels());
-    graph.ensure_inside(label, out);
-    let (candidates, first_row) = (squared.channels / 4, out.first / out.stride());
-    let params = Params { candidates, nearest: out.channels, first_row };
-    let cuts = Kernel::with("nearest", [("CUTS", graph.gpu().matmul.reads_textures())]);
-    let kernel = Kernel { constants: vec![("SORTED", sorted(out.channels))], ..cuts };
-    let bindings = [Binding::read(squared), Binding::write(out.tensor)];
-    graph.dispatch(label, kernel.with_constant("ROOTS", roots), &params, bindings, [squared.pixels(), 1, 1]);
-}
-
-/// Values that a kernel has room for: the nearest, and the surplus of the last bucket.
-fn sorted(nearest: u32) -> f64 {
-    f64::from(nearest.next_power_of_two().max(8))
+    select_nearest(graph, label, squared, out, None);
 }
 
 /// The nearest candidates of some positions: `[positions][K]` each.
@@ -45,6 +21,13 @@ pub(crate) struct Ranked {
 
 /// [`nearest`] into the rows of `out` from `first_row` on, and which candidates they are.
 pub(crate) fn nearest_ranked(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Ranked, first_row: u32) {
+    let Ranked { distances, indices } = out;
+    graph.ensure_equal(label, indices.values(), distances.values());
+    let part = distances.row_range(first_row, squared.pixels());
+    select_nearest(graph, label, squared, part, Some(indices));
+}
+
+fn select_nearest(graph: &mut Graph<'_>, label: &str, squared: Tensor, out: Slice, indices: Option<Tensor>) {
     uniforms! {
         struct Params {
             candidates: u32,
@@ -52,17 +35,17 @@ pub(crate) fn nearest_ranked(graph: &mut Graph<'_>, label: &str, squared: Tensor
             first_row: u32,
         }
     }
-    let Ranked { distances, indices } = out;
-    let (rows, nearest) = (squared.pixels(), distances.channels);
-    graph.ensure_equal(label, indices.values(), distances.values());
-    graph.ensure_inside(label, distances.row_range(first_row, rows));
-    let smallest_values = graph.scratch(&format!("{label}.sorted"), [1, rows, 1, nearest]);
-    smallest(graph, &format!("{label}.smallest"), squared, smallest_values.all(), false);
-    let params = Params { candidates: squared.channels / 4, nearest, first_row };
-    let kernel = Kernel { constants: vec![("SORTED", sorted(nearest))], ..Kernel::new("nearest_ranks") };
-    let inputs = [Binding::read(squared), Binding::read(smallest_values)];
-    let outputs = [Binding::write(distances), Binding::write(indices)];
-    graph.dispatch(&format!("{label}.ranks"), kernel, &params, [inputs, outputs].concat(), [rows, 1, 1]);
+    graph.ensure_equal(label, out.rows, squared.pixels());
+    graph.ensure_inside(label, out);
+    let (candidates, first_row) = (squared.channels / 4, out.first / out.stride());
+    let params = Params { candidates, nearest: out.channels, first_row };
+    let names = [("CUTS", graph.gpu().matmul.reads_textures()), ("INDICES", indices.is_some())];
+    // The nearest, and the surplus of the last bucket.
+    let sorted = f64::from(out.channels.next_power_of_two().max(8));
+    let kernel = Kernel { constants: vec![("SORTED", sorted)], ..Kernel::with("nearest", names) };
+    let outputs = [Some(out.tensor), indices].into_iter().flatten().map(Binding::write);
+    let bindings: Vec<Binding> = [Binding::read(squared)].into_iter().chain(outputs).collect();
+    graph.dispatch(label, kernel, &params, bindings, [squared.pixels(), 1, 1]);
 }
 
 /// The gradient of descriptors `phi` from that of their distances to the nearest of `prototypes`, a matrix of

@@ -2,7 +2,10 @@
 
 use super::activation::Epilogue;
 use super::groups_of_64;
-use super::matmul::{Gather, Matrix, Product, matmul, matmul_gathered, rows_to_multiply};
+use super::matmul::{
+    AsMatrices, Gather, Matrix, Product, as_matrices, matmul, matmul_gathered, rows_as_matrices, rows_to_multiply,
+    transpose,
+};
 use super::winograd;
 use crate::gpu::{Binding, Factors, Graph, Kernel, Layer, Slice, Tensor, Winograd, uniforms};
 
@@ -48,7 +51,8 @@ impl TrainedConv {
         let out = graph.tensor(label, [dy.batch, dy.height, dy.width, self.inputs()]);
         if let Some(winograd) = self.winograd(graph, dy, out.all()) {
             let turned = graph.tensor(&format!("{label}.turned"), [1, self.taps() * dy.channels, 1, self.inputs()]);
-            self.rearrange(graph, &format!("{label}.turned"), turned, true);
+            let how = AsMatrices { taps: self.taps(), transposed: true };
+            as_matrices(graph, &format!("{label}.turned"), self.weights, how, turned);
             self.by_winograd(graph, label, winograd, [dy, out], turned, epilogue);
             return out;
         }
@@ -57,8 +61,46 @@ impl TrainedConv {
         out
     }
 
-    /// The gradient of the weights of each image, `[batch][kernel * kernel * inputs][1][outputs]`.
+    /// The gradient of the weights, in one or several parts whose sum it is:
+    /// `[parts][kernel * kernel * inputs][1][outputs]`.
     pub(crate) fn weight_gradient(self, graph: &mut Graph<'_>, label: &str, x: Tensor, dy: Tensor) -> Tensor {
+        graph.ensure_equal(label, [x.channels, dy.channels], [self.inputs(), self.weights.channels]);
+        graph.ensure_equal(label, [x.batch, x.height, x.width], [dy.batch, dy.height, dy.width]);
+        if let Some(winograd) = self.winograd(graph, x, dy.all()) {
+            return winograd::weight_gradient(graph, label, winograd, x, dy);
+        }
+        match self.matrices_of_gradient(graph, x) {
+            Some(matrices) => {
+                let columns = transpose(graph, &format!("{label}.columns"), x, matrices);
+                let matrix = rows_as_matrices(graph, &format!("{label}.gradients"), dy, matrices);
+                let out = graph.tensor(label, [matrices, x.channels, 1, dy.channels]);
+                matmul(graph, label, &Product::new(columns.all(), &matrix, out.all()));
+                out
+            }
+            None => self.weight_gradient_tap_by_tap(graph, label, x, dy),
+        }
+    }
+
+    /// Of how many products the gradient of 1 x 1 weights is the sum, if it is one: of each image's or of a single one
+    /// of all pixels, whose number is a multiple of 4.
+    fn matrices_of_gradient(self, graph: &Graph<'_>, x: Tensor) -> Option<u32> {
+        let gpu = graph.gpu();
+        let most = if gpu.matmul.reads_textures() { gpu.limits.max_texture_dimension_2d } else { u32::MAX };
+        let fits = |matrices: &u32| {
+            let pixels = x.pixels() / matrices;
+            self.kernel == 1 && pixels.is_multiple_of(4) && pixels <= most
+        };
+        [x.batch, 1].into_iter().find(fits)
+    }
+
+    /// The gradient of the weights of each image, by sums over all pixels for each tap.
+    pub(crate) fn weight_gradient_tap_by_tap(
+        self,
+        graph: &mut Graph<'_>,
+        label: &str,
+        x: Tensor,
+        dy: Tensor,
+    ) -> Tensor {
         uniforms! {
             struct Params {
                 height: u32,
@@ -68,8 +110,6 @@ impl TrainedConv {
                 outputs: u32,
             }
         }
-        graph.ensure_equal(label, [x.channels, dy.channels], [self.inputs(), self.weights.channels]);
-        graph.ensure_equal(label, [x.batch, x.height, x.width], [dy.batch, dy.height, dy.width]);
         let out = graph.tensor(label, [x.batch, self.weights.height, 1, self.weights.channels]);
         let params = Params {
             height: x.height,
@@ -120,24 +160,8 @@ impl TrainedConv {
         let (inputs, outputs) = (self.inputs(), self.weights.channels);
         let (rows, columns) = if transposed { (outputs, inputs) } else { (inputs, outputs) };
         let out = graph.matrices(label, [1, self.taps() * rows, columns]);
-        self.rearrange(graph, label, out, transposed);
+        as_matrices(graph, label, self.weights, AsMatrices { taps: self.taps(), transposed }, out);
         Matrix::made(out)
-    }
-
-    /// Writes the weights into `out`, as [`TrainedConv::matrix`] has them.
-    fn rearrange(self, graph: &mut Graph<'_>, label: &str, out: Tensor, transposed: bool) {
-        uniforms! {
-            struct Params {
-                taps: u32,
-                rows: u32,
-                columns: u32,
-            }
-        }
-        let params = Params { taps: self.taps(), rows: out.height / self.taps(), columns: out.channels / 4 };
-        let names = [("TRANSPOSED", transposed), ("TEXTURE", graph.is_texture(out))];
-        let workgroups = [params.columns.div_ceil(16), out.height.div_ceil(4), 1];
-        let bindings = [Binding::read(self.weights), Binding::write(out)];
-        graph.dispatch(label, Kernel::with("weights_as_matrix", names), &params, bindings, workgroups);
     }
 
     fn multiply(self, graph: &mut Graph<'_>, label: &str, x: Tensor, product: &Product<'_>) {

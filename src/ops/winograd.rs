@@ -1,7 +1,8 @@
 //! 3 x 3 convolutions by Winograd's algorithms, `shaders/winograd*.wgsl`.
 
+use super::activation::Input;
 use super::groups_of_64;
-use super::matmul::{Matrix, Product, matmul_tiled};
+use super::matmul::{Matrix, Product, matmul, matmul_tiled, transpose};
 use crate::gpu::{Binding, Constant, Format, Graph, Kernel, Tensor, Tiling, Winograd, uniforms};
 use crate::parameters::Part;
 
@@ -53,14 +54,41 @@ pub(super) fn weights(graph: &mut Graph<'_>, label: &str, winograd: Winograd, ow
     Matrix::made(transformed)
 }
 
-/// Rows and columns of the tiles of an image.
-fn tiles_of(winograd: Winograd, x: Tensor) -> [u32; 2] {
-    [x.height, x.width].map(|size| size.div_ceil(winograd.tile()))
+/// The tiles of images.
+#[derive(Clone, Copy)]
+struct Tiles {
+    batch: u32,
+    down: u32,
+    across: u32,
 }
 
-/// The most bytes that one of patches, products and transformed weights takes of a convolution of `x` in f32.
+impl Tiles {
+    /// Those that cover each image.
+    fn of(winograd: Winograd, x: Tensor) -> Self {
+        let [down, across] = [x.height, x.width].map(|size| size.div_ceil(winograd.tile()));
+        Self { batch: x.batch, down, across }
+    }
+
+    /// With rows of tiles below each image, all padding, until the tiles can be the depth of a product.
+    fn in_fours(self) -> Self {
+        let fits = |down: &u32| Self { down: *down, ..self }.count().is_multiple_of(4);
+        Self { down: (self.down..).find(fits).unwrap_or(self.down), ..self }
+    }
+
+    fn count(self) -> u32 {
+        self.batch * self.down * self.across
+    }
+
+    /// Workgroups of a transform of all tiles that works on so many elements of each pixel.
+    fn workgroups(self, elements: u32) -> [u32; 3] {
+        [groups_of_64(self.across * elements), self.batch * self.down, 1]
+    }
+}
+
+/// The most bytes that one of patches, products and transformed weights takes of a convolution of `x` in f32, or of its
+/// gradients.
 pub(super) fn most_bytes(winograd: Winograd, x: Tensor, outputs: u32) -> u64 {
-    let tiles = tiles_of(winograd, x).into_iter().product::<u32>() * x.batch;
+    let tiles = Tiles::of(winograd, x).in_fours().count();
     4 * u64::from(winograd.positions()) * u64::from(tiles.max(x.channels)) * u64::from(x.channels.max(outputs))
 }
 
@@ -81,48 +109,31 @@ pub(super) fn conv2d(
     tiling: Tiling,
 ) {
     let Product { floor, matrix, bias, epilogue, .. } = convolution;
-    let [tiles_down, tiles_across] = tiles_of(winograd, x);
-    let tiles = x.batch * tiles_down * tiles_across;
+    let tiles = Tiles::of(winograd, x);
     let positions = winograd.positions();
     let [input_shader, output_shader, _] = winograd.shaders();
-    let element = graph.gpu().matmul.transformed_channels();
-    let pairs = element == 2;
-    let workgroups = |channels: u32| [groups_of_64(tiles_across * channels / element), x.batch * tiles_down, 1];
 
     // The products' rounding weighs as much as that of the patches, and they are read only once: they are as long as
     // the longer of both ends.
     let of_products = if x.format == out.format { x.format } else { Format::F32 };
-    let patches = graph.rows(format_of_patches(x, out), &format!("{label}.patches"), [positions, tiles, x.channels]);
-    let params = InputParams {
-        height: x.height,
-        width: x.width,
-        channels: x.channels / element,
-        tiles_down,
-        tiles_across,
-        tiles,
-        input_floor: *floor,
-    };
-    let names = [
-        ("TEXTURE", graph.is_texture(patches)),
-        ("INPUT_F16", x.is_f16()),
-        ("OUTPUT_F16", patches.is_f16()),
-        ("PAIRS", pairs),
-    ];
-    let kernel = Kernel::with(input_shader, names);
-    let bindings = [Binding::read(x), Binding::write(patches)];
-    graph.dispatch(&format!("{label}.input"), kernel, &params, bindings, workgroups(x.channels));
+    let shape = [positions, tiles.count(), x.channels];
+    let patches = graph.rows(format_of_patches(x, out), &format!("{label}.patches"), shape);
+    let of_input = Transform { shader: input_shader, x, tiles, floor: *floor, makes_matrices: false };
+    transform(graph, &format!("{label}.input"), of_input, patches);
 
-    let products = graph.scratch_as(of_products, &format!("{label}.products"), [positions, tiles, 1, out.channels]);
+    let products =
+        graph.scratch_as(of_products, &format!("{label}.products"), [positions, tiles.count(), 1, out.channels]);
     let product = Product::new(patches.all(), matrix, products.all());
     matmul_tiled(graph, &format!("{label}.product"), &product, tiling);
 
+    let element = graph.gpu().matmul.transformed_channels();
     let params = OutputParams {
         height: out.height,
         width: out.width,
         channels: out.channels / element,
-        tiles_down,
-        tiles_across,
-        tiles,
+        tiles_down: tiles.down,
+        tiles_across: tiles.across,
+        tiles: tiles.count(),
         has_bias: bias.is_some().into(),
         residual_kind: epilogue.residual.kind(),
         slope: epilogue.activation.slope,
@@ -130,10 +141,72 @@ pub(super) fn conv2d(
     };
     let bias = bias.map_or(Binding::UNUSED, Binding::read);
     let bindings = [Binding::read(products), bias, epilogue.residual.binding(), Binding::write(out)];
-    let names = [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16()), ("PAIRS", pairs)];
+    let names = [("INPUT_F16", products.is_f16()), ("OUTPUT_F16", out.is_f16()), ("PAIRS", element == 2)];
     let kernel = Kernel::with(output_shader, names).with_constant("RESIDUAL", epilogue.residual.kind() != 0);
     epilogue.residual.ensure_suits(graph, label, out.all());
-    graph.dispatch(&format!("{label}.output"), kernel, &params, bindings, workgroups(out.channels));
+    graph.dispatch(&format!("{label}.output"), kernel, &params, bindings, tiles.workgroups(params.channels));
+}
+
+/// How the tiles of an image, or of the gradient of one, are transformed.
+#[derive(Clone, Copy)]
+struct Transform {
+    shader: &'static str,
+    x: Tensor,
+    tiles: Tiles,
+    /// Values are read as at least this.
+    floor: f32,
+    /// Whether right operands of products are made, not left ones.
+    makes_matrices: bool,
+}
+
+/// Appends a kernel of `shaders/shared/winograd_patches.wgsl`.
+fn transform(graph: &mut Graph<'_>, label: &str, of: Transform, out: Tensor) {
+    let Transform { shader, x, tiles, floor, makes_matrices } = of;
+    let element = graph.gpu().matmul.transformed_channels();
+    let params = InputParams {
+        height: x.height,
+        width: x.width,
+        channels: x.channels / element,
+        tiles_down: tiles.down,
+        tiles_across: tiles.across,
+        tiles: tiles.count(),
+        input_floor: floor,
+    };
+    let names = [
+        ("TEXTURE", graph.is_texture(out)),
+        ("LAYERS", graph.is_texture(out) && makes_matrices),
+        ("INPUT_F16", x.is_f16()),
+        ("OUTPUT_F16", out.is_f16()),
+        ("PAIRS", element == 2),
+    ];
+    let bindings = [Binding::read(x), Binding::write(out)];
+    graph.dispatch(label, Kernel::with(shader, names), &params, bindings, tiles.workgroups(params.channels));
+}
+
+/// The gradient of the weights of a 3 x 3 convolution, `[1][3 * 3 * inputs][1][outputs]`: `G^T m G` of the products m of
+/// transformed patches of `x`, `B^T d B`, with transformed gradients of the output, `A dy A^T`, summed over all tiles.
+/// Each is the transpose of what the forward pass does, so that a tile takes 16 or 36 multiplications for 9 times 4 or
+/// 16.
+pub(super) fn weight_gradient(graph: &mut Graph<'_>, label: &str, winograd: Winograd, x: Tensor, dy: Tensor) -> Tensor {
+    let (positions, tiles) = (winograd.positions(), Tiles::of(winograd, x).in_fours());
+    let [input_shader, ..] = winograd.shaders();
+    let [output_shader, weights_shader] = winograd.gradient_shaders();
+    let of_input = Transform { shader: input_shader, x, tiles, floor: Input::NO_FLOOR, makes_matrices: false };
+    let of_output = Transform { shader: output_shader, x: dy, makes_matrices: true, ..of_input };
+    let patches = graph.scratch(&format!("{label}.patches"), [positions, tiles.count(), 1, x.channels]);
+    transform(graph, &format!("{label}.input"), of_input, patches);
+    let columns = transpose(graph, &format!("{label}.columns"), patches, positions);
+    let gradients = graph.matrices(&format!("{label}.gradients"), [positions, tiles.count(), dy.channels]);
+    transform(graph, &format!("{label}.output"), of_output, gradients);
+    let products = graph.scratch(&format!("{label}.products"), [positions, x.channels, 1, dy.channels]);
+    let matrix = Matrix::made(gradients);
+    matmul(graph, &format!("{label}.product"), &Product::new(columns.all(), &matrix, products.all()));
+    let out = graph.tensor(label, [1, 9 * x.channels, 1, dy.channels]);
+    let params = WeightParams { inputs: x.channels, columns: dy.channels / 4 };
+    let bindings = [Binding::read(products), Binding::write(out)];
+    let workgroups = [groups_of_64(params.columns), params.inputs, 1];
+    graph.dispatch(&format!("{label}.weights"), Kernel::new(weights_shader), &params, bindings, workgroups);
+    out
 }
 
 /// The transformed weights of a 3 x 3 convolution `[3 * 3][inputs][outputs]`, `G g G^T` in f64, one row of the square

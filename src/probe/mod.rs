@@ -67,6 +67,9 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
     const TRAINED_1X1: gradients::Convolution =
         gradients::Convolution { shape: [2, 7, 9], kernel: 1, quarters: [5, 18], seed: 1 };
     const TRAINED_3X3: gradients::Convolution = gradients::Convolution { kernel: 3, ..TRAINED_1X1 };
+    // Of one algorithm and of the other, and of pixels in fours.
+    const TRAINED_LARGE: gradients::Convolution = gradients::Convolution { shape: [1, 25, 10], ..TRAINED_3X3 };
+    const TRAINED_FOURS: gradients::Convolution = gradients::Convolution { shape: [2, 8, 9], ..TRAINED_1X1 };
     check! {
         "normalize": maps::normalize(gpu, [2, 37], false, None, F32, 1),
         "normalize to f16": maps::normalize(gpu, [2, 37], false, None, F16, 1),
@@ -118,6 +121,9 @@ pub(crate) async fn run(gpu: &Gpu) -> Result<Vec<KernelCheck>> {
         "gradient of conv2d 3x3, input": gradients::input_gradient(gpu, TRAINED_3X3),
         "gradient of conv2d 1x1, weights": gradients::weight_gradient(gpu, TRAINED_1X1),
         "gradient of conv2d 3x3, weights": gradients::weight_gradient(gpu, TRAINED_3X3),
+        "gradient of conv2d 1x1 of pixels in fours, weights": gradients::weight_gradient(gpu, TRAINED_FOURS),
+        "gradient of conv2d 3x3 of many pixels, weights": gradients::weight_gradient(gpu, TRAINED_LARGE),
+        "gradient of conv2d 3x3, weights tap by tap": gradients::weight_gradient_tap_by_tap(gpu, TRAINED_3X3),
         "BatchNorm of training": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::Output, 1),
         "BatchNorm of training, mean": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::RunningMean, 1),
         "BatchNorm of training, variance": gradients::batch_norm(gpu, 3, [2, 11, 9], 18, NormPart::RunningVariance, 1),
@@ -232,12 +238,15 @@ mod tests {
                     _ if shader.starts_with("matmul_") => products.iter().any(|label| name(label).starts_with(shader)),
                     // Those of Winograd's transforms that suit the products.
                     "winograd2_output" | "winograd4_output" => defines.contains(&"PAIRS") == pairs,
-                    "winograd2_input" | "winograd4_input" => {
+                    "winograd2_input"
+                    | "winograd4_input"
+                    | "winograd2_output_gradient"
+                    | "winograd4_output_gradient" => {
                         (defines.contains(&"TEXTURE"), defines.contains(&"PAIRS")) == (textures, pairs)
                     }
                     "winograd2_weights" | "winograd4_weights" => defines.contains(&"TEXTURE") == textures,
                     "coreset_pick" | "coreset_update" | "distances" | "nearest_gradient" | "nearest_prototype"
-                    | "rows_as_columns" | "weight_gradient" | "weights_as_matrix" => {
+                    | "rows_as_columns" | "transpose" | "weight_gradient" | "weights_as_matrix" => {
                         defines.contains(&"TEXTURE") == textures
                     }
                     "nearest" => defines.contains(&"CUTS") == textures,

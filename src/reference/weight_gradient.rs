@@ -1,15 +1,15 @@
 use super::{Maps, Window};
 
-/// The gradient of a convolution's weights for each image, from that of its output; stride 1, padding `kernel / 2`.
-/// In the order `[batch][kernel * kernel][inputs][outputs]`: `torch.nn.grad.conv2d_weight(x, shape, dy,
-/// padding=kernel // 2)` is the sum over the images, transposed.
+/// The gradient of a convolution's weights from that of its output; stride 1, padding `kernel / 2`:
+/// `torch.nn.grad.conv2d_weight(x, shape, dy, padding=kernel // 2)` in the order `[kernel * kernel][inputs][outputs]`.
 pub fn weight_gradient(x: &Maps, dy: &Maps, kernel: usize) -> Vec<f32> {
     let [batch, height, width, inputs] = x.shape;
     let outputs = dy.shape[3];
     let window = Window::even(kernel, 1, kernel / 2, [height, width]);
-    let gradient = Maps::from_fn([batch, kernel * kernel, inputs, outputs], |[image, tap, input, output]| {
-        let places = (0..height).flat_map(|y| (0..width).map(move |column| [y, column]));
-        let terms = places.filter_map(|[y, column]| {
+    let gradient = Maps::from_fn([1, kernel * kernel, inputs, outputs], |[_, tap, input, output]| {
+        let rows = (0..batch).flat_map(|image| (0..height).map(move |y| [image, y]));
+        let places = rows.flat_map(|[image, y]| (0..width).map(move |column| [image, y, column]));
+        let terms = places.filter_map(|[image, y, column]| {
             let [from_y, from_x] = window.source([y, column], [tap / kernel, tap % kernel], [height, width])?;
             Some(x.at([image, from_y, from_x, input]) * dy.at([image, y, column, output]))
         });
@@ -64,7 +64,7 @@ mod tests {
         for (index, expected) in expected.into_iter().enumerate() {
             let (output, input, tap) = (index / 18, index / 9 % 2, index % 9);
             let place = (tap * 2 + input) * 2 + output;
-            assert_eq!(found[place] + found[36 + place], expected, "output {output}, input {input}, tap {tap}");
+            assert_eq!(found[place], expected, "output {output}, input {input}, tap {tap}");
         }
     }
 

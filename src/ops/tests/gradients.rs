@@ -6,7 +6,9 @@ use cases::gradients::{self, Convolution, Looked, NormPart};
 
 fn convolutions() -> impl Strategy<Value = Convolution> {
     let kernel = prop::sample::select(vec![1, 3]);
-    ([1..3_u32, 1..9_u32, 1..9_u32], kernel, [1..12_u32, 1..12_u32], 0..u64::from(u16::MAX))
+    // Either of Winograd's algorithms.
+    let height = prop_oneof![1..9_u32, 24..28_u32];
+    ((1..3_u32, height, 1..9_u32).prop_map(<[u32; 3]>::from), kernel, [1..12_u32, 1..12_u32], 0..u64::from(u16::MAX))
         .prop_map(|(shape, kernel, quarters, seed)| Convolution { shape, kernel, quarters, seed })
 }
 
@@ -31,6 +33,11 @@ proptest! {
     #[test]
     fn weight_gradient(convolution in convolutions()) {
         assert_right(block_on(gradients::weight_gradient(gpu(), convolution)));
+    }
+
+    #[test]
+    fn weight_gradient_tap_by_tap(convolution in convolutions()) {
+        assert_right(block_on(gradients::weight_gradient_tap_by_tap(gpu(), convolution)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Backward passes, losses and the optimiser: what only training needs.
 
 use crate::Result;
-use crate::gpu::{Gpu, Graph};
+use crate::gpu::{Gpu, Graph, Tensor};
 use crate::ops::{
     self, Distances, Epilogue, Gradient, Margins, Optimised, Ranked, Rates, Relu, Segmented, TrainedConv, TrainedNorm,
     taps_inputs_outputs,
@@ -69,13 +69,33 @@ pub(crate) async fn input_gradient(gpu: &Gpu, convolution: Convolution) -> Resul
 }
 
 pub(crate) async fn weight_gradient(gpu: &Gpu, convolution: Convolution) -> Result<Case> {
+    gradient_of_weights(gpu, convolution, TrainedConv::weight_gradient).await
+}
+
+/// As it is computed where nothing faster fits the device.
+pub(crate) async fn weight_gradient_tap_by_tap(gpu: &Gpu, convolution: Convolution) -> Result<Case> {
+    gradient_of_weights(gpu, convolution, TrainedConv::weight_gradient_tap_by_tap).await
+}
+
+async fn gradient_of_weights(
+    gpu: &Gpu,
+    convolution: Convolution,
+    write: impl FnOnce(TrainedConv, &mut Graph<'_>, &str, Tensor, Tensor) -> Tensor,
+) -> Result<Case> {
     let Operands { x, weights, dy, .. } = convolution.operands();
     let mut graph = Graph::fenced(gpu, FENCE);
     let conv = convolution.of(&mut graph, &weights);
     let tensors = [input(&mut graph, &x), input(&mut graph, &dy)];
-    let out = conv.weight_gradient(&mut graph, "gradient", tensors[0], tensors[1]);
-    let answer = run(graph, &[(tensors[0], &x.values), (tensors[1], &dy.values)], out.all()).await?;
+    let out = write(conv, &mut graph, "gradient", tensors[0], tensors[1]);
+    let mut answer = run(graph, &[(tensors[0], &x.values), (tensors[1], &dy.values)], out.all()).await?;
+    answer.values = sum_of_parts(&answer.values, weights.values.len());
     Ok(answer.against(reference::weight_gradient(&x, &dy, convolution.kernel as usize), 1e-5))
+}
+
+/// The sum of equal parts, as the optimiser takes it.
+fn sum_of_parts(values: &[f32], count: usize) -> Vec<f32> {
+    let sum = |index| values.iter().skip(index).step_by(count).map(|&value| f64::from(value)).sum::<f64>() as f32;
+    (0..count).map(sum).collect()
 }
 
 /// What of a BatchNorm in training is looked at.
