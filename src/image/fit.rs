@@ -36,12 +36,12 @@ impl Fit {
     /// The fit of a name used in model metadata.
     ///
     /// # Errors
-    /// [`Error::Config`] names the known ones.
+    /// [`Error::Input`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
         match name {
             "crop" => Ok(Self::Crop),
             "stretch" => Ok(Self::Stretch),
-            other => Err(Error::Config(format!("unknown fit `{other}`; known are crop and stretch"))),
+            other => Err(Error::unknown("fit", other, &["crop", "stretch"])),
         }
     }
 }
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(Fit::by_name("crop").expect("known"), Fit::default());
         assert_eq!(Fit::by_name("stretch").expect("known"), Fit::Stretch);
         assert_eq!(Fit::by_name(Fit::Stretch.name()).expect("its own"), Fit::Stretch);
-        assert!(Fit::by_name("pad").expect_err("unknown").to_string().contains("known are crop and stretch"));
+        assert!(Fit::by_name("pad").expect_err("unknown").to_string().contains("fit: expected crop or stretch, found `pad`"));
         assert_eq!(serde_json::to_string(&Fit::Stretch).expect("serialises"), "\"stretch\"");
     }
 

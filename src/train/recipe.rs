@@ -104,11 +104,10 @@ impl Recipe {
     /// The recipe of a name.
     ///
     /// # Errors
-    /// [`Error::Config`] names the known ones.
+    /// [`Error::Input`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
-        let known = || Self::ALL.map(|recipe| recipe.name).join(", ");
-        let found = Self::ALL.into_iter().find(|recipe| recipe.name == name);
-        found.ok_or_else(|| Error::Config(format!("unknown recipe `{name}`; known are {}", known())))
+        let unknown = || Error::unknown("recipe", name, &Self::ALL.map(|recipe| recipe.name));
+        Self::ALL.into_iter().find(|recipe| recipe.name == name).ok_or_else(unknown)
     }
 
     /// The descriptor for a category: ours was measured to do better with plain ones, whatever the category.
