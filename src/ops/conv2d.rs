@@ -275,10 +275,13 @@ impl Conv2d {
         self.write_into(graph, label, x, epilogue, out)
     }
 
-    /// [`Conv2d::write`] for kernels that take either kind of [`Graph::pixel_rows`]. Winograd's do not make them.
+    /// [`Conv2d::write`] for kernels that take either kind of [`Graph::pixel_rows`]. Winograd's make tensors.
     pub(crate) fn write_rows(&self, graph: &mut Graph<'_>, label: &str, x: Tensor, epilogue: Epilogue<'_>) -> Tensor {
-        debug_assert!(!matches!(self.algorithm, Algorithm::Winograd(..)));
-        let out = graph.pixel_rows(epilogue.format.unwrap_or(x.format), label, self.out_shape(x));
+        let (format, shape) = (epilogue.format.unwrap_or(x.format), self.out_shape(x));
+        let out = match self.algorithm {
+            Algorithm::Pointwise | Algorithm::Implicit => graph.pixel_rows(format, label, shape),
+            Algorithm::Winograd(..) => graph.tensor_as(format, label, shape),
+        };
         self.write_into(graph, label, x.into(), epilogue, out)
     }
 

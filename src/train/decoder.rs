@@ -2,7 +2,7 @@
 
 use super::memory::{Conv, Group, Layout, Memory, Place};
 use crate::config::TrainedHead;
-use crate::gpu::{Binding, Graph, Slice, Tensor};
+use crate::gpu::{Graph, Slice, Tensor};
 use crate::ops::{
     Epilogue, Gradient, Relu, Residual, adaptive_pool, project_by, project_gradients, relu_gradient, resize,
     resize_gradient, resize_sum, resize_through, scale_channels,
@@ -114,7 +114,7 @@ impl Decoder {
         let cls = same_size(graph, "decoder.cls", res2.out);
         self.cls.write(graph, "decoder.cls", res2.out, cls.all(), Epilogue::RELU);
         let dropped = dropout.map_or(cls, |factors| scale_channels(graph, "decoder.dropout", cls, factors));
-        let logits = project_by(graph, "decoder.projection", dropped, Binding::read(self.projection.values));
+        let logits = project_by(graph, "decoder.projection", dropped, self.projection.values);
         Passed { bins, res1, res2, cls, dropped, dropout, logits }
     }
 
@@ -271,5 +271,5 @@ fn through_gradient(graph: &mut Graph<'_>, label: &str, dy: Slice, through: u32,
 
 /// A tensor of the same sizes.
 fn same_size(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
-    graph.tensor(label, [x.batch, x.height, x.width, x.channels])
+    graph.tensor(label, x.shape())
 }

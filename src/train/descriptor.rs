@@ -106,13 +106,13 @@ impl Descriptor {
         let passed = described.made.levels.iter().zip(&described.squeezed);
         for (number, (level, (out, squeezed))) in (1..).zip(self.levels.iter().zip(passed)) {
             let label = format!("descriptor.layer_{number}");
-            let d_out = graph.tensor(&format!("{label}.gradient"), [out.batch, out.height, out.width, out.channels]);
+            let d_out = graph.tensor(&format!("{label}.gradient"), out.shape());
             let part = d_whole.channel_range(first, out.channels);
             resize_gradient(graph, &format!("{label}.resize.gradient"), part, d_out, false, Gradient::New);
             level.coord_conv.learn(memory, graph, &label, level.joined, d_out);
             if let (Some(squeeze), Some(squeezed)) = (&level.squeeze, squeezed) {
                 // The coordinates have no gradient that anything asks for.
-                let features = level.coord_conv.of_leading_inputs(out.channels);
+                let features = level.coord_conv.of_leading_inputs(graph, out.channels);
                 let d_squeezed = features.input_gradient(graph, &label, d_out, Epilogue::NONE);
                 squeeze.write_back(memory, graph, &label, squeezed, d_squeezed);
             }

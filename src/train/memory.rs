@@ -321,8 +321,8 @@ impl Conv {
     }
 
     /// The same of its leading input channels alone, where the kernel is 1 x 1.
-    pub(super) fn of_leading_inputs(self, count: u32) -> Self {
-        debug_assert_eq!(self.conv.kernel, 1);
+    pub(super) fn of_leading_inputs(self, graph: &mut Graph<'_>, count: u32) -> Self {
+        graph.ensure_equal("kernel of a convolution's leading inputs", self.conv.kernel, 1);
         let weights = self.conv.weights.leading_rows(count);
         Self { conv: TrainedConv { weights, ..self.conv }, ..self }
     }

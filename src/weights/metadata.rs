@@ -153,7 +153,10 @@ mod tests {
         assert!(refusal(&[("pcsnet.config", "{}")]).contains("`pcsnet.config`: missing field"));
         assert!(refusal(&[("pcsnet.config", "[")]).contains("`pcsnet.config`: "));
         assert!(refusal(&[("pcsnet.backbone", "vgg")]).contains("unknown backbone `vgg`"));
-        assert!(refusal(&[("pcsnet.descriptor", "round")]).contains("`pcsnet.descriptor`: descriptor: expected plain or rotation"));
+        assert!(
+            refusal(&[("pcsnet.descriptor", "round")])
+                .contains("`pcsnet.descriptor`: descriptor: expected plain or rotation")
+        );
         assert!(refusal(&[("pcsnet.bins", "60,x")]).contains("`pcsnet.bins` holds `x`"));
         assert!(refusal(&[("pcsnet.bins", "")]).contains("`pcsnet.bins`"));
         assert!(refusal(&[("pcsnet.nearest", "-4")]).contains("`pcsnet.nearest` holds `-4`"));
