@@ -1,7 +1,7 @@
 //! From features to descriptors, with weights that are trained.
 
 use super::features::coordinates;
-use super::memory::{Conv, Group, Layout, Memory, Norm, Values, write};
+use super::memory::{Conv, Group, Layout, Memory, Norm, Values};
 use crate::config::DescriptorKind;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
 use crate::model::{Descriptors, squeeze_name};
@@ -69,7 +69,7 @@ impl Descriptor {
         for level in self.levels.iter().filter(|level| level.squeeze.is_some()) {
             let Tensor { batch, width, channels, .. } = level.joined;
             let of_image = coordinates(width as usize, channels as usize - 4);
-            write(gpu, schedule, level.joined, &of_image.repeat(batch as usize)).await?;
+            schedule.write(gpu, level.joined, &of_image.repeat(batch as usize)).await?;
         }
         Ok(())
     }
@@ -218,10 +218,7 @@ impl Describing {
 
     /// The descriptors `[images][grid * grid][D]` of the images' features.
     pub(super) async fn run(&self, gpu: &Gpu, features: &[Vec<f32>]) -> Result<Vec<f32>> {
-        debug_assert_eq!(features.len(), self.features.len());
-        for (tensor, features) in self.features.iter().zip(features) {
-            write(gpu, &self.schedule, *tensor, features).await?;
-        }
+        self.schedule.write_each(gpu, &self.features, features).await?;
         self.schedule.submit(gpu).await?;
         Ok(read_buffers(gpu, &[(self.schedule.buffer(self.whole), self.whole.bytes())]).await?.remove(0))
     }

@@ -235,11 +235,8 @@ impl Memory {
 
     pub(super) async fn set_state(&self, gpu: &Gpu, schedule: &Schedule, state: &State) -> Result<()> {
         for (trained, [values, moments]) in self.0.iter().zip(state) {
-            for (tensor, values) in [(trained.values, values), (trained.moments, moments)] {
-                let buffer = schedule.buffer(tensor);
-                let write = || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
-                gpu.guarded("trained parameters", write).await?;
-            }
+            schedule.write(gpu, trained.values, values).await?;
+            schedule.write(gpu, trained.moments, moments).await?;
         }
         Ok(())
     }
@@ -283,19 +280,6 @@ impl Memory {
         }
         values
     }
-}
-
-/// Writes what a kernel is given from outside.
-pub(super) async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
-    if tensor.values() != values.len() as u64 {
-        return Err(Error::Input {
-            what: "a training batch".to_owned(),
-            expected: format!("{} values", tensor.values()),
-            found: format!("{} values", values.len()),
-        });
-    }
-    let buffer = schedule.buffer(tensor);
-    gpu.guarded("a training batch", || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values))).await
 }
 
 impl Conv {
