@@ -1,6 +1,6 @@
 //! Single-channel maps: `project` and its gradients, `upsample_map`, `blur`, `max_score`.
 
-use super::conv2d::{Convolution, Geometry};
+use super::conv2d::Convolution;
 use super::groups_of_64;
 use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 use crate::parameters::{Parameters, Part};
@@ -12,11 +12,11 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// Declares the convolution of a PyTorch name.
-    pub(crate) fn new(parameters: &mut Parameters<'_>, name: &str, channels: u32) -> Self {
-        let weight = parameters.vector(name.to_owned(), channels + 4);
+    /// Declares such a convolution.
+    pub(crate) fn new(parameters: &mut Parameters<'_>, convolution: &Convolution) -> Self {
+        let channels = convolution.inputs;
+        let weight = parameters.vector(convolution.name.clone(), channels + 4);
         let constant = weight.clone();
-        let convolution = Convolution::new(name, [1, channels], Geometry::POINTWISE).biased();
         parameters.declare(convolution.parameters(), move |values| {
             let mut values = values.concat();
             // Kernels read four values at a time.

@@ -4,7 +4,7 @@ use super::features::coordinates;
 use super::memory::{Conv, Group, Layout, Memory, Norm, Values};
 use crate::config::DescriptorKind;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
-use crate::model::{Descriptors, squeeze_name};
+use crate::model::{Descriptors, coord_conv, squeeze};
 use crate::ops::{Epilogue, Gradient, Normed, avg_pool, resize, resize_gradient};
 use crate::{ModelConfig, Result};
 
@@ -35,7 +35,7 @@ struct Level {
 /// conv1, bn1, relu, conv2, bn2, relu, conv3: each 1 x 1, and the first halves the channels.
 struct Squeeze {
     features: Tensor,
-    normed: [(Conv, Norm); 2],
+    normed: Vec<(Conv, Norm)>,
     last: Conv,
     groups: u32,
 }
@@ -126,8 +126,7 @@ impl Level {
         let (channels, side) = (config.level_channels()[level], config.level_sides()[level]);
         let is_rotation = config.trained().is_some_and(|head| head.descriptor == DescriptorKind::Rotation);
         let squeeze = is_rotation.then(|| Squeeze::new(memory, graph, config, size, level));
-        let name = format!("adaptor.Descriptor.layer_{}.conv", level + 1);
-        let coord_conv = memory.conv(graph, Layout::CoordConv { name, channels }, Group::Adaptor);
+        let coord_conv = memory.conv(graph, Layout::CoordConv(coord_conv(config, level)), Group::Adaptor);
         let joined = graph.external("features", [size.images, side, side, channels + 4]);
         Self { squeeze, joined, coord_conv }
     }
@@ -135,17 +134,14 @@ impl Level {
 
 impl Squeeze {
     fn new(memory: &mut Memory, graph: &mut Graph<'_>, config: &ModelConfig, size: BatchSize, level: usize) -> Self {
-        let (inputs, channels) = (config.backbone.channels()[level], config.level_channels()[level]);
-        let side = config.level_sides()[level];
-        let name = |part: &str| squeeze_name(part, level);
-        let mut conv =
-            |part: &str, inputs| memory.conv(graph, Layout::whole(name(part), [channels, inputs], 1), Group::Adaptor);
-        let convs = [conv("conv1", inputs), conv("conv2", channels), conv("conv3", channels)];
-        let norms = ["bn1", "bn2"].map(|part| memory.norm(graph, &name(part), channels));
+        let (side, parts) = (config.level_sides()[level], squeeze(config, level));
+        let [first, second, last] =
+            parts.each_ref().map(|part| memory.conv(graph, Layout::whole(part), Group::Adaptor));
+        let norms = parts.iter().filter_map(|part| memory.norm(graph, part));
         Self {
-            features: graph.external("features", [size.images, side, side, inputs]),
-            normed: [(convs[0], norms[0]), (convs[1], norms[1])],
-            last: convs[2],
+            normed: [first, second].into_iter().zip(norms).collect(),
+            last,
+            features: graph.external("features", [size.images, side, side, parts[0].inputs]),
             groups: size.groups,
         }
     }

@@ -133,6 +133,21 @@ fn step(descriptor: DescriptorKind) -> Step {
     block_on(Step::new(gpu, &config, &recipe, bank, size, small_values(descriptor))).expect("a small network")
 }
 
+/// All that a model's file has of a head but the prototypes, and the radius.
+#[test]
+fn a_step_holds_the_parameters_of_a_head() {
+    for descriptor in DescriptorKind::ALL {
+        let step = step(descriptor);
+        let state = block_on(step.state(engine().gpu())).expect("values");
+        let found: BTreeMap<_, _> =
+            step.named(&state).0.into_iter().map(|(name, values)| (name, values.len())).collect();
+        let schema = schema::head(&config(descriptor));
+        let learnt = schema.tensors().iter().filter(|parameter| parameter.role != Role::Prototypes);
+        let learnt = learnt.map(|parameter| (parameter.name.clone(), parameter.shape.iter().product()));
+        assert_eq!(found, learnt.chain([(step::RADIUS.to_owned(), 1)]).collect());
+    }
+}
+
 fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
 }
