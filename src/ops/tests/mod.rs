@@ -11,9 +11,10 @@ mod teaching;
 
 use super::Matrix;
 use crate::Error;
-use crate::config::{BackboneConfig, Light};
+use crate::config::{BackboneConfig, LEVELS, Light};
 use crate::gpu::{
-    Binding, Constant, EngineOptions, Format, Gpu, Graph, Kernel, MatmulKernel, Slice, Tensor, open_device, uniforms,
+    Binding, Constant, EngineOptions, Format, Gpu, Graph, Kernel, MatmulKernel, Slice, Tensor, open_device, reflection,
+    uniforms,
 };
 use crate::parameters::{Parameters, Storage};
 use crate::probe::cases;
@@ -130,6 +131,20 @@ fn the_fence_can_fall() {
     let bindings = [Binding::read(tensor), Binding::write(out)];
     graph.dispatch("out", Kernel::new("upsample_map"), &params, bindings, [1, 5, 1]);
     run(graph, &[(tensor, &x.values)], out.all());
+}
+
+/// Numbers that a shader and who dispatches it both have to know.
+#[test]
+fn constants_are_the_shaders() {
+    let known = [
+        ("coreset_pick", "CANDIDATES", super::CANDIDATES.into()),
+        ("coreset_pick", "FAR", super::FAR.into()),
+        ("adam", "ROW", f64::from(64 * super::losses::GROUPS_OF_A_ROW)),
+        ("join_levels", "LEVELS", LEVELS as f64),
+    ];
+    for (shader, name, value) in known {
+        assert_eq!(reflection::constant(&Kernel::new(shader), name), value, "{shader}, {name}");
+    }
 }
 
 #[test]
