@@ -16,7 +16,7 @@ pub(crate) struct Step {
     pub workgroups: [u32; 3],
     /// Arithmetic operations, estimated.
     pub work: u64,
-    /// Of everything it reads and writes, each once.
+    /// Bytes of everything it reads and writes, each counted once.
     pub bytes: u64,
     /// Whether it has to wait for earlier ones.
     pub waits: bool,

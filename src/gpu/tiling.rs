@@ -37,7 +37,7 @@ pub struct MatrixUnits {
 }
 
 impl MatrixUnits {
-    /// Those of an adapter, if it has any. A device uses them that was made with the features
+    /// The matrix units of an adapter, if it has any. A device uses them that was made with the features
     /// [`matrix_unit_features`](crate::gpu::matrix_unit_features), which are experimental in wgpu.
     pub fn of(adapter: &wgpu::Adapter) -> Option<Self> {
         let of_side = |side| {

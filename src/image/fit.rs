@@ -168,10 +168,11 @@ impl Frame {
         Ok(values)
     }
 
-    /// As [`Frame::to_original`], row by row from the top, for originals whose map would take much memory.
+    /// The rows that [`Frame::to_original`] gives, made one by one from the top, for originals whose map would take much
+    /// memory.
     ///
     /// # Errors
-    /// As [`Frame::to_original`].
+    /// [`Error::Input`] if `map` has not size x size values.
     pub fn original_rows<'a>(&self, map: &'a [f32]) -> Result<impl Iterator<Item = Vec<f32>> + use<'a>> {
         let sampler = Sampler::new(self, map)?;
         let (width, height) = self.original();
