@@ -133,7 +133,7 @@ fn step(descriptor: DescriptorKind) -> Step {
     block_on(Step::new(gpu, &config, &recipe, bank, size, small_values(descriptor))).expect("a small network")
 }
 
-/// All that a model's file has of a head but the prototypes, and the radius.
+/// All that a model's file has of a head, and the radius.
 #[test]
 fn a_step_holds_the_parameters_of_a_head() {
     for descriptor in DescriptorKind::ALL {
@@ -142,9 +142,9 @@ fn a_step_holds_the_parameters_of_a_head() {
         let found: BTreeMap<_, _> =
             step.named(&state).0.into_iter().map(|(name, values)| (name, values.len())).collect();
         let schema = schema::head(&config(descriptor));
-        let learnt = schema.tensors().iter().filter(|parameter| parameter.role != Role::Prototypes);
-        let learnt = learnt.map(|parameter| (parameter.name.clone(), parameter.shape.iter().product()));
-        assert_eq!(found, learnt.chain([(step::RADIUS.to_owned(), 1)]).collect());
+        let named = |parameter: &Parameter| (parameter.name.clone(), parameter.shape.iter().product());
+        let radius = (step::RADIUS.to_owned(), 1);
+        assert_eq!(found, schema.tensors().iter().map(named).chain([radius]).collect());
     }
 }
 
