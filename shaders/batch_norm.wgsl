@@ -4,6 +4,8 @@
 //   x, out        [groups][rows][width * channels] vec4s
 //   statistics    [groups][2][channels] vec4s, as batch_norm_statistics.wgsl has them
 //   scale, shift  [channels] vec4s
+#import pixel
+
 struct Params {
     rows: u32,
     width: u32,
@@ -19,13 +21,13 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let width = params.width * params.channels;
-    if id.x >= width {
+    // The rows of a group are those of one tall image.
+    let p = pixel_of(id, params.rows, params.width, params.channels);
+    if p.x >= params.width {
         return;
     }
-    let channel = id.x % params.channels;
-    let of_group = id.y / params.rows * 2u * params.channels + channel;
-    let place = id.y * width + id.x;
+    let of_group = p.image * 2u * params.channels + p.channel;
+    let place = p.index * params.channels + p.channel;
     let standard = (x[place] - statistics[of_group]) * statistics[of_group + params.channels];
-    out[place] = max(scale[channel] * standard + shift[channel], vec4(0.0));
+    out[place] = max(scale[p.channel] * standard + shift[p.channel], vec4(0.0));
 }

@@ -4,6 +4,8 @@
 //   statistics        [groups][2][channels] vec4s, as batch_norm_statistics.wgsl has them
 //   scale             [channels] vec4s
 //   d_scale, d_shift  [groups][channels] vec4s, as batch_norm_sums.wgsl has them
+#import pixel
+
 struct Params {
     rows: u32,
     width: u32,
@@ -21,17 +23,16 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let width = params.width * params.channels;
-    if id.x >= width {
+    // The rows of a group are those of one tall image.
+    let p = pixel_of(id, params.rows, params.width, params.channels);
+    if p.x >= params.width {
         return;
     }
-    let channel = id.x % params.channels;
-    let group = id.y / params.rows;
-    let of_group = 2u * group * params.channels + channel;
+    let of_group = 2u * p.image * params.channels + p.channel;
     let reciprocal = statistics[of_group + params.channels];
-    let place = id.y * width + id.x;
+    let place = p.index * params.channels + p.channel;
     let standard = (x[place] - statistics[of_group]) * reciprocal;
-    let sums = group * params.channels + channel;
+    let sums = p.image * params.channels + p.channel;
     let average = (d_shift[sums] + standard * d_scale[sums]) / f32(params.rows * params.width);
-    out[place] = scale[channel] * reciprocal * (dy[place] - average);
+    out[place] = scale[p.channel] * reciprocal * (dy[place] - average);
 }

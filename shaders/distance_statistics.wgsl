@@ -9,6 +9,8 @@
 //   statistics  [batch][3]: the role; excess over the inner radius and how many exceed it, what masked ones lack to the
 //               outer radius and how many lack some; mean of the hardest, the least of them, the share that each of
 //               those equal to the least has in the mean, the radius
+#import reduce
+
 struct Params {
     positions: u32,
     nearest: u32,
@@ -24,23 +26,15 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> statistics: array<vec4<f32>>;
 
 const INVOCATIONS: u32 = 256u;
-var<workgroup> sums: array<vec4<f32>, INVOCATIONS>;
+
+alias Value = vec4<f32>;
+
+fn joined(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return a + b;
+}
 
 fn distance_at(image: u32, index: u32) -> f32 {
     return distances[(image * params.positions + index / 3u) * params.nearest + index % 3u];
-}
-
-// The sum of all invocations' values, the same for all of them.
-fn total(lane: u32, value: vec4<f32>) -> vec4<f32> {
-    workgroupBarrier();
-    sums[lane] = value;
-    for (var half = INVOCATIONS / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-    }
-    return workgroupUniformLoad(&sums[0]);
 }
 
 @compute @workgroup_size(256)
@@ -57,7 +51,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let lacking = max(outer - distance, 0.0) * mask;
         excess += vec4(beyond, select(0.0, 1.0, beyond > 0.0), lacking, select(0.0, 1.0, lacking > 0.0));
     }
-    let of_radii = total(lane, excess);
+    let of_radii = reduce(lane, excess);
 
     // The least of the hardest, bit by bit: the largest value that as many distances reach. They order like their bits.
     var least = 0u;
@@ -66,7 +60,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var i = lane; i < count; i += INVOCATIONS) {
             reaching += select(0.0, 1.0, bitcast<u32>(distance_at(image, i)) >= (least | bit));
         }
-        if total(lane, vec4(reaching)).x >= f32(params.hardest) {
+        if reduce(lane, vec4(reaching)).x >= f32(params.hardest) {
             least |= bit;
         }
     }
@@ -77,7 +71,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let is_above = select(0.0, 1.0, bits > least);
         above += vec4(is_above * distance, is_above, select(0.0, 1.0, bits == least), 0.0);
     }
-    let hardest = total(lane, above);
+    let hardest = reduce(lane, above);
     if lane == 0u {
         let wanted = f32(params.hardest);
         let value = bitcast<f32>(least);

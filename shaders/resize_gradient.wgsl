@@ -5,6 +5,7 @@
 //        floats with SINGLE defined
 //   out  [batch][height][width][channels], the same
 #import bilinear
+#import pixel
 
 struct Params {
     height: u32,
@@ -52,28 +53,25 @@ fn reach(place: u32, size: u32, out_size: u32) -> vec2<u32> {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= params.width * params.channels {
+    let p = pixel_of(id, params.height, params.width, params.channels);
+    if p.x >= params.width {
         return;
     }
-    let channel = id.x % params.channels;
-    let column = id.x / params.channels;
-    let row = id.y % params.height;
-    let image = id.y / params.height;
-    let down = reach(row, params.height, params.out_height);
-    let across = reach(column, params.width, params.out_width);
+    let down = reach(p.y, params.height, params.out_height);
+    let across = reach(p.x, params.width, params.out_width);
     var sum = Value();
     for (var y = down.x; y <= down.y; y++) {
-        let share_down = share(row, y, params.height, params.out_height);
+        let share_down = share(p.y, y, params.height, params.out_height);
         if share_down == 0.0 {
             continue;
         }
-        let first = (image * params.out_height + y) * params.out_width;
+        let first = (p.image * params.out_height + y) * params.out_width;
         for (var x = across.x; x <= across.y; x++) {
-            let gradient = dy[params.dy_offset + (first + x) * params.dy_stride + channel];
-            sum += share_down * share(column, x, params.width, params.out_width) * gradient;
+            let gradient = dy[params.dy_offset + (first + x) * params.dy_stride + p.channel];
+            sum += share_down * share(p.x, x, params.width, params.out_width) * gradient;
         }
     }
-    let place = (id.y * params.width + column) * params.channels + channel;
+    let place = p.index * params.channels + p.channel;
 #ifdef ADD
     sum += out[place];
 #endif

@@ -6,6 +6,8 @@
 //   weights   [batch][4]: of normal pixels, of defects' pixels, and two that are not read
 //   gradient  [batch][pixels]
 //   loss      [batch], of each image
+#import reduce
+
 struct Params {
     pixels: u32,
     factor: f32,
@@ -19,7 +21,12 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> loss: array<f32>;
 
 const INVOCATIONS: u32 = 256u;
-var<workgroup> sums: array<f32, INVOCATIONS>;
+
+alias Value = f32;
+
+fn joined(a: f32, b: f32) -> f32 {
+    return a + b;
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -32,14 +39,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         gradient[place] = 2.0 * params.factor * weighted;
         sum += weighted * error;
     }
-    sums[lane] = sum;
-    for (var half = INVOCATIONS / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-    }
+    let of_all = reduce(lane, sum);
     if lane == 0u {
-        loss[workgroup.x] = sums[0];
+        loss[workgroup.x] = of_all;
     }
 }

@@ -242,11 +242,10 @@ impl DescriptorKind {
     /// The descriptor kind of a name used in model metadata.
     ///
     /// # Errors
-    /// [`Error::Config`] names the known ones.
+    /// [`Error::Input`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        let known = Self::ALL.map(Self::name).join(" and ");
-        found.ok_or_else(|| Error::Config(format!("unknown descriptor kind `{name}`; known are {known}")))
+        let unknown = || Error::unknown("descriptor", name, &Self::ALL.map(Self::name));
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
     }
 }
 

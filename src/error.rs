@@ -208,6 +208,11 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
+
+    /// An [`Error::Input`] for a name that is none of those there are.
+    pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> Self {
+        Self::Input { what: what.to_owned(), expected: known.join(" or "), found: format!("`{name}`") }
+    }
 }
 
 /// A limit that is too small for the kernels.

@@ -183,15 +183,12 @@ impl Session {
             side: self.side,
             map_offset: (head * self.batch + index) * self.side * self.side,
         };
-        self.gpu
-            .guarded("the heat's texture", || {
-                output.set_style(style);
-                // A texture of another device shows where commands that use it are finished; these are never submitted.
-                let mut trial = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                output.record(&mut trial);
-                drop(trial.finish());
-            })
-            .await?;
+        let rehearsal = |encoder: &mut wgpu::CommandEncoder| {
+            output.set_style(style);
+            // A texture of another device shows where commands that use it are finished.
+            output.record(encoder);
+        };
+        self.gpu.rehearse("the heat's texture", rehearsal).await?;
         self.gpu.ensure_present("the way of a map").await?;
         Ok(output)
     }

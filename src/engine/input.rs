@@ -183,15 +183,8 @@ impl Session {
 /// Those of [`Session::texture_input`].
 pub(crate) async fn read_texture(gpu: &Gpu, source: &TextureSource<'_>, fit: Fit, side: u32) -> Result<RgbImage> {
     let size = 4 * u64::from(side).pow(2);
-    let create = || {
-        gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("a photograph's pixels"),
-            size,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        })
-    };
-    let pixels = gpu.guarded("a photograph's pixels", create).await?;
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+    let pixels = gpu.buffer("a photograph's pixels", size, usage).await?;
     let input = PhotographInput::of_texture(gpu, source, Target { fit, side, pixels: &pixels, first: 0 }).await?;
     gpu.submit("pcsnet photograph", |encoder| input.record(encoder)).await?;
     let rgba: Vec<u8> = read_buffers(gpu, &[(&pixels, size)]).await?.remove(0);

@@ -76,11 +76,7 @@ impl Precision {
     /// # Errors
     /// [`Error::Input`] with the known names.
     pub fn by_name(name: &str) -> Result<Self> {
-        let unknown = || Error::Input {
-            what: "precision".to_owned(),
-            expected: Self::ALL.map(Self::name).join(" or "),
-            found: format!("`{name}`"),
-        };
+        let unknown = || Error::unknown("precision", name, &Self::ALL.map(Self::name));
         Self::ALL.into_iter().find(|precision| precision.name() == name).ok_or_else(unknown)
     }
 

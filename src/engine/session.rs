@@ -112,20 +112,14 @@ impl Session {
         let Written { graph, images, pixels, outputs } = write_largest(models, batch)?;
         let schedule = graph.finish().await?;
         let size = u64::from(batch) * bytes_per_image;
-        let create = |label, size| {
-            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-            let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-            gpu.device.create_buffer(&descriptor)
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffers = Buffers {
+            pixels: gpu.buffer("pixels", size, usage).await?,
+            map: gpu.buffer("map", heads * size, usage).await?,
+            score: gpu.buffer("score", 4 * heads * u64::from(batch), usage).await?,
         };
-        let buffers = gpu
-            .guarded("input and output buffers", || {
-                let pixels = create("pixels", size);
-                // A lost device creates buffers without any error; their first use fails, and should do so here.
-                gpu.queue.write_buffer(&pixels, 0, &[0; 4]);
-                let score = create("score", 4 * heads * u64::from(batch));
-                Buffers { pixels, map: create("map", heads * size), score }
-            })
-            .await?;
+        // A lost device creates buffers without any error; their first use fails, and should do so here.
+        gpu.write("pixels", &buffers.pixels, &[0; 4]).await?;
         gpu.ensure_present("a session").await?;
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
         let (id, turn) = (SESSIONS.fetch_add(1, Ordering::Relaxed), Mutex::new(None));
@@ -178,10 +172,6 @@ impl Session {
     /// [`Error::Input`] for more images than the batch, or an image that is not of the model's input size. The loss of
     /// the device is told by what waits for it.
     pub async fn write_images(&self, images: &[RgbImage]) -> Result<()> {
-        self.gpu.guarded("a copy of the images", || self.write(images)).await?
-    }
-
-    fn write(&self, images: &[RgbImage]) -> Result<()> {
         let side = self.side;
         if images.len() > self.batch as usize {
             return Err(Error::Input {
@@ -199,8 +189,8 @@ impl Session {
                 });
             }
         }
-        self.gpu.queue.write_buffer(&self.buffers.pixels, 0, &images.iter().map(rgba).collect::<Vec<_>>().concat());
-        Ok(())
+        let pixels = images.iter().map(rgba).collect::<Vec<_>>().concat();
+        self.gpu.write("a copy of the images", &self.buffers.pixels, &pixels).await
     }
 
     /// Finds anomalies in up to `batch` preprocessed images: a detection for each image, in order. With several heads,

@@ -27,8 +27,7 @@ impl Model {
         let features = self.backbone.network.write(&mut graph, packed, self.config.depth());
         self.head.write(&mut graph, &features);
         let schedule = graph.finish().await?;
-        let write = || self.gpu.queue.write_buffer(schedule.buffer(planes), 0, bytemuck::cast_slice(input));
-        self.gpu.guarded("the input", write).await?;
+        schedule.write(&self.gpu, planes, input).await?;
         schedule.submit(&self.gpu).await?;
         let mut stages = Vec::with_capacity(schedule.stages.len());
         for stage in &schedule.stages {

@@ -51,9 +51,14 @@ impl Constant {
         self.0.format
     }
 
+    /// Values of all its matrices.
+    pub(crate) fn values(&self) -> u64 {
+        self.0.shape.map(u64::from).iter().product()
+    }
+
     /// Its bytes in a buffer.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.format.bytes_per_value() * self.0.shape.map(u64::from).iter().product::<u64>()
+        self.0.format.bytes_per_value() * self.values()
     }
 
     /// The size and texels of its texture, where it is one.

@@ -112,6 +112,44 @@ impl Gpu {
         }
     }
 
+    /// A buffer without contents.
+    pub(crate) async fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        self.guarded(label, || self.device.create_buffer(&descriptor)).await
+    }
+
+    /// A texture of 8-bit RGBA that shows these pixels, row after row.
+    pub(crate) async fn rgba_texture(
+        &self,
+        [width, height]: [u32; 2],
+        usage: wgpu::TextureUsages,
+        pixels: &[u8],
+    ) -> Result<wgpu::Texture> {
+        let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
+        let descriptor = wgpu::TextureDescriptor {
+            label: Some("photograph"),
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: usage | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        };
+        let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(4 * width), ..Default::default() };
+        self.guarded("photograph", || {
+            let texture = self.device.create_texture(&descriptor);
+            self.queue.write_texture(texture.as_image_copy(), pixels, layout, size);
+            texture
+        })
+        .await
+    }
+
+    /// Has the queue write bytes from the beginning of a buffer on, before what is submitted next.
+    pub(crate) async fn write(&self, what: &str, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
+        self.guarded(what, || self.queue.write_buffer(buffer, 0, bytes)).await
+    }
+
     /// Checks that the device is still there, after calls that would not have told: on a lost device wgpu makes things
     /// without any error, and tells the loss to a callback alone, which is the host's to set.
     ///
@@ -123,13 +161,19 @@ impl Gpu {
 
     /// Submits one command buffer.
     pub(crate) async fn submit(&self, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
-        self.guarded(label, || {
-            let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
-            let mut encoder = self.device.create_command_encoder(&descriptor);
-            record(&mut encoder);
-            self.queue.submit([encoder.finish()]);
-        })
-        .await
+        self.guarded(label, || drop(self.queue.submit([self.recorded(label, record)]))).await
+    }
+
+    /// Records a command buffer that is never submitted, to see whether the device takes it.
+    pub(crate) async fn rehearse(&self, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
+        self.guarded(label, || drop(self.recorded(label, record))).await
+    }
+
+    fn recorded(&self, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::CommandBuffer {
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some(label) };
+        let mut encoder = self.device.create_command_encoder(&descriptor);
+        record(&mut encoder);
+        encoder.finish()
     }
 
     /// Waits until the device is done with everything submitted.

@@ -279,7 +279,8 @@ impl<'a> Graph<'a> {
             pipelines.push(self.gpu.pipeline(&dispatch.kernel).await?);
         }
         let external = (0..self.tensors.len()).filter(|&id| self.tensors[id].external);
-        let external = external.map(|id| (id, allocation.buffer(id).clone())).collect();
+        let external =
+            external.map(|id| (id, (self.tensors[id].label.clone(), allocation.buffer(id).clone()))).collect();
         let stage = |(name, slice): (String, Slice)| {
             let buffer = allocation.buffer(slice.tensor.id).clone();
             Stage { name, slice, buffer }

@@ -1,5 +1,5 @@
-//! The only part of the crate that speaks to wgpu: devices and what they must offer, shaders and pipelines, activation
-//! memory, and the recorded sequence of dispatches.
+//! The only part of the crate that makes things with wgpu: devices and what they must offer, shaders and pipelines,
+//! activation memory, and the recorded sequence of dispatches.
 
 mod adapter;
 mod allocation;

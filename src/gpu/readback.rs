@@ -12,14 +12,8 @@ pub(crate) struct Readback {
 impl Readback {
     /// Host memory for buffers of these many bytes together.
     pub(crate) async fn new(gpu: &Gpu, bytes: u64) -> Result<Self> {
-        let descriptor = wgpu::BufferDescriptor {
-            label: Some("read-back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        };
-        let staging = gpu.guarded("read-back buffers", || gpu.device.create_buffer(&descriptor)).await?;
-        Ok(Self { staging })
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Ok(Self { staging: gpu.buffer("read-back", bytes, usage).await? })
     }
 
     /// Reads whole buffers, which must have been created with `COPY_SRC`, and gives what `take` makes of their bytes,
@@ -33,15 +27,12 @@ impl Readback {
         sources: &[(&wgpu::Buffer, u64)],
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T> {
-        gpu.guarded("read-back", || {
-            let mut encoder =
-                gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
+        gpu.submit("read-back", |encoder| {
             let mut end = 0;
             for &(source, size) in sources {
                 encoder.copy_buffer_to_buffer(source, 0, &self.staging, end, size);
                 end += size;
             }
-            gpu.queue.submit([encoder.finish()]);
         })
         .await?;
         // On a lost device buffers are created without any error and are invalid; here that shows.

@@ -5,7 +5,7 @@ use super::binding::{Access, Binding};
 use super::uniforms::Block;
 use super::{Field, Kernel, shaders};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, GlobalVariable, Handle, Module, ShaderStage, TypeInner};
+use naga::{AddressSpace, Expression, GlobalVariable, Handle, Literal, Module, ShaderStage, TypeInner};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +26,26 @@ pub(super) fn check(label: &str, kernel: &Kernel, uniforms: &Block, bindings: &[
 /// Panics where a struct does not have the layout of a shader's uniform block.
 pub(crate) fn check_layout(kernel: &Kernel, fields: &[Field], size: usize) {
     assert_layout(&kernel.label(), &Reflection::of(kernel).uniform_block(), (fields, size));
+}
+
+/// The value of a constant of a kernel's shader.
+pub(crate) fn constant(kernel: &Kernel, name: &str) -> f64 {
+    let module = &Reflection::of(kernel).module;
+    let found = module.constants.iter().find(|(_, constant)| constant.name.as_deref() == Some(name));
+    let (_, constant) = found.expect("a constant of the shader");
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(value)) => value.into(),
+        Expression::Literal(Literal::F32(value)) => value.into(),
+        ref other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// Bytes of memory that a workgroup of a kernel shares, and its invocations.
+pub(crate) fn workgroup(kernel: &Kernel) -> [u32; 2] {
+    let module = &Reflection::of(kernel).module;
+    let shared = module.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
+    let bytes = shared.map(|(_, global)| module.types[global.ty].inner.size(module.to_ctx())).sum();
+    [bytes, module.entry_points[0].workgroup_size.iter().product()]
 }
 
 fn assert_layout(

@@ -1,9 +1,9 @@
 //! Matrices as textures, for adapters that load a texel faster than 4 floats of a buffer:
 //! `shaders/shared/row_texture.wgsl`.
 
-/// Rows of a layer of the texture, the same as in the shader.
+/// Rows of a layer of the texture.
 const ROWS_PER_LAYER: u32 = 4096;
-/// The rows of a matrix are padded to a multiple of this, the same as in the shader.
+/// The rows of a matrix are padded to a multiple of this.
 const ROWS_TOGETHER: u32 = 32;
 
 /// The texture of `matrices` left operands of `rows` x `channels`.
@@ -66,4 +66,11 @@ pub(crate) fn create(
 pub(crate) fn view(texture: &wgpu::Texture) -> wgpu::TextureView {
     let dimension = Some(wgpu::TextureViewDimension::D2Array);
     texture.create_view(&wgpu::TextureViewDescriptor { dimension, ..Default::default() })
+}
+
+#[test]
+fn rows_stand_where_the_shaders_have_them() {
+    let constant = |name| super::reflection::constant(&super::Kernel::new("pack_rows"), name);
+    let constants = ["ROWS_PER_LAYER", "ROWS_TOGETHER"].map(constant);
+    assert_eq!(constants, [ROWS_PER_LAYER, ROWS_TOGETHER].map(f64::from));
 }

@@ -16,7 +16,7 @@ pub(crate) struct Step {
     pub workgroups: [u32; 3],
     /// Arithmetic operations, estimated.
     pub work: u64,
-    /// Of everything it reads and writes, each once.
+    /// Bytes of everything it reads and writes, each counted once.
     pub bytes: u64,
     /// Whether it has to wait for earlier ones.
     pub waits: bool,
@@ -49,7 +49,8 @@ pub(crate) struct Stage {
 
 pub(crate) struct Schedule {
     pub(super) steps: Vec<Step>,
-    pub(super) external: HashMap<usize, wgpu::Buffer>,
+    /// Tensors that are external or stages, with their labels.
+    pub(super) external: HashMap<usize, (String, wgpu::Buffer)>,
     pub stages: Vec<Stage>,
     /// GPU memory of everything but constants.
     pub memory: Memory,
@@ -62,7 +63,27 @@ impl Schedule {
 
     /// The buffer of a tensor that is external or named a stage.
     pub(crate) fn buffer(&self, tensor: Tensor) -> &wgpu::Buffer {
-        &self.external[&tensor.id]
+        &self.external[&tensor.id].1
+    }
+
+    /// Writes all values of an external tensor, before what is submitted next.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for other than as many bytes as the tensor has.
+    pub(crate) async fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, tensor: Tensor, values: &[T]) -> Result<()> {
+        let (label, buffer) = &self.external[&tensor.id];
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        ensure_as_many(label, "bytes", bytes.len() as u64, tensor.bytes())?;
+        gpu.write(label, buffer, bytes).await
+    }
+
+    /// [`Schedule::write`] for each of some tensors.
+    pub(crate) async fn write_each(&self, gpu: &Gpu, tensors: &[Tensor], values: &[Vec<f32>]) -> Result<()> {
+        ensure_as_many("what a network is given", "tensors", values.len() as u64, tensors.len() as u64)?;
+        for (tensor, values) in tensors.iter().zip(values) {
+            self.write(gpu, *tensor, values).await?;
+        }
+        Ok(())
     }
 
     /// Its steps, in order.
@@ -212,4 +233,9 @@ impl Schedule {
             .await?;
         Ok(read_buffers(gpu, &[(&resolved, size)]).await?.remove(0))
     }
+}
+
+fn ensure_as_many(what: &str, unit: &str, found: u64, expected: u64) -> Result<()> {
+    let [expected, found] = [expected, found].map(|count| format!("{count} {unit}"));
+    if expected == found { Ok(()) } else { Err(Error::Input { what: what.to_owned(), expected, found }) }
 }

@@ -14,6 +14,10 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
+    pub(crate) fn shape(&self) -> [u32; 4] {
+        [self.batch, self.height, self.width, self.channels]
+    }
+
     /// Pixels of all images.
     pub(crate) fn pixels(&self) -> u32 {
         self.batch * self.height * self.width

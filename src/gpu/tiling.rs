@@ -37,7 +37,7 @@ pub struct MatrixUnits {
 }
 
 impl MatrixUnits {
-    /// Those of an adapter, if it has any. A device uses them that was made with the features
+    /// The matrix units of an adapter, if it has any. A device uses them that was made with the features
     /// [`matrix_unit_features`](crate::gpu::matrix_unit_features), which are experimental in wgpu.
     pub fn of(adapter: &wgpu::Adapter) -> Option<Self> {
         let of_side = |side| {
@@ -189,7 +189,7 @@ impl Tiling {
             && 16 * groups <= limits.max_compute_invocations_per_workgroup
     }
 
-    /// Bytes of workgroup memory, and rows of 16 invocations, as in the shaders.
+    /// Bytes of workgroup memory, and rows of 16 invocations.
     fn workgroup_memory_and_rows(&self) -> [u32; 2] {
         let Self { rows, columns, .. } = *self;
         match self.arithmetic {
@@ -212,4 +212,24 @@ pub fn matrix_unit_programs() -> Vec<Program> {
     let tilings = Tiling::on_units(MatrixUnits { side: 16, is_plain: false });
     let kernel = |tiling: Tiling| tiling.kernel(formats).with_constant("EPILOGUE", true);
     tilings.map(|tiling| kernel(tiling).with_constant("INPUT_RELU", false).program()).into()
+}
+
+#[test]
+fn tiles_are_the_shaders() {
+    use super::reflection::{constant, workgroup};
+    let sizes =
+        [[32, 64], [64, 64], [64, 128], [128, 64], [128, 128]].map(|[rows, columns]| Tiling::staged(rows, columns));
+    let halves = sizes.map(|tiling| tiling.multiplying(Arithmetic::Halves));
+    let units = [8, 16].map(|side| Tiling::on_units(MatrixUnits::plain(side)));
+    for tiling in [&sizes[..], &halves, units.as_flattened()].concat() {
+        let halves = tiling.arithmetic != Arithmetic::F32;
+        let kernel = tiling.kernel([("WEIGHTS_F16", halves), ("INPUT_F16", halves)]);
+        let [bytes, rows] = tiling.workgroup_memory_and_rows();
+        assert_eq!(workgroup(&kernel), [bytes, 16 * rows], "{}", tiling.name());
+        let [rows, columns] = ["TILE_ROWS", "TILE_COLUMNS"].map(|name| constant(&kernel, name));
+        assert_eq!([rows, 4.0 * columns], [tiling.rows, tiling.columns].map(f64::from), "{}", tiling.name());
+    }
+    for tiling in [Tiling::DIRECT, Tiling::in_registers("matmul_register"), Tiling::in_registers("matmul_texture")] {
+        assert_eq!(constant(&tiling.kernel([]), "TILE_ROWS"), f64::from(tiling.rows), "{}", tiling.name());
+    }
 }

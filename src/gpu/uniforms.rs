@@ -84,17 +84,10 @@ impl UniformBuffer {
         }
         // A buffer without bytes cannot be made.
         contents.resize(contents.len().max(alignment), 0);
-        let create = || {
-            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("parameters"),
-                size: contents.len() as u64,
-                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            gpu.queue.write_buffer(&buffer, 0, &contents);
-            buffer
-        };
-        Ok(Self { buffer: gpu.guarded("parameters", create).await?, places })
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = gpu.buffer("parameters", contents.len() as u64, usage).await?;
+        gpu.write("parameters", &buffer, &contents).await?;
+        Ok(Self { buffer, places })
     }
 
     pub(super) fn bytes(&self) -> u64 {

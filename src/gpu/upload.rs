@@ -59,16 +59,8 @@ impl<'a> Uploader<'a> {
 
     async fn create_buffer(&mut self, label: &str, size: u64) -> Result<wgpu::Buffer> {
         self.gpu.check_buffer(label, size)?;
-        let create = || {
-            self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        };
         self.total += size;
-        self.gpu.guarded(label, create).await
+        self.gpu.buffer(label, size, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST).await
     }
 
     async fn write_buffer(&mut self, label: &str, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {

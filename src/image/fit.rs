@@ -36,12 +36,12 @@ impl Fit {
     /// The fit of a name used in model metadata.
     ///
     /// # Errors
-    /// [`Error::Config`] names the known ones.
+    /// [`Error::Input`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
         match name {
             "crop" => Ok(Self::Crop),
             "stretch" => Ok(Self::Stretch),
-            other => Err(Error::Config(format!("unknown fit `{other}`; known are crop and stretch"))),
+            other => Err(Error::unknown("fit", other, &["crop", "stretch"])),
         }
     }
 }
@@ -168,10 +168,11 @@ impl Frame {
         Ok(values)
     }
 
-    /// As [`Frame::to_original`], row by row from the top, for originals whose map would take much memory.
+    /// The rows that [`Frame::to_original`] gives, made one by one from the top, for originals whose map would take much
+    /// memory.
     ///
     /// # Errors
-    /// As [`Frame::to_original`].
+    /// [`Error::Input`] if `map` has not size x size values.
     pub fn original_rows<'a>(&self, map: &'a [f32]) -> Result<impl Iterator<Item = Vec<f32>> + use<'a>> {
         let sampler = Sampler::new(self, map)?;
         let (width, height) = self.original();
@@ -357,7 +358,8 @@ mod tests {
         assert_eq!(Fit::by_name("crop").expect("known"), Fit::default());
         assert_eq!(Fit::by_name("stretch").expect("known"), Fit::Stretch);
         assert_eq!(Fit::by_name(Fit::Stretch.name()).expect("its own"), Fit::Stretch);
-        assert!(Fit::by_name("pad").expect_err("unknown").to_string().contains("known are crop and stretch"));
+        let refusal = Fit::by_name("pad").expect_err("unknown").to_string();
+        assert_eq!(refusal, "fit: expected crop or stretch, found `pad`");
         assert_eq!(serde_json::to_string(&Fit::Stretch).expect("serialises"), "\"stretch\"");
     }
 

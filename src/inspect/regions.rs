@@ -32,7 +32,7 @@ pub fn regions(map: &[f32], width: usize, threshold: f32) -> Result<Vec<Region>>
     Ok(regions_in_rows(map.chunks_exact(width), threshold))
 }
 
-/// As [`regions`], of a map that comes row by row from the top, such as
+/// The [`regions`] of a map that comes row by row from the top, such as
 /// [`Frame::original_rows`](crate::image::Frame::original_rows): memory grows with the regions, not with the map.
 pub fn regions_in_rows<Row: AsRef<[f32]>>(rows: impl IntoIterator<Item = Row>, threshold: f32) -> Vec<Region> {
     let mut found = Found::default();

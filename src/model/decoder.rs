@@ -7,7 +7,43 @@ use crate::ops::{
     resize, resize_sum, resize_through, taps_inputs_outputs,
 };
 use crate::parameters::{Parameters, Part};
-use crate::weights::{Parameter, Role};
+
+/// The decoder's convolutions, as the network declares them.
+pub(crate) struct DecoderConvolutions {
+    pub bins: Vec<BinConvolutions>,
+    /// Of all bins' outputs, one behind the other.
+    pub res1: Convolution,
+    pub res2: [Convolution; 2],
+    pub cls: Convolution,
+    pub projection: Convolution,
+}
+
+/// The convolutions of one pooling size.
+pub(crate) struct BinConvolutions {
+    pub corr: Convolution,
+    /// Joins the previous bin's output; the first bin has none.
+    pub alpha: Option<Convolution>,
+    pub beta: [Convolution; 2],
+}
+
+impl DecoderConvolutions {
+    pub(crate) fn new(head: &TrainedHead, grid: u32) -> Self {
+        let width = head.width;
+        let pointwise = |name: String, inputs| Convolution::new(name, [width, inputs], Geometry::POINTWISE);
+        let bin = |(index, &side): (usize, &u32)| BinConvolutions {
+            corr: pointwise(format!("cas.corr_conv.{index}.0"), head.guide + head.nearest),
+            alpha: index.checked_sub(1).map(|before| pointwise(format!("cas.alpha_conv.{before}.0"), 2 * width)),
+            beta: pair(&format!("cas.beta_conv.{index}"), width, side),
+        };
+        Self {
+            bins: head.bins.iter().enumerate().map(bin).collect(),
+            res1: pointwise("cas.res1.0".to_owned(), head.bins.len() as u32 * width),
+            res2: pair("cas.res2", width, grid),
+            cls: square("cas.cls.0", width, grid).in_f32(),
+            projection: Convolution::new("cas.cls.3", [1, width], Geometry::POINTWISE).biased(),
+        }
+    }
+}
 
 pub(crate) struct Decoder {
     bins: Vec<Bin>,
@@ -23,7 +59,6 @@ pub(crate) struct Decoder {
 struct Bin {
     side: u32,
     corr: Conv2d,
-    /// Joins the previous bin's output; the first bin has none.
     alpha: Option<Conv2d>,
     beta: [Conv2d; 2],
     /// This bin's input channels of `res1`. A 1 x 1 convolution commutes with a resize, so each bin's share is computed
@@ -34,18 +69,17 @@ struct Bin {
 impl Decoder {
     pub(crate) fn new(parameters: &mut Parameters<'_>, grid: u32, head: &TrainedHead) -> Self {
         let width = head.width;
-        let mut shares = Vec::with_capacity(head.bins.len());
-        let bins = (0..head.bins.len())
-            .map(|index| {
-                let label = format!("cas.res1.0.weight.bin{index}");
-                let share = parameters.matrix(label, [1, width, width], parameters.format());
-                shares.push(share.clone());
-                Bin::new(parameters, head, index, Matrix::of(share))
-            })
-            .collect();
-        let inputs = head.bins.len() as u32 * width;
-        let res1 = Parameter::new("cas.res1.0.weight".to_owned(), Role::Weight, &[width, inputs, 1, 1]);
-        parameters.declare(vec![res1], move |values| {
+        let DecoderConvolutions { bins, res1, res2, cls, projection } = DecoderConvolutions::new(head, grid);
+        let mut shares = Vec::with_capacity(bins.len());
+        let bin = |(index, (bin, &side)): (usize, (BinConvolutions, &u32))| {
+            let label = format!("cas.res1.0.weight.bin{index}");
+            let share = parameters.matrix(label, [1, width, width], parameters.format());
+            shares.push(share.clone());
+            Bin::new(parameters, bin, side, Matrix::of(share))
+        };
+        let bins = bins.into_iter().zip(&head.bins).enumerate().map(bin).collect();
+        let inputs = res1.inputs;
+        parameters.declare(res1.parameters(), move |values| {
             // A bin's input channels are neighbouring rows.
             let rows = taps_inputs_outputs(&values.concat(), [width, inputs, 1], inputs);
             let rows_of = move |bin: usize| rows.chunks_exact((width * width) as usize).nth(bin).map(<[f32]>::to_vec);
@@ -54,9 +88,9 @@ impl Decoder {
         });
         Self {
             bins,
-            res2: pair(parameters, "cas.res2", width, grid),
-            cls: Conv2d::new(parameters, square("cas.cls.0", width, grid).in_f32()),
-            cls_projection: Projection::new(parameters, "cas.cls.3", width),
+            res2: res2.map(|conv| Conv2d::new(parameters, conv)),
+            cls: Conv2d::new(parameters, cls),
+            cls_projection: Projection::new(parameters, &projection),
             grid,
             guide: head.guide,
             width,
@@ -115,15 +149,9 @@ impl Decoder {
 }
 
 impl Bin {
-    fn new(parameters: &mut Parameters<'_>, head: &TrainedHead, index: usize, res1: Matrix) -> Self {
-        let (width, side) = (head.width, head.bins[index]);
-        let mut pointwise = |name: String, inputs| {
-            Conv2d::new(parameters, Convolution::new(name, [width, inputs], Geometry::POINTWISE))
-        };
-        let corr = pointwise(format!("cas.corr_conv.{index}.0"), head.guide + head.nearest);
-        let alpha = index.checked_sub(1).map(|before| pointwise(format!("cas.alpha_conv.{before}.0"), 2 * width));
-        let beta = pair(parameters, &format!("cas.beta_conv.{index}"), width, side);
-        Self { side, corr, alpha, beta, res1 }
+    fn new(parameters: &mut Parameters<'_>, bin: BinConvolutions, side: u32, res1: Matrix) -> Self {
+        let mut conv = |convolution| Conv2d::new(parameters, convolution);
+        Self { side, corr: conv(bin.corr), alpha: bin.alpha.map(&mut conv), beta: bin.beta.map(conv), res1 }
     }
 
     fn write(&self, graph: &mut Graph<'_>, label: &str, input: Tensor, previous: Option<Tensor>, grid: u32) -> Tensor {
@@ -159,8 +187,8 @@ fn square(name: impl Into<String>, channels: u32, side: u32) -> Convolution {
 }
 
 /// Two 3 x 3 convolutions of a PyTorch `Sequential`, a relu behind each.
-fn pair(parameters: &mut Parameters<'_>, name: &str, channels: u32, side: u32) -> [Conv2d; 2] {
-    ["0", "2"].map(|part| Conv2d::new(parameters, square(format!("{name}.{part}"), channels, side)))
+fn pair(name: &str, channels: u32, side: u32) -> [Convolution; 2] {
+    ["0", "2"].map(|part| square(format!("{name}.{part}"), channels, side))
 }
 
 /// `relu(conv2(relu(conv1(x)))) + x` in the format of `x`; what is between the convolutions has one of its own.

@@ -7,7 +7,6 @@ use crate::ops::{
     Conv2d, Convolution, Epilogue, Geometry, Matrix, Product, Residual, avg_pool, matmul, resize, taps_inputs_outputs,
 };
 use crate::parameters::{Parameters, Part};
-use crate::weights::{Parameter, Role};
 
 pub(crate) struct Descriptor {
     levels: Vec<Level>,
@@ -62,14 +61,12 @@ impl Descriptor {
 
 impl Level {
     fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, kind: DescriptorKind, level: usize) -> Self {
-        let features = config.backbone.channels()[level];
-        let channels = config.level_channels()[level];
         let squeeze = match kind {
             DescriptorKind::Plain => Vec::new(),
-            DescriptorKind::Rotation => squeeze(parameters, level, features, channels),
+            DescriptorKind::Rotation => squeeze(config, level).map(|conv| Conv2d::new(parameters, conv)).into(),
         };
-        let name = format!("adaptor.Descriptor.layer_{}.conv", level + 1);
-        Self { level, squeeze, coord_conv: CoordConv::new(parameters, &name, channels, config.level_sides()[level]) }
+        let coord_conv = CoordConv::new(parameters, &coord_conv(config, level), config.level_sides()[level]);
+        Self { level, squeeze, coord_conv }
     }
 
     fn name(&self) -> String {
@@ -89,35 +86,33 @@ impl Level {
     }
 }
 
-/// What the authors call a part of a level's squeeze: the names carry a suffix from the second level on.
-pub(crate) fn squeeze_name(part: &str, level: usize) -> String {
-    format!("adaptor.Descriptor.{part}{}", ["", "_1", "_2"][level])
-}
-
-/// conv1, bn1, relu, conv2, bn2, relu, conv3.
-fn squeeze(parameters: &mut Parameters<'_>, level: usize, features: u32, channels: u32) -> Vec<Conv2d> {
-    let name = |part: &str| squeeze_name(part, level);
+/// The convolutions of a level's squeeze, as the network declares them: conv1, bn1, relu, conv2, bn2, relu, conv3.
+pub(crate) fn squeeze(config: &ModelConfig, level: usize) -> [Convolution; 3] {
+    let (features, channels) = (config.backbone.channels()[level], config.level_channels()[level]);
+    // The authors' names carry a suffix from the second level on.
+    let name = |part: &str| format!("adaptor.Descriptor.{part}{}", ["", "_1", "_2"][level]);
     let conv = |part: &str, inputs| Convolution::new(name(part), [channels, inputs], Geometry::POINTWISE);
     [
         conv("conv1", features).normed(name("bn1"), PYTORCH_EPSILON),
         conv("conv2", channels).normed(name("bn2"), PYTORCH_EPSILON),
         conv("conv3", channels),
     ]
-    .map(|convolution| Conv2d::new(parameters, convolution))
-    .into()
+}
+
+/// A level's CoordConv, as the network declares it: the last two of its input channels are the coordinates.
+pub(crate) fn coord_conv(config: &ModelConfig, level: usize) -> Convolution {
+    let (name, channels) = (format!("adaptor.Descriptor.layer_{}.conv", level + 1), config.level_channels()[level]);
+    Convolution::new(name, [channels, channels + 2], Geometry::POINTWISE).biased()
 }
 
 impl CoordConv {
     /// Declares a CoordConv with as many channels out as in, on `side` x `side` pixels.
-    fn new(parameters: &mut Parameters<'_>, name: &str, channels: u32, side: u32) -> Self {
+    fn new(parameters: &mut Parameters<'_>, convolution: &Convolution, side: u32) -> Self {
+        let (name, channels) = (&convolution.name, convolution.outputs);
         let constant = parameters.matrix(format!("{name}.weight"), [1, channels, channels], parameters.format());
         let position_bias = parameters.vector(format!("{name}.position_bias"), side * side * channels);
         let coord_conv = Self { matrix: Matrix::of(constant.clone()), position_bias: position_bias.clone() };
-        let declared = vec![
-            Parameter::new(format!("{name}.weight"), Role::Weight, &[channels, channels + 2, 1, 1]),
-            Parameter::new(format!("{name}.bias"), Role::Bias, &[channels]),
-        ];
-        parameters.declare(declared, move |values| {
+        parameters.declare(convolution.parameters(), move |values| {
             let mut rows = taps_inputs_outputs(&values[0], [channels, channels + 2, 1], channels + 2);
             let coordinates = rows.split_off((channels * channels) as usize);
             let biases = self::position_bias(&values[1], &coordinates, side as usize);

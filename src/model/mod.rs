@@ -18,7 +18,8 @@ use crate::parameters::Parameters;
 
 use anomaly_map::AnomalyMap;
 pub(crate) use backbone::Backbone;
-pub(crate) use descriptor::{Descriptors, squeeze_name};
+pub(crate) use decoder::{BinConvolutions, DecoderConvolutions};
+pub(crate) use descriptor::{Descriptors, coord_conv, squeeze};
 pub(crate) use prototypes::{Prototypes, centered_norms};
 pub(crate) use taught::{Join, Taught};
 

@@ -137,17 +137,22 @@ impl Convolution {
         Self { format: Some(Format::F32), ..self }
     }
 
-    /// Its weight, then its bias or what its BatchNorm holds.
-    pub(super) fn parameters(&self) -> Vec<Parameter> {
+    /// Its weight.
+    pub(crate) fn weight(&self) -> Parameter {
         let Self { name, outputs, inputs, geometry: Geometry { kernel, .. }, .. } = self;
-        let shape = [*outputs, *inputs, *kernel, *kernel];
-        let mut parameters = vec![Parameter::new(format!("{name}.weight"), Role::Weight, &shape)];
-        match &self.shift {
-            Shift::None => {}
-            Shift::Bias => parameters.push(Parameter::new(format!("{name}.bias"), Role::Bias, &[*outputs])),
-            Shift::Norm(norm) => parameters.extend(norm.parameters(*outputs)),
-        }
-        parameters
+        Parameter::new(format!("{name}.weight"), Role::Weight, &[*outputs, *inputs, *kernel, *kernel])
+    }
+
+    /// The scale, shift, mean and variance of its BatchNorm, where it has one.
+    pub(crate) fn norm(&self) -> Option<[Parameter; 4]> {
+        if let Shift::Norm(norm) = &self.shift { Some(norm.parameters(self.outputs)) } else { None }
+    }
+
+    /// Its weight, then its bias or what its BatchNorm holds.
+    pub(crate) fn parameters(&self) -> Vec<Parameter> {
+        let is_biased = matches!(self.shift, Shift::Bias);
+        let bias = is_biased.then(|| Parameter::new(format!("{}.bias", self.name), Role::Bias, &[self.outputs]));
+        [self.weight()].into_iter().chain(bias).chain(self.norm().into_iter().flatten()).collect()
     }
 
     /// A constant for what is added to its sums, where there is something.
@@ -275,10 +280,13 @@ impl Conv2d {
         self.write_into(graph, label, x, epilogue, out)
     }
 
-    /// [`Conv2d::write`] for kernels that take either kind of [`Graph::pixel_rows`]. Winograd's do not make them.
+    /// [`Conv2d::write`] for kernels that take either kind of [`Graph::pixel_rows`]. Winograd's make tensors.
     pub(crate) fn write_rows(&self, graph: &mut Graph<'_>, label: &str, x: Tensor, epilogue: Epilogue<'_>) -> Tensor {
-        debug_assert!(!matches!(self.algorithm, Algorithm::Winograd(..)));
-        let out = graph.pixel_rows(epilogue.format.unwrap_or(x.format), label, self.out_shape(x));
+        let (format, shape) = (epilogue.format.unwrap_or(x.format), self.out_shape(x));
+        let out = match self.algorithm {
+            Algorithm::Pointwise | Algorithm::Implicit => graph.pixel_rows(format, label, shape),
+            Algorithm::Winograd(..) => graph.tensor_as(format, label, shape),
+        };
         self.write_into(graph, label, x.into(), epilogue, out)
     }
 

@@ -15,6 +15,7 @@ pub(crate) fn describe(graph: &mut Graph<'_>, label: &str, x: Tensor, center: &C
             grid: u32,
         }
     }
+    graph.ensure_equal(label, center.values(), 2 * u64::from(x.channels));
     let out = graph.tensor(label, [x.batch, grid, grid, x.channels]);
     let params = Params { height: x.height, width: x.width, channels: x.channels / 4, grid };
     let workgroups = [groups_of_64(grid * params.channels), x.batch * grid, 1];

@@ -25,9 +25,15 @@ pub(crate) fn join_levels(
         }
     }
     let first = distances[0];
+    graph.ensure_equal(label, distances.len(), distances.len().min(LEVELS));
+    for level in distances {
+        graph.ensure_equal(label, level.shape(), [first.batch, first.height, first.width, 1]);
+    }
     let out = graph.tensor(label, [first.batch, first.height, first.width, 1]);
     let positions = first.height * first.width;
-    let params = Params { positions, levels: distances.len() as u32, rank: quantile_rank(positions) };
+    let levels = distances.len() as u32;
+    graph.ensure_equal(label, [normal, bounds].map(Constant::values), [levels * positions, levels * 4].map(u64::from));
+    let params = Params { positions, levels, rank: quantile_rank(positions) };
     let level = |index: usize| distances.get(index).map_or(Binding::UNUSED, |tensor| Binding::read(*tensor));
     let [distances_1, distances_2, distances_3]: [Binding; LEVELS] = [level(0), level(1), level(2)];
     let constants = [Binding::read(normal), Binding::read(bounds)];

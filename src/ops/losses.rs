@@ -140,6 +140,9 @@ pub(crate) struct Rates {
     pub weight_decay: f32,
 }
 
+/// Workgroups of 64 values along x.
+pub(super) const GROUPS_OF_A_ROW: u32 = 1024;
+
 /// A step of `torch.optim.Adam(amsgrad=True)`.
 pub(crate) fn adam(graph: &mut Graph<'_>, label: &str, optimised: Optimised, rates: Rates) {
     uniforms! {
@@ -150,8 +153,6 @@ pub(crate) fn adam(graph: &mut Graph<'_>, label: &str, optimised: Optimised, rat
             weight_decay: f32,
         }
     }
-    // As in the shader.
-    const GROUPS_OF_A_ROW: u32 = 1024;
     let Optimised { values, gradient, moments } = optimised;
     let count = values.values();
     graph.ensure_equal(label, [gradient.values() % count, moments.values()], [0, 3 * count]);

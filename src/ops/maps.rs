@@ -1,6 +1,6 @@
 //! Single-channel maps: `project` and its gradients, `upsample_map`, `blur`, `max_score`.
 
-use super::conv2d::{Convolution, Geometry};
+use super::conv2d::Convolution;
 use super::groups_of_64;
 use crate::gpu::{Binding, Constant, Graph, Kernel, Tensor, uniforms};
 use crate::parameters::{Parameters, Part};
@@ -12,11 +12,11 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// Declares the convolution of a PyTorch name.
-    pub(crate) fn new(parameters: &mut Parameters<'_>, name: &str, channels: u32) -> Self {
-        let weight = parameters.vector(name.to_owned(), channels + 4);
+    /// Declares such a convolution.
+    pub(crate) fn new(parameters: &mut Parameters<'_>, convolution: &Convolution) -> Self {
+        let channels = convolution.inputs;
+        let weight = parameters.vector(convolution.name.clone(), channels + 4);
         let constant = weight.clone();
-        let convolution = Convolution::new(name, [1, channels], Geometry::POINTWISE).biased();
         parameters.declare(convolution.parameters(), move |values| {
             let mut values = values.concat();
             // Kernels read four values at a time.
@@ -29,11 +29,17 @@ impl Projection {
 
 /// Appends a projection to one channel.
 pub(crate) fn project(graph: &mut Graph<'_>, label: &str, x: Tensor, projection: &Projection) -> Tensor {
-    project_by(graph, label, x, Binding::read(&projection.weight))
+    graph.ensure_equal(label, projection.weight.values(), u64::from(x.channels) + 4);
+    projected(graph, label, x, Binding::read(&projection.weight))
 }
 
 /// [`project`] with weights that stand in a tensor: one for each channel, the bias, and three zeros.
-pub(crate) fn project_by(graph: &mut Graph<'_>, label: &str, x: Tensor, weight: Binding) -> Tensor {
+pub(crate) fn project_by(graph: &mut Graph<'_>, label: &str, x: Tensor, weight: Tensor) -> Tensor {
+    graph.ensure_equal(label, weight.values(), u64::from(x.channels) + 4);
+    projected(graph, label, x, Binding::read(weight))
+}
+
+fn projected(graph: &mut Graph<'_>, label: &str, x: Tensor, weight: Binding) -> Tensor {
     uniforms! {
         struct Params {
             pixels: u32,
@@ -71,7 +77,7 @@ pub(crate) fn project_gradients(
         [u64::from(dy.pixels()), weight.values()],
         [u64::from(x.pixels()), u64::from(x.channels) + 4],
     );
-    let dx = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+    let dx = graph.tensor(label, x.shape());
     let params = Input { channels: x.channels / 4 };
     let bindings = [Binding::read(dy), Binding::read(weight), Binding::write(dx)];
     let workgroups = [groups_of_64(params.channels), x.pixels(), 1];
@@ -97,6 +103,8 @@ pub(crate) fn upsample_map(graph: &mut Graph<'_>, label: &str, x: Tensor, out: T
             align_corners: u32,
         }
     }
+    graph.ensure_equal(label, x.shape(), [out.batch, x.width, x.width, 1]);
+    graph.ensure_equal(label, out.shape(), [out.batch, out.width, out.width, 1]);
     let params = Params { size: x.width, out_size: out.width, align_corners: align_corners.into() };
     let workgroups = [groups_of_64(out.width), out.batch * out.height, 1];
     graph.dispatch(label, Kernel::new("upsample_map"), &params, [Binding::read(x), Binding::write(out)], workgroups);
@@ -132,7 +140,9 @@ pub(crate) fn blur(graph: &mut Graph<'_>, label: &str, x: Tensor, gaussian: &Gau
         }
     }
     let (size, radius) = (x.width, gaussian.radius);
-    let half_blurred = graph.scratch(label, [x.batch, x.height, x.width, 1]);
+    let shape = [x.batch, size, size, 1];
+    graph.ensure_equal(label, [x.shape(), out.shape()], [shape; 2]);
+    let half_blurred = graph.scratch(label, shape);
     // An invocation computes 4 pixels.
     let workgroups = [groups_of_64(size), x.batch * size.div_ceil(4), 1];
     // SciPy goes along the first axis first.
@@ -151,6 +161,7 @@ pub(crate) fn max_score(graph: &mut Graph<'_>, label: &str, x: Tensor, out: Tens
             pixels: u32,
         }
     }
+    graph.ensure_equal(label, [x.values(), out.values()], [x.pixels(), x.batch].map(u64::from));
     let params = Params { pixels: x.width * x.height };
     graph.dispatch(label, Kernel::new("max_score"), &params, [Binding::read(x), Binding::write(out)], [x.batch, 1, 1]);
 }

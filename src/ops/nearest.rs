@@ -66,7 +66,7 @@ pub(crate) fn nearest_gradient(
     }
     let Ranked { distances, indices } = nearest;
     graph.ensure_equal(label, [distances.pixels(), dy.pixels()], [phi.pixels(); 2]);
-    let out = graph.tensor(label, [phi.batch, phi.height, phi.width, phi.channels]);
+    let out = graph.tensor(label, phi.shape());
     let params = Params { channels: phi.channels / 4, nearest: distances.channels };
     let bindings = [
         Binding::read(phi),

@@ -82,6 +82,7 @@ pub(crate) fn square_norm(graph: &mut Graph<'_>, label: &str, x: Tensor, center:
             channels: u32,
         }
     }
+    graph.ensure_equal(label, center.values(), x.channels.into());
     let out = graph.tensor(label, [x.batch, x.height, x.width, 1]);
     let params = Params { pixels: x.pixels(), channels: x.channels / 4 };
     let workgroups = [groups_of_64(params.pixels), 1, 1];
@@ -100,7 +101,7 @@ pub(crate) fn scale_channels(graph: &mut Graph<'_>, label: &str, x: Tensor, fact
         }
     }
     graph.ensure_equal(label, factors.values(), u64::from(x.batch) * u64::from(x.channels));
-    let out = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+    let out = graph.tensor(label, x.shape());
     let params = Params { pixels: x.height * x.width, channels: x.channels / 4 };
     let workgroups = [groups_of_64(params.channels), x.pixels(), 1];
     let bindings = [Binding::read(x), Binding::read(factors), Binding::write(out)];

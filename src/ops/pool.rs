@@ -32,7 +32,7 @@ pub(crate) fn avg_pool(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor 
             channels: u32,
         }
     }
-    let out = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+    let out = graph.tensor(label, x.shape());
     let params = Params { height: x.height, width: x.width, channels: x.channels / 4 };
     let workgroups = [groups_of_64(x.width * params.channels), x.batch * x.height, 1];
     let kernel = Kernel::with("avg_pool", [("INPUT_F16", x.is_f16())]);

@@ -84,7 +84,9 @@ pub(crate) fn resize_sum(
         }
     }
     let mut params = Params { sides: [0; 8], count: sides.len() as u32, batch, out_size, channels: x.channels / 4 };
-    params.sides[..sides.len()].copy_from_slice(sides);
+    graph.ensure_equal(label, sides.len(), sides.len().min(params.sides.len()));
+    graph.ensure_equal(label, x.pixels(), sides.iter().map(|side| batch * side * side).sum());
+    params.sides.iter_mut().zip(sides).for_each(|(param, &side)| *param = side);
     let out = graph.tensor(label, [batch, out_size, out_size, x.channels]);
     let workgroups = [groups_of_64(out_size * params.channels), batch * out_size, 1];
     graph.dispatch(label, Kernel::new("resize_sum"), &params, [Binding::read(x), Binding::write(out)], workgroups);

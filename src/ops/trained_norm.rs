@@ -82,7 +82,7 @@ impl TrainedNorm {
         let kernel = Kernel::new("batch_norm_statistics");
         graph.dispatch(&format!("{label}.statistics"), kernel, &params, bindings, [channels, 1, 1]);
 
-        let output = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+        let output = graph.tensor(label, x.shape());
         let pixels = Pixels::of(x, groups);
         let read = [x, statistics, scale, shift].map(Binding::read);
         let bindings = [&read[..], &[Binding::write(output)]].concat();
@@ -116,7 +116,7 @@ impl TrainedNorm {
         let kernel = Kernel::new("batch_norm_sums");
         graph.dispatch(&format!("{label}.sums"), kernel, &params, bindings, [channels, groups, 1]);
 
-        let input = graph.tensor(label, [x.batch, x.height, x.width, x.channels]);
+        let input = graph.tensor(label, x.shape());
         let pixels = Pixels::of(x, groups);
         let read = [x, dy, statistics, self.scale, scale, shift].map(Binding::read);
         let bindings = [&read[..], &[Binding::write(input)]].concat();

@@ -44,6 +44,8 @@ pub(crate) fn warp(
             _padding: u32,
         }
     }
+    graph.ensure_equal("photograph", [pixels.batch, pixels.channels], [1, 1]);
+    graph.ensure_equal("poses", poses.shape(), [poses.batch, 1, 1, 8]);
     let Normalization { mean, deviation } = normalization;
     let [mean, deviation] = [(mean, 0.0), (deviation, 1.0)].map(|([r, g, b], a)| [r, g, b, a]);
     let params = Params { mean, deviation, height: pixels.height, width: pixels.width, side, _padding: 0 };

@@ -159,18 +159,12 @@ pub(crate) async fn run(mut graph: Graph<'_>, inputs: &[(Tensor, &[f32])], out: 
     let format = out.tensor.format;
     let size = out.tensor.bytes() + FENCE;
     let buffer = schedule.buffer(out.tensor);
-    gpu.guarded("a kernel's case", || {
-        let sentinels = vec![SENTINEL; (size / format.bytes_per_value()) as usize];
-        gpu.queue.write_buffer(buffer, 0, &format.encode(&sentinels));
-        for (tensor, values) in inputs {
-            debug_assert_eq!(tensor.values(), values.len() as u64);
-            gpu.queue.write_buffer(schedule.buffer(*tensor), 0, &tensor.format.encode(values));
-        }
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        schedule.record(&mut encoder, 0..schedule.len());
-        gpu.queue.submit([encoder.finish()]);
-    })
-    .await?;
+    let sentinels = vec![SENTINEL; (size / format.bytes_per_value()) as usize];
+    gpu.write("sentinels", buffer, &format.encode(&sentinels)).await?;
+    for (tensor, values) in inputs {
+        schedule.write(gpu, *tensor, &tensor.format.encode(values)).await?;
+    }
+    schedule.submit(gpu).await?;
     let bytes: Vec<u8> = read_buffers(gpu, &[(buffer, size)]).await?.remove(0);
     let mut values = format.decode(&bytes);
     let fence = values.split_off(out.tensor.values() as usize);

@@ -157,7 +157,7 @@ impl<'a> Problem<'a> {
         /// Shorter ones would measure the way to the device.
         const AT_LEAST: Duration = Duration::from_millis(4);
         let (schedule, x, out) = self.schedule(gpu, conv, tiling).await?;
-        gpu.guarded("tuning", || gpu.queue.write_buffer(schedule.buffer(x), 0, &self.encoded_x)).await?;
+        schedule.write(gpu, x, &self.encoded_x).await?;
         // The first run compiles.
         run(gpu, &schedule, out, 1).await?;
         let found: Vec<u8> = read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0);

@@ -42,11 +42,11 @@ pub fn running_statistics(x: &Maps, groups: usize, before: &[[f32; 2]]) -> Vec<[
 /// Gradients of [`batch_norm`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNormGradients {
-    /// Of the input.
+    /// The gradient of the input.
     pub input: Maps,
-    /// Of the scale, of each group: `[groups][channels]`.
+    /// The gradient of the scale, of each group apart: `[groups][channels]`.
     pub scale: Vec<f32>,
-    /// Of the shift, as `scale`.
+    /// The gradient of the shift, of each group apart: `[groups][channels]`.
     pub shift: Vec<f32>,
 }
 

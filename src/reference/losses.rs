@@ -30,9 +30,9 @@ pub struct LossRole {
 pub struct DistanceTerms {
     /// NFC, AFS, PDC.
     pub terms: [f64; 3],
-    /// Of NFC + AFS + `factor` PDC with respect to the distances.
+    /// The gradient of NFC + AFS + `factor` PDC with respect to the distances.
     pub gradient: Maps,
-    /// The same with respect to the radius.
+    /// The gradient of the same sum with respect to the radius.
     pub radius_gradient: f64,
 }
 

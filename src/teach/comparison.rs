@@ -36,32 +36,23 @@ impl<'a> Comparison<'a> {
         nearest_prototype(&mut graph, "teach.nearest", of, distances);
         let schedule = graph.finish().await?;
         let all: Vec<u32> = (0..prototypes).collect();
-        gpu.guarded("numbers of prototypes", || {
-            gpu.queue.write_buffer(schedule.buffer(numbers), 0, bytemuck::cast_slice(&all));
-        })
-        .await?;
+        schedule.write(gpu, numbers, &all).await?;
         Ok(Self { gpu, schedule, queries: rows, prototypes: others, norms, distances })
     }
 
     /// Takes other prototypes.
     pub(crate) async fn set_prototypes(&self, prototypes: &[f32]) -> Result<()> {
-        self.write("prototypes", self.prototypes, prototypes).await
+        self.schedule.write(self.gpu, self.prototypes, prototypes).await
     }
 
     /// The distance of each row of `queries` to the nearest prototype, where `norms` has the prototypes' squared norms,
     /// [`LEFT_OUT`] for those that shall not count.
     pub(crate) async fn distances(&self, queries: &[f32], norms: &[f32]) -> Result<Vec<f32>> {
-        self.write("queries", self.queries, queries).await?;
-        self.write("norms", self.norms, norms).await?;
+        self.schedule.write(self.gpu, self.queries, queries).await?;
+        self.schedule.write(self.gpu, self.norms, norms).await?;
         self.schedule.submit(self.gpu).await?;
         let source = (self.schedule.buffer(self.distances), self.distances.bytes());
         Ok(read_buffers(self.gpu, &[source]).await?.remove(0))
-    }
-
-    async fn write(&self, what: &str, tensor: Tensor, values: &[f32]) -> Result<()> {
-        debug_assert_eq!(tensor.values(), values.len() as u64, "{what}");
-        let buffer = self.schedule.buffer(tensor);
-        self.gpu.guarded(what, || self.gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values))).await
     }
 }
 

@@ -37,17 +37,12 @@ pub(crate) async fn coreset(
     let schedule = graph.finish().await?;
     let first: Vec<u32> = (0..CANDIDATES).map(|group| group.min(count - 1)).collect();
     let reach: Vec<f32> = (0..CANDIDATES).map(|group| if group < count { FAR } else { -1.0 }).collect();
-    let (norms, far) = (square_norms(rows, channels), vec![FAR; count as usize]);
-    gpu.guarded("a coreset's start", || {
-        let write = |tensor, bytes| gpu.queue.write_buffer(schedule.buffer(tensor), 0, bytes);
-        write(selection.rows, bytemuck::cast_slice(rows));
-        write(selection.norms, bytemuck::cast_slice(&norms));
-        write(selection.nearest, bytemuck::cast_slice(&far));
-        write(selection.candidates, bytemuck::cast_slice(&first));
-        write(selection.reach, bytemuck::cast_slice(&reach));
-        write(selection.chosen, bytemuck::cast_slice(&[0_u32]));
-    })
-    .await?;
+    schedule.write(gpu, selection.rows, rows).await?;
+    schedule.write(gpu, selection.norms, &square_norms(rows, channels)).await?;
+    schedule.write(gpu, selection.nearest, &vec![FAR; count as usize]).await?;
+    schedule.write(gpu, selection.candidates, &first).await?;
+    schedule.write(gpu, selection.reach, &reach).await?;
+    schedule.write(gpu, selection.chosen, &vec![0_u32; 1 + wanted as usize]).await?;
     let mut before = 0;
     loop {
         schedule.submit(gpu).await?;

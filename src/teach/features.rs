@@ -86,13 +86,8 @@ impl<'a> Batch<'a> {
         change: [f32; 2],
     ) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
         let poses: Vec<ops::Pose> = views.iter().map(|view| view.pose.lit(change)).collect();
-        self.gpu
-            .guarded("a photograph's views", || {
-                let write = |tensor, bytes: &[u8]| self.gpu.queue.write_buffer(self.schedule.buffer(tensor), 0, bytes);
-                write(self.pixels, pixels);
-                write(self.poses, bytemuck::cast_slice(&poses));
-            })
-            .await?;
+        self.schedule.write(self.gpu, self.pixels, pixels).await?;
+        self.schedule.write(self.gpu, self.poses, &poses).await?;
         self.schedule.submit(self.gpu).await?;
         let sources: Vec<_> = self.levels.iter().map(|level| (self.schedule.buffer(*level), level.bytes())).collect();
         let levels: Vec<Vec<f32>> = read_buffers(self.gpu, &sources).await?;

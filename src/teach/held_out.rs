@@ -105,12 +105,7 @@ impl HeldOut {
             let schedule = graph.finish().await?;
             let mut views = Vec::with_capacity(part.len());
             for view in part {
-                gpu.guarded("distances held out", || {
-                    for (tensor, level) in distances.iter().zip(view) {
-                        gpu.queue.write_buffer(schedule.buffer(*tensor), 0, bytemuck::cast_slice(level));
-                    }
-                })
-                .await?;
+                schedule.write_each(gpu, &distances, view).await?;
                 schedule.submit(gpu).await?;
                 let source = (schedule.buffer(outputs.blurred), outputs.blurred.bytes());
                 let map: Vec<f32> = read_buffers(gpu, &[source]).await?.remove(0);

@@ -103,9 +103,9 @@ impl Effort {
     /// The choice of this name.
     ///
     /// # Errors
-    /// [`Error::Config`] with the known names.
+    /// [`Error::Input`] with the known names.
     pub fn by_name(name: &str) -> Result<Self> {
-        let unknown = || Error::Config(format!("unknown effort `{name}`; known are small, standard and accurate"));
+        let unknown = || Error::unknown("effort", name, &Self::ALL.map(Self::name));
         Self::ALL.into_iter().find(|effort| effort.name() == name).ok_or_else(unknown)
     }
 

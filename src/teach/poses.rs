@@ -33,9 +33,9 @@ impl Poses {
     /// The choice of this name.
     ///
     /// # Errors
-    /// [`Error::Config`] with the known names.
+    /// [`Error::Input`] with the known names.
     pub fn by_name(name: &str) -> Result<Self> {
-        let unknown = || Error::Config(format!("unknown poses `{name}`; known are auto, fixed and any"));
+        let unknown = || Error::unknown("poses", name, &Self::ALL.map(Self::name));
         Self::ALL.into_iter().find(|poses| poses.name() == name).ok_or_else(unknown)
     }
 }

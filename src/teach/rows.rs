@@ -21,13 +21,9 @@ pub(super) async fn row_products(gpu: &Gpu, rows: &[f32], others: &[f32], depth:
     matmul(&mut graph, "teach.products", &Product::new(a.all(), &matrix, out.all()));
     let schedule = graph.finish().await?;
     let all: Vec<u32> = (0..columns).collect();
-    gpu.guarded("rows", || {
-        let write = |tensor, bytes| gpu.queue.write_buffer(schedule.buffer(tensor), 0, bytes);
-        write(a, bytemuck::cast_slice(rows));
-        write(b, bytemuck::cast_slice(others));
-        write(numbers, bytemuck::cast_slice(&all));
-    })
-    .await?;
+    schedule.write(gpu, a, rows).await?;
+    schedule.write(gpu, b, others).await?;
+    schedule.write(gpu, numbers, &all).await?;
     schedule.submit(gpu).await?;
     super::give_way().await;
     Ok(read_buffers(gpu, &[(schedule.buffer(out), out.bytes())]).await?.remove(0))

@@ -60,11 +60,10 @@ impl Category {
     /// The category of a name.
     ///
     /// # Errors
-    /// [`Error::Config`] names the known ones.
+    /// [`Error::Input`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
-        let known = || Self::KNOWN.map(|category| category.name).join(", ");
-        let found = Self::KNOWN.into_iter().find(|category| category.name == name);
-        found.ok_or_else(|| Error::Config(format!("unknown category `{name}`; known are {}", known())))
+        let unknown = || Error::unknown("category", name, &Self::KNOWN.map(|category| category.name));
+        Self::KNOWN.into_iter().find(|category| category.name == name).ok_or_else(unknown)
     }
 
     /// The descriptor that the authors give it: theirs of parts that lie at any angle have the rotation kind.

@@ -2,7 +2,8 @@
 
 use super::memory::{Conv, Group, Layout, Memory, Place};
 use crate::config::TrainedHead;
-use crate::gpu::{Binding, Graph, Slice, Tensor};
+use crate::gpu::{Graph, Slice, Tensor};
+use crate::model::{BinConvolutions, DecoderConvolutions};
 use crate::ops::{
     Epilogue, Gradient, Relu, Residual, adaptive_pool, project_by, project_gradients, relu_gradient, resize,
     resize_gradient, resize_sum, resize_through, scale_channels,
@@ -57,26 +58,20 @@ struct PassedPair {
 
 impl Decoder {
     pub(super) fn new(memory: &mut Memory, graph: &mut Graph<'_>, head: &TrainedHead, grid: u32) -> Self {
-        let (width, count) = (head.width, head.bins.len() as u32);
-        let bin = |(index, &side): (usize, &u32)| {
-            let mut conv = |layout| memory.conv(graph, layout, Group::Cas);
-            let corr = conv(Layout::whole(format!("cas.corr_conv.{index}.0"), [width, head.guide + head.nearest], 1));
-            let alpha = index
-                .checked_sub(1)
-                .map(|before| conv(Layout::whole(format!("cas.alpha_conv.{before}.0"), [width, 2 * width], 1)));
-            let beta =
-                ["0", "2"].map(|part| conv(Layout::whole(format!("cas.beta_conv.{index}.{part}"), [width; 2], 3)));
-            let (name, first) = ("cas.res1.0".to_owned(), index as u32 * width);
-            let total = count * width;
-            let share = Layout::Convolution { name, outputs: width, inputs: width, first, total, kernel: 1 };
+        let DecoderConvolutions { bins, res1, res2, cls, projection } = DecoderConvolutions::new(head, grid);
+        let width = head.width;
+        let mut conv = |layout| memory.conv(graph, layout, Group::Cas);
+        let bin = |((first, &side), parts): ((u32, &u32), &BinConvolutions)| {
+            let corr = conv(Layout::whole(&parts.corr));
+            let alpha = parts.alpha.as_ref().map(|alpha| conv(Layout::whole(alpha)));
+            let beta = parts.beta.each_ref().map(|beta| conv(Layout::whole(beta)));
+            let share = Layout::Convolution { of: res1.clone(), first, inputs: width };
             Bin { side, width, corr, alpha, beta, res1: conv(share) }
         };
-        let bins = head.bins.iter().enumerate().map(bin).collect();
-        let mut conv = |name: &str| memory.conv(graph, Layout::whole(name, [width; 2], 3), Group::Cas);
-        let res2 = ["cas.res2.0", "cas.res2.2"].map(&mut conv);
-        let cls = conv("cas.cls.0");
-        let projection = Layout::Projection { name: "cas.cls.3".to_owned(), channels: width };
-        let projection = memory.declare(graph, projection, Group::Cas);
+        let bins = (0..).step_by(width as usize).zip(&head.bins).zip(&bins).map(bin).collect();
+        let res2 = res2.each_ref().map(|conv2| conv(Layout::whole(conv2)));
+        let cls = conv(Layout::whole(&cls));
+        let projection = memory.declare(graph, Layout::Projection(projection), Group::Cas);
         Self { bins, res2, cls, projection, grid, guide: head.guide, width }
     }
 
@@ -114,7 +109,7 @@ impl Decoder {
         let cls = same_size(graph, "decoder.cls", res2.out);
         self.cls.write(graph, "decoder.cls", res2.out, cls.all(), Epilogue::RELU);
         let dropped = dropout.map_or(cls, |factors| scale_channels(graph, "decoder.dropout", cls, factors));
-        let logits = project_by(graph, "decoder.projection", dropped, Binding::read(self.projection.values));
+        let logits = project_by(graph, "decoder.projection", dropped, self.projection.values);
         Passed { bins, res1, res2, cls, dropped, dropout, logits }
     }
 
@@ -271,5 +266,5 @@ fn through_gradient(graph: &mut Graph<'_>, label: &str, dy: Slice, through: u32,
 
 /// A tensor of the same sizes.
 fn same_size(graph: &mut Graph<'_>, label: &str, x: Tensor) -> Tensor {
-    graph.tensor(label, [x.batch, x.height, x.width, x.channels])
+    graph.tensor(label, x.shape())
 }

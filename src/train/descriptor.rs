@@ -1,10 +1,10 @@
 //! From features to descriptors, with weights that are trained.
 
 use super::features::coordinates;
-use super::memory::{Conv, Group, Layout, Memory, Norm, Values, write};
+use super::memory::{Conv, Group, Layout, Memory, Norm, Values};
 use crate::config::DescriptorKind;
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
-use crate::model::{Descriptors, squeeze_name};
+use crate::model::{Descriptors, coord_conv, squeeze};
 use crate::ops::{Epilogue, Gradient, Normed, avg_pool, resize, resize_gradient};
 use crate::{ModelConfig, Result};
 
@@ -35,7 +35,7 @@ struct Level {
 /// conv1, bn1, relu, conv2, bn2, relu, conv3: each 1 x 1, and the first halves the channels.
 struct Squeeze {
     features: Tensor,
-    normed: [(Conv, Norm); 2],
+    normed: Vec<(Conv, Norm)>,
     last: Conv,
     groups: u32,
 }
@@ -69,7 +69,7 @@ impl Descriptor {
         for level in self.levels.iter().filter(|level| level.squeeze.is_some()) {
             let Tensor { batch, width, channels, .. } = level.joined;
             let of_image = coordinates(width as usize, channels as usize - 4);
-            write(gpu, schedule, level.joined, &of_image.repeat(batch as usize)).await?;
+            schedule.write(gpu, level.joined, &of_image.repeat(batch as usize)).await?;
         }
         Ok(())
     }
@@ -106,13 +106,13 @@ impl Descriptor {
         let passed = described.made.levels.iter().zip(&described.squeezed);
         for (number, (level, (out, squeezed))) in (1..).zip(self.levels.iter().zip(passed)) {
             let label = format!("descriptor.layer_{number}");
-            let d_out = graph.tensor(&format!("{label}.gradient"), [out.batch, out.height, out.width, out.channels]);
+            let d_out = graph.tensor(&format!("{label}.gradient"), out.shape());
             let part = d_whole.channel_range(first, out.channels);
             resize_gradient(graph, &format!("{label}.resize.gradient"), part, d_out, false, Gradient::New);
             level.coord_conv.learn(memory, graph, &label, level.joined, d_out);
             if let (Some(squeeze), Some(squeezed)) = (&level.squeeze, squeezed) {
                 // The coordinates have no gradient that anything asks for.
-                let features = level.coord_conv.of_leading_inputs(out.channels);
+                let features = level.coord_conv.of_leading_inputs(graph, out.channels);
                 let d_squeezed = features.input_gradient(graph, &label, d_out, Epilogue::NONE);
                 squeeze.write_back(memory, graph, &label, squeezed, d_squeezed);
             }
@@ -126,8 +126,7 @@ impl Level {
         let (channels, side) = (config.level_channels()[level], config.level_sides()[level]);
         let is_rotation = config.trained().is_some_and(|head| head.descriptor == DescriptorKind::Rotation);
         let squeeze = is_rotation.then(|| Squeeze::new(memory, graph, config, size, level));
-        let name = format!("adaptor.Descriptor.layer_{}.conv", level + 1);
-        let coord_conv = memory.conv(graph, Layout::CoordConv { name, channels }, Group::Adaptor);
+        let coord_conv = memory.conv(graph, Layout::CoordConv(coord_conv(config, level)), Group::Adaptor);
         let joined = graph.external("features", [size.images, side, side, channels + 4]);
         Self { squeeze, joined, coord_conv }
     }
@@ -135,17 +134,14 @@ impl Level {
 
 impl Squeeze {
     fn new(memory: &mut Memory, graph: &mut Graph<'_>, config: &ModelConfig, size: BatchSize, level: usize) -> Self {
-        let (inputs, channels) = (config.backbone.channels()[level], config.level_channels()[level]);
-        let side = config.level_sides()[level];
-        let name = |part: &str| squeeze_name(part, level);
-        let mut conv =
-            |part: &str, inputs| memory.conv(graph, Layout::whole(name(part), [channels, inputs], 1), Group::Adaptor);
-        let convs = [conv("conv1", inputs), conv("conv2", channels), conv("conv3", channels)];
-        let norms = ["bn1", "bn2"].map(|part| memory.norm(graph, &name(part), channels));
+        let (side, parts) = (config.level_sides()[level], squeeze(config, level));
+        let [first, second, last] =
+            parts.each_ref().map(|part| memory.conv(graph, Layout::whole(part), Group::Adaptor));
+        let norms = parts.iter().filter_map(|part| memory.norm(graph, part));
         Self {
-            features: graph.external("features", [size.images, side, side, inputs]),
-            normed: [(convs[0], norms[0]), (convs[1], norms[1])],
-            last: convs[2],
+            normed: [first, second].into_iter().zip(norms).collect(),
+            last,
+            features: graph.external("features", [size.images, side, side, parts[0].inputs]),
             groups: size.groups,
         }
     }
@@ -218,10 +214,7 @@ impl Describing {
 
     /// The descriptors `[images][grid * grid][D]` of the images' features.
     pub(super) async fn run(&self, gpu: &Gpu, features: &[Vec<f32>]) -> Result<Vec<f32>> {
-        debug_assert_eq!(features.len(), self.features.len());
-        for (tensor, features) in self.features.iter().zip(features) {
-            write(gpu, &self.schedule, *tensor, features).await?;
-        }
+        self.schedule.write_each(gpu, &self.features, features).await?;
         self.schedule.submit(gpu).await?;
         Ok(read_buffers(gpu, &[(self.schedule.buffer(self.whole), self.whole.bytes())]).await?.remove(0))
     }

@@ -53,10 +53,10 @@ impl FeatureRun {
     async fn run_for(&self, gpu: &Gpu, pictures: &[&RgbImage], which: usize) -> Result<Vec<Features>> {
         let mut found = Vec::with_capacity(pictures.len());
         for together in pictures.chunks(TOGETHER) {
-            let pixels: Vec<u8> = together.iter().flat_map(|picture| rgba(picture)).collect();
-            let buffer = self.schedule.buffer(self.pixels);
-            let write = || gpu.queue.write_buffer(buffer, 0, &pixels);
-            gpu.guarded("photographs", write).await?;
+            let mut pixels: Vec<u8> = together.iter().flat_map(|picture| rgba(picture)).collect();
+            // Black ones stand for those that are missing.
+            pixels.resize(self.pixels.bytes() as usize, 0);
+            self.schedule.write(gpu, self.pixels, &pixels).await?;
             self.schedule.submit(gpu).await?;
             let tensors = self.levels.iter().map(|level| level[which]);
             let sources: Vec<_> = tensors.map(|tensor| (self.schedule.buffer(tensor), tensor.bytes())).collect();

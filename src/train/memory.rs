@@ -1,7 +1,7 @@
 //! What is trained, in the GPU's memory: values, their gradients, and what the optimiser remembers of these.
 
 use crate::gpu::{Gpu, Graph, Schedule, Tensor, read_buffers};
-use crate::ops::{Epilogue, Normed, Optimised, Rates, TrainedConv, TrainedNorm, adam};
+use crate::ops::{Convolution, Epilogue, Normed, Optimised, Rates, TrainedConv, TrainedNorm, adam};
 use crate::weights::{Parameter, Role, Source};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -45,78 +45,64 @@ impl Source for Values {
 }
 
 /// How values stand in memory.
-#[derive(Clone, Debug)]
 pub(super) enum Layout {
-    /// A convolution without bias, or `inputs` of its `total` input channels from `first` on:
-    /// `[taps][inputs][outputs]`.
-    Convolution { name: String, outputs: u32, inputs: u32, first: u32, total: u32, kernel: u32 },
+    /// The weights of `inputs` of a convolution's input channels, from `first` on: `[taps][inputs][outputs]`.
+    Convolution { of: Convolution, first: u32, inputs: u32 },
     /// A CoordConv, whose input is joined by row, column and a one: `[channels + 4][channels]`. The row before the
     /// last is the bias, the last stays 0.
-    CoordConv { name: String, channels: u32 },
+    CoordConv(Convolution),
     /// A 1 x 1 convolution to one channel: its weights, its bias, three zeros.
-    Projection { name: String, channels: u32 },
+    Projection(Convolution),
     /// A number of each channel.
-    Channels { name: String, role: Role, channels: u32 },
+    Channels(Parameter),
     /// A single number.
     Scalar { name: String },
 }
 
 impl Layout {
-    /// A convolution with all its input channels.
-    pub(super) fn whole(name: impl Into<String>, [outputs, inputs]: [u32; 2], kernel: u32) -> Self {
-        Self::Convolution { name: name.into(), outputs, inputs, first: 0, total: inputs, kernel }
+    /// The weights of a convolution with all its input channels.
+    pub(super) fn whole(of: &Convolution) -> Self {
+        Self::Convolution { of: of.clone(), first: 0, inputs: of.inputs }
     }
 
     /// Rows and columns in memory.
     fn shape(&self) -> [u32; 2] {
-        match *self {
-            Self::Convolution { outputs, inputs, kernel, .. } => [kernel * kernel * inputs, outputs],
-            Self::CoordConv { channels, .. } => [channels + 4, channels],
-            Self::Projection { channels, .. } => [1, channels + 4],
-            Self::Channels { channels, .. } => [1, channels],
+        match self {
+            Self::Convolution { of, inputs, .. } => [of.geometry.kernel.pow(2) * inputs, of.outputs],
+            Self::CoordConv(of) => [of.inputs + 2, of.outputs],
+            Self::Projection(of) => [1, of.inputs + 4],
+            Self::Channels(parameter) => [1, parameter.shape[0] as u32],
             Self::Scalar { .. } => [1, 1],
         }
     }
 
     fn parameters(&self) -> Vec<Parameter> {
         match self {
-            Self::Convolution { name, outputs, total, kernel, .. } => {
-                vec![Parameter::new(format!("{name}.weight"), Role::Weight, &[*outputs, *total, *kernel, *kernel])]
-            }
-            Self::CoordConv { name, channels } => vec![
-                Parameter::new(format!("{name}.weight"), Role::Weight, &[*channels, channels + 2, 1, 1]),
-                Parameter::new(format!("{name}.bias"), Role::Bias, &[*channels]),
-            ],
-            Self::Projection { name, channels } => vec![
-                Parameter::new(format!("{name}.weight"), Role::Weight, &[1, *channels, 1, 1]),
-                Parameter::new(format!("{name}.bias"), Role::Bias, &[1]),
-            ],
-            Self::Channels { name, role, channels } => vec![Parameter::new(name.clone(), *role, &[*channels])],
+            Self::Convolution { of, .. } => vec![of.weight()],
+            Self::CoordConv(of) | Self::Projection(of) => of.parameters(),
+            Self::Channels(parameter) => vec![parameter.clone()],
             Self::Scalar { name } => vec![Parameter::new(name.clone(), Role::Bias, &[1])],
         }
     }
 
     /// Which element of which parameter the value at a row and column is; none for what only fills.
     fn element(&self, row: usize, column: usize) -> Option<(usize, usize)> {
-        match *self {
-            Self::Convolution { inputs, first, total, kernel, .. } => {
-                let (inputs, first, total, taps) =
-                    (inputs as usize, first as usize, total as usize, (kernel * kernel) as usize);
+        // Weights, a bias behind them, and zeros behind that.
+        let before_bias =
+            |place: usize, weights: u32, weight: usize, bias: usize| match place.checked_sub(weights as usize) {
+                None => Some((0, weight)),
+                Some(0) => Some((1, bias)),
+                Some(_) => None,
+            };
+        match self {
+            Self::Convolution { of, first, inputs } => {
+                let [first, inputs, total] = [*first, *inputs, of.inputs].map(|count| count as usize);
                 let (tap, input) = (row / inputs, row % inputs);
-                Some((0, (column * total + first + input) * taps + tap))
+                Some((0, (column * total + first + input) * of.geometry.kernel.pow(2) as usize + tap))
             }
-            Self::CoordConv { channels, .. } => match row.checked_sub(channels as usize + 2) {
-                None => Some((0, column * (channels as usize + 2) + row)),
-                Some(0) => Some((1, column)),
-                Some(_) => None,
-            },
-            Self::Projection { channels, .. } => match column.checked_sub(channels as usize) {
-                None => Some((0, column)),
-                Some(0) => Some((1, 0)),
-                Some(_) => None,
-            },
-            Self::Channels { .. } => Some((0, column)),
-            Self::Scalar { .. } => Some((0, 0)),
+            Self::CoordConv(of) => before_bias(row, of.inputs, column * of.inputs as usize + row, column),
+            Self::Projection(of) => before_bias(column, of.inputs, column, 0),
+            Self::Channels(_) | Self::Scalar { .. } => Some((0, column)),
         }
     }
 
@@ -191,21 +177,19 @@ impl Memory {
     }
 
     pub(super) fn conv(&mut self, graph: &mut Graph<'_>, layout: Layout, group: Group) -> Conv {
-        let kernel = if let Layout::Convolution { kernel, .. } = layout { kernel } else { 1 };
+        let kernel = if let Layout::Convolution { of, .. } = &layout { of.geometry.kernel } else { 1 };
         let place = self.declare(graph, layout, group);
         Conv { place, conv: TrainedConv { weights: place.values, kernel } }
     }
 
-    /// A BatchNorm, by its PyTorch name. What it remembers of batches is kept with what is trained.
-    pub(super) fn norm(&mut self, graph: &mut Graph<'_>, name: &str, channels: u32) -> Norm {
-        let mut declare = |field: &str, role| {
-            let layout = Layout::Channels { name: format!("{name}.{field}"), role, channels };
-            self.declare(graph, layout, Group::Adaptor)
-        };
-        let (scale, shift) = (declare("weight", Role::NormScale), declare("bias", Role::NormShift));
-        let mean = declare("running_mean", Role::NormMean).values;
-        let variance = declare("running_var", Role::NormVariance).values;
-        Norm { scale, shift, norm: TrainedNorm { scale: scale.values, shift: shift.values, mean, variance } }
+    /// The BatchNorm behind a convolution, where there is one. What it remembers of batches is kept with what is
+    /// trained.
+    pub(super) fn norm(&mut self, graph: &mut Graph<'_>, of: &Convolution) -> Option<Norm> {
+        let mut declare = |parameter| self.declare(graph, Layout::Channels(parameter), Group::Adaptor);
+        let [scale, shift, mean, variance] = of.norm()?.map(&mut declare);
+        let [mean, variance] = [mean, variance].map(|place| place.values);
+        let norm = TrainedNorm { scale: scale.values, shift: shift.values, mean, variance };
+        Some(Norm { scale, shift, norm })
     }
 
     /// Says what the gradient of a parameter is.
@@ -235,11 +219,8 @@ impl Memory {
 
     pub(super) async fn set_state(&self, gpu: &Gpu, schedule: &Schedule, state: &State) -> Result<()> {
         for (trained, [values, moments]) in self.0.iter().zip(state) {
-            for (tensor, values) in [(trained.values, values), (trained.moments, moments)] {
-                let buffer = schedule.buffer(tensor);
-                let write = || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
-                gpu.guarded("trained parameters", write).await?;
-            }
+            schedule.write(gpu, trained.values, values).await?;
+            schedule.write(gpu, trained.moments, moments).await?;
         }
         Ok(())
     }
@@ -285,19 +266,6 @@ impl Memory {
     }
 }
 
-/// Writes what a kernel is given from outside.
-pub(super) async fn write(gpu: &Gpu, schedule: &Schedule, tensor: Tensor, values: &[f32]) -> Result<()> {
-    if tensor.values() != values.len() as u64 {
-        return Err(Error::Input {
-            what: "a training batch".to_owned(),
-            expected: format!("{} values", tensor.values()),
-            found: format!("{} values", values.len()),
-        });
-    }
-    let buffer = schedule.buffer(tensor);
-    gpu.guarded("a training batch", || gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values))).await
-}
-
 impl Conv {
     pub(super) fn write(
         self,
@@ -321,8 +289,8 @@ impl Conv {
     }
 
     /// The same of its leading input channels alone, where the kernel is 1 x 1.
-    pub(super) fn of_leading_inputs(self, count: u32) -> Self {
-        debug_assert_eq!(self.conv.kernel, 1);
+    pub(super) fn of_leading_inputs(self, graph: &mut Graph<'_>, count: u32) -> Self {
+        graph.ensure_equal("kernel of a convolution's leading inputs", self.conv.kernel, 1);
         let weights = self.conv.weights.leading_rows(count);
         Self { conv: TrainedConv { weights, ..self.conv }, ..self }
     }
@@ -359,6 +327,7 @@ impl Norm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Geometry;
 
     fn counting(parameter: &Parameter) -> Vec<f32> {
         let base = if parameter.role == Role::Bias { 1000.0 } else { 0.0 };
@@ -367,11 +336,12 @@ mod tests {
 
     #[test]
     fn values_come_back_in_pytorchs_order() {
+        let pointwise = |name: &str, channels| Convolution::new(name, channels, Geometry::POINTWISE).biased();
         let layouts = [
-            Layout::whole("cas.a", [4, 8], 3),
-            Layout::CoordConv { name: "adaptor.b".to_owned(), channels: 4 },
-            Layout::Projection { name: "cas.c".to_owned(), channels: 8 },
-            Layout::Channels { name: "adaptor.d".to_owned(), role: Role::NormScale, channels: 8 },
+            Layout::whole(&Convolution::new("cas.a", [4, 8], Geometry::SIDE_3)),
+            Layout::CoordConv(pointwise("adaptor.b", [4, 6])),
+            Layout::Projection(pointwise("cas.c", [1, 8])),
+            Layout::Channels(Parameter::new("adaptor.d".to_owned(), Role::NormScale, &[8])),
             Layout::Scalar { name: "adaptor.r".to_owned() },
         ];
         for layout in layouts {
@@ -386,18 +356,13 @@ mod tests {
     /// As the kernels and `taps_inputs_outputs` have them.
     #[test]
     fn convolutions_stand_as_kernels_read_them() {
-        let packed = Layout::whole("cas.a", [4, 8], 3).pack(&counting).expect("all are known");
+        let packed = Layout::whole(&Convolution::new("cas.a", [4, 8], Geometry::SIDE_3));
+        let packed = packed.pack(&counting).expect("all are known");
         let parameter = Parameter::new(String::new(), Role::Weight, &[4, 8, 3, 3]);
         assert_eq!(packed, crate::ops::taps_inputs_outputs(&counting(&parameter), [4, 8, 9], 8));
-        let parts = [0, 4].map(|first| Layout::Convolution {
-            name: "cas.res1.0".to_owned(),
-            outputs: 4,
-            inputs: 4,
-            first,
-            total: 8,
-            kernel: 1,
-        });
-        let whole = Layout::whole("cas.res1.0", [4, 8], 1).pack(&counting).expect("all are known");
+        let of = Convolution::new("cas.res1.0", [4, 8], Geometry::POINTWISE);
+        let whole = Layout::whole(&of).pack(&counting).expect("all are known");
+        let parts = [0, 4].map(|first| Layout::Convolution { of: of.clone(), first, inputs: 4 });
         assert_eq!(parts.map(|part| part.pack(&counting).expect("all are known")).concat(), whole);
     }
 }

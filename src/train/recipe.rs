@@ -16,7 +16,7 @@ pub struct Recipe {
     pub epochs: u32,
     /// The descriptor's learning rate at the beginning.
     pub adaptor_rate: f64,
-    /// The decoder's.
+    /// The decoder's learning rate at the beginning.
     pub cas_rate: f64,
     /// How rates go on.
     pub schedule: Schedule,
@@ -31,7 +31,7 @@ pub struct Recipe {
 /// Where training begins, and what a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// The paper's. Prototypes are the photographs' mean descriptors before the first step, position by position. An
+    /// The paper's way. Prototypes are the photographs' mean descriptors before the first step, position by position. An
     /// epoch is each photograph once, in random order, a last odd one left out; a step has each and its copy with a
     /// pasted rectangle. PDC and SEG see half of the photographs, rounded up, as their copies.
     Mixed,
@@ -62,9 +62,9 @@ pub enum Separation {
 /// How learning rates go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// As they began.
+    /// Rates stay as they began.
     Constant,
-    /// To 0 along a cosine, an epoch after another.
+    /// Rates fall to 0 along a cosine, an epoch after another.
     Cosine,
 }
 
@@ -104,11 +104,10 @@ impl Recipe {
     /// The recipe of a name.
     ///
     /// # Errors
-    /// [`Error::Config`] names the known ones.
+    /// [`Error::Input`] names the known ones.
     pub fn by_name(name: &str) -> Result<Self> {
-        let known = || Self::ALL.map(|recipe| recipe.name).join(", ");
-        let found = Self::ALL.into_iter().find(|recipe| recipe.name == name);
-        found.ok_or_else(|| Error::Config(format!("unknown recipe `{name}`; known are {}", known())))
+        let unknown = || Error::unknown("recipe", name, &Self::ALL.map(|recipe| recipe.name));
+        Self::ALL.into_iter().find(|recipe| recipe.name == name).ok_or_else(unknown)
     }
 
     /// The descriptor for a category: ours was measured to do better with plain ones, whatever the category.

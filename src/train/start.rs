@@ -5,7 +5,7 @@ use super::memory::Values;
 use super::step::RADIUS;
 use crate::ModelConfig;
 use crate::config::TrainedHead;
-use crate::model::schema;
+use crate::model::{coord_conv, schema};
 use crate::random::SplitMix;
 use crate::weights::Role;
 
@@ -37,12 +37,11 @@ pub(super) fn as_pytorch(config: &ModelConfig, seed: u64) -> Values {
 /// Makes the descriptor hand its features on: neither biases nor coordinates count yet.
 pub(super) fn start_as_identity(values: &mut Values, config: &ModelConfig) {
     for level in config.levels() {
-        let (name, channels) = (format!("adaptor.Descriptor.layer_{}.conv", level + 1), config.level_channels()[level]);
-        values.of(&format!("{name}.bias")).fill(0.0);
-        let weight = values.of(&format!("{name}.weight"));
-        weight.fill(0.0);
+        let coord_conv = coord_conv(config, level);
+        coord_conv.parameters().iter().for_each(|parameter| values.of(&parameter.name).fill(0.0));
         // Each output's weights end with those of the two coordinates.
-        let of_outputs = weight.chunks_exact_mut(channels as usize + 2).enumerate();
+        let weight = values.of(&coord_conv.weight().name);
+        let of_outputs = weight.chunks_exact_mut(coord_conv.inputs as usize).enumerate();
         of_outputs.for_each(|(channel, of_output)| of_output[channel] = 1.0);
     }
 }

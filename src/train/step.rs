@@ -3,7 +3,7 @@
 
 use super::decoder::Decoder;
 use super::descriptor::{BatchSize, Descriptor};
-use super::memory::{Group, Layout, Memory, State, Values, write};
+use super::memory::{Group, Layout, Memory, State, Values};
 use super::recipe::Recipe;
 use crate::gpu::{Format, Gpu, Graph, Schedule, Tensor, read_buffers};
 use crate::model::{Prototypes, centered_norms};
@@ -174,16 +174,14 @@ impl Step {
 
     /// Takes the features of a batch, and compares each image with all prototypes but its owner's.
     async fn take_features(&self, gpu: &Gpu, batch: &Batch) -> Result<()> {
-        for (tensor, features) in self.features.iter().zip(&batch.features) {
-            write(gpu, &self.schedule, *tensor, features).await?;
-        }
+        self.schedule.write_each(gpu, &self.features, &batch.features).await?;
         for (tensor, owner) in self.norms.iter().zip(&batch.owners) {
             let mut norms = self.prototype_norms.clone();
             if let (Some(owner), Some(owners)) = (owner, &self.bank.owners) {
                 let own = norms.iter_mut().zip(owners).filter(|(_, of)| *of == owner);
                 own.for_each(|(norm, _)| *norm = LEFT_OUT);
             }
-            write(gpu, &self.schedule, *tensor, &norms).await?;
+            self.schedule.write(gpu, *tensor, &norms).await?;
         }
         Ok(())
     }
@@ -221,10 +219,10 @@ impl Step {
             (self.pixel_weights, &weights[..]),
             (self.rates, of_groups.as_flattened()),
         ] {
-            write(gpu, &self.schedule, tensor, values).await?;
+            self.schedule.write(gpu, tensor, values).await?;
         }
         if let Some(dropout) = self.dropout {
-            write(gpu, &self.schedule, dropout, &batch.dropout).await?;
+            self.schedule.write(gpu, dropout, &batch.dropout).await?;
         }
         self.schedule.submit(gpu).await?;
         let sources = [self.terms, self.squared_error].map(|tensor| (self.schedule.buffer(tensor), tensor.bytes()));

@@ -133,6 +133,21 @@ fn step(descriptor: DescriptorKind) -> Step {
     block_on(Step::new(gpu, &config, &recipe, bank, size, small_values(descriptor))).expect("a small network")
 }
 
+/// All that a model's file has of a head, and the radius.
+#[test]
+fn a_step_holds_the_parameters_of_a_head() {
+    for descriptor in DescriptorKind::ALL {
+        let step = step(descriptor);
+        let state = block_on(step.state(engine().gpu())).expect("values");
+        let found: BTreeMap<_, _> =
+            step.named(&state).0.into_iter().map(|(name, values)| (name, values.len())).collect();
+        let schema = schema::head(&config(descriptor));
+        let named = |parameter: &Parameter| (parameter.name.clone(), parameter.shape.iter().product());
+        let radius = (step::RADIUS.to_owned(), 1);
+        assert_eq!(found, schema.tensors().iter().map(named).chain([radius]).collect());
+    }
+}
+
 fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
 }

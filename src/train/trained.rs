@@ -5,7 +5,7 @@ use super::step::RADIUS;
 use super::{Trainer, named};
 use crate::config::DescriptorKind;
 use crate::image::ValueRange;
-use crate::model::{schema, squeeze_name};
+use crate::model::{coord_conv, schema, squeeze};
 use crate::teach::config_metadata;
 use crate::weights::{NamedTensor, Parameter, Weights, serialize};
 use crate::{ModelConfig, Result};
@@ -25,12 +25,13 @@ impl TrainedModel {
         values.0.remove(RADIUS);
         for (level, scale) in trainer.config.levels().into_iter().zip(scales) {
             // In the plain kind each output's weights end with those of the two coordinates.
-            let (name, more) = match trainer.options.descriptor {
-                DescriptorKind::Plain => (format!("adaptor.Descriptor.layer_{}.conv", level + 1), 2),
-                DescriptorKind::Rotation => (squeeze_name("conv1", level), 0),
+            let [squeezing, ..] = squeeze(&trainer.config, level);
+            let first = match trainer.options.descriptor {
+                DescriptorKind::Plain => coord_conv(&trainer.config, level),
+                DescriptorKind::Rotation => squeezing,
             };
-            let weight = values.of(&format!("{name}.weight"));
-            for of_output in weight.chunks_exact_mut(scale.len() + more) {
+            let weight = values.of(&first.weight().name);
+            for of_output in weight.chunks_exact_mut(first.inputs as usize) {
                 of_output.iter_mut().zip(scale).for_each(|(weight, scale)| *weight *= scale);
             }
         }

@@ -60,7 +60,7 @@ fn parse_config(text: &str) -> Result<ModelConfig> {
 
 fn standard(metadata: &BTreeMap<&str, &str>, descriptor: DescriptorKind) -> Result<ModelConfig> {
     let backbone = BackboneConfig::by_name(metadata.get(BACKBONE).unwrap_or(&"wide_resnet50_2"))?;
-    let descriptor = metadata.get(DESCRIPTOR).map_or(Ok(descriptor), |name| DescriptorKind::by_name(name))?;
+    let descriptor = metadata.get(DESCRIPTOR).map_or(Ok(descriptor), |name| descriptor_kind(name))?;
     Ok(ModelConfig::standard(backbone, descriptor))
 }
 
@@ -79,7 +79,7 @@ fn set(config: &mut ModelConfig, key: &str, value: &str) -> Result<()> {
             }
             config.grid = grid;
         }
-        (DESCRIPTOR, HeadConfig::Trained(head)) => head.descriptor = DescriptorKind::by_name(value)?,
+        (DESCRIPTOR, HeadConfig::Trained(head)) => head.descriptor = descriptor_kind(value)?,
         (BINS, HeadConfig::Trained(head)) => {
             head.bins = value.split(',').map(|bin| number(key, bin)).collect::<Result<_>>()?;
         }
@@ -87,6 +87,10 @@ fn set(config: &mut ModelConfig, key: &str, value: &str) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+fn descriptor_kind(name: &str) -> Result<DescriptorKind> {
+    DescriptorKind::by_name(name).map_err(|unknown| Error::Config(format!("metadata `{DESCRIPTOR}`: {unknown}")))
 }
 
 fn number(key: &str, text: &str) -> Result<u32> {
@@ -149,7 +153,10 @@ mod tests {
         assert!(refusal(&[("pcsnet.config", "{}")]).contains("`pcsnet.config`: missing field"));
         assert!(refusal(&[("pcsnet.config", "[")]).contains("`pcsnet.config`: "));
         assert!(refusal(&[("pcsnet.backbone", "vgg")]).contains("unknown backbone `vgg`"));
-        assert!(refusal(&[("pcsnet.descriptor", "round")]).contains("unknown descriptor kind `round`"));
+        assert!(
+            refusal(&[("pcsnet.descriptor", "round")])
+                .contains("`pcsnet.descriptor`: descriptor: expected plain or rotation")
+        );
         assert!(refusal(&[("pcsnet.bins", "60,x")]).contains("`pcsnet.bins` holds `x`"));
         assert!(refusal(&[("pcsnet.bins", "")]).contains("`pcsnet.bins`"));
         assert!(refusal(&[("pcsnet.nearest", "-4")]).contains("`pcsnet.nearest` holds `-4`"));

@@ -305,7 +305,7 @@ test('teaching that cannot be is refused in words, and given up when it is wante
   assert.match(told.text, /not a usable safetensors file/);
   assert.match(told.picture, /hello\.png: not an image of a known format/);
   assert.match(told.option, /teaching knows no option `pose`; known are poses/);
-  assert.match(told.effort, /unknown effort `great`; known are small, standard and accurate/);
+  assert.match(told.effort, /effort: expected small or standard or accurate, found `great`/);
   assert.match(told.late, /AbortError/);
 });
 

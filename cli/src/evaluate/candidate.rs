@@ -42,7 +42,6 @@ impl Candidate {
     ) -> Result<Measured> {
         let pipeline = Pipeline::new(&self.inspector, self.decoder, self.jobs, monitor.stop);
         let (step, total) = (format!("{}, {name}", set.name), set.test.len());
-        let threshold = self.inspector.calibration().threshold;
-        measure::measure(&pipeline, set, gallery, threshold, |done| monitor.tell(&step, done, total))
+        measure::measure(&pipeline, set, gallery, self.inspector.calibration(), |done| monitor.tell(&step, done, total))
     }
 }

@@ -9,7 +9,7 @@ use image::imageops::{FilterType, resize, thumbnail};
 use image::{GrayImage, ImageEncoder, Luma, RgbImage, Rgba, RgbaImage};
 use pcsnet::data::Item;
 use pcsnet::image::{ColourMap, Scale};
-use pcsnet::inspect::{Region, regions};
+use pcsnet::inspect::{Calibration, Findings, Region, regions};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -39,16 +39,14 @@ struct SmallMap {
 }
 
 impl Thumbnails {
-    /// Makes the small pictures; `threshold` is the model's.
-    pub(crate) fn of(item: &Item, inspected: &Inspected, threshold: Option<f32>) -> Result<Self> {
+    /// Makes the small pictures; `calibration` is the model's.
+    pub(crate) fn of(item: &Item, inspected: &Inspected, calibration: &Calibration) -> Result<Self> {
         let Inspected { photograph, inspection, .. } = inspected;
-        let map = inspection.placement.to_photograph(&inspection.map)?;
-        let dimensions = photograph.dimensions();
+        let Findings { map, dimensions, regions, .. } = inspection.findings(calibration)?;
         let (width, height) = fitted(dimensions, PHOTOGRAPH);
         let small =
             if (width, height) == dimensions { photograph.clone() } else { thumbnail(photograph, width, height) };
         let truth = item.mask.as_ref().map(|mask| truth_png(&mask.read()?)).transpose()?;
-        let regions = threshold.map(|threshold| regions(&map, dimensions.0 as usize, threshold)).transpose()?;
         let map = SmallMap::of(&map, dimensions);
         Ok(Self { dimensions, photograph: jpeg(&small)?, truth, map, regions })
     }

@@ -5,7 +5,7 @@ use crate::output;
 use crate::pipeline::{Inspected, Pipeline, Source};
 use anyhow::{Result, ensure};
 use pcsnet::data::{Dataset, Item, Mask};
-use pcsnet::inspect::{MapSummary, Placement};
+use pcsnet::inspect::{Calibration, MapSummary, Placement};
 use pcsnet::metrics::{CurvePoint, Metric, PixelMetrics, PixelScores, Ranking, ranking};
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ pub(crate) fn measure(
     pipeline: &Pipeline<'_>,
     set: &Dataset,
     mut gallery: Option<&mut Gallery>,
-    threshold: Option<f32>,
+    calibration: &Calibration,
     on_image: impl Fn(usize) + Sync,
 ) -> Result<Measured> {
     let (mut images, mut good, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -102,7 +102,8 @@ pub(crate) fn measure(
     let (mut masks, mut wide) = (0, 0);
     let items = set.test.iter().map(|item| Ok((item, Source::File(item.path.clone()))));
     let wants_pictures = gallery.is_some();
-    let work = |item: &&Item, inspected: Inspected| contribution(item, inspected, wants_pictures, threshold);
+    let work =
+        |item: &&Item, inspected: Inspected| contribution(item, inspected, wants_pictures.then_some(calibration));
     pipeline.run(items, work, |item, result| {
         on_image(images.len() + failed.len() + 1);
         let Contribution { score, map, width, mask, summary, thumbnails } = match result {
@@ -149,14 +150,16 @@ pub(crate) fn measure(
         rows.push(Row::new(kind, &image_ranking(&images, Some(kind))?, pixels_of(kind)));
     }
     let (image_curve, pixel_curve) = (all.curve, all_pixels.ranking.curve);
+    let threshold = calibration.threshold;
     Ok(Measured { failed, rows, images, good, threshold, image_curve, pixel_curve })
 }
 
-fn contribution(item: &Item, inspected: Inspected, pictures: bool, threshold: Option<f32>) -> Result<Contribution> {
+/// What an image adds; pictures of it as well, where a calibration is given for them.
+fn contribution(item: &Item, inspected: Inspected, pictures: Option<&Calibration>) -> Result<Contribution> {
     let inspected = inspected.whole()?;
     let placement = &inspected.inspection.placement;
     let mask = item.mask.as_ref().map(|mask| mask_in_map(mask, placement)).transpose()?;
-    let thumbnails = pictures.then(|| Thumbnails::of(item, &inspected, threshold)).transpose()?;
+    let thumbnails = pictures.map(|calibration| Thumbnails::of(item, &inspected, calibration)).transpose()?;
     let (width, summary) = (placement.map_dimensions().0 as usize, inspected.inspection.summary());
     Ok(Contribution { score: summary.score, map: inspected.inspection.map, width, mask, summary, thumbnails })
 }

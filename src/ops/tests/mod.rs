@@ -10,9 +10,13 @@ mod selection;
 mod teaching;
 
 use super::Matrix;
-use crate::config::Light;
-use crate::gpu::{Constant, EngineOptions, Format, Gpu, Graph, MatmulKernel, Slice, Tensor, open_device};
-use crate::parameters::Parameters;
+use crate::Error;
+use crate::config::{BackboneConfig, LEVELS, Light};
+use crate::gpu::{
+    Binding, Constant, EngineOptions, Format, Gpu, Graph, Kernel, MatmulKernel, Slice, Tensor, open_device, reflection,
+    uniforms,
+};
+use crate::parameters::{Parameters, Storage};
 use crate::probe::cases;
 use crate::probe::harness::{
     self, Case, FENCE, SENTINEL, exact_values, input, input_as, is_close, random_maps, random_maps_in, rounding, values,
@@ -111,13 +115,82 @@ fn the_comparison_can_fail() {
 #[test]
 #[should_panic(expected = "written behind the tensor")]
 fn the_fence_can_fall() {
-    // The blur is told of a map one row larger than the tensor it writes to.
+    uniforms! {
+        struct Params {
+            size: u32,
+            out_size: u32,
+            align_corners: u32,
+        }
+    }
+    // The kernel is told of a map one row larger than the tensor it writes to.
     let x = random_maps([1, 5, 5, 1], 1);
     let mut graph = Graph::fenced(gpu(), FENCE);
     let tensor = input(&mut graph, &x);
     let out = graph.tensor("out", [1, 4, 5, 1]);
-    let declare = |parameters: &mut Parameters<'_>| super::Gaussian::new(parameters, 0.1, 1.0);
-    let one_tap = block_on(harness::declared(gpu(), Format::F32, &[], &[], declare)).expect("small enough");
-    super::blur(&mut graph, "blur", tensor, &one_tap, out);
+    let params = Params { size: 5, out_size: 5, align_corners: 1 };
+    let bindings = [Binding::read(tensor), Binding::write(out)];
+    graph.dispatch("out", Kernel::new("upsample_map"), &params, bindings, [1, 5, 1]);
     run(graph, &[(tensor, &x.values)], out.all());
+}
+
+/// Numbers that a shader and who dispatches it both have to know.
+#[test]
+fn constants_are_the_shaders() {
+    let known = [
+        ("coreset_pick", "CANDIDATES", super::CANDIDATES.into()),
+        ("coreset_pick", "FAR", super::FAR.into()),
+        ("adam", "ROW", f64::from(64 * super::losses::GROUPS_OF_A_ROW)),
+        ("join_levels", "LEVELS", LEVELS as f64),
+    ];
+    for (shader, name, value) in known {
+        assert_eq!(reflection::constant(&Kernel::new(shader), name), value, "{shader}, {name}");
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() {
+    fn constant(values: u32) -> Constant {
+        Constant::buffer("constant".to_owned(), [1, 1, values], Format::F32)
+    }
+    /// Writes an operation with its name as label, of 5 x 5 pixels of 8 channels and a map of 5 x 5.
+    type Write = fn(&mut Graph<'_>, &'static str, Tensor, Tensor);
+    let cases: [(&str, Write); 11] = [
+        ("channels of the center", |graph, label, x, _| {
+            super::square_norm(graph, label, x, &constant(4));
+        }),
+        ("mean and deviation", |graph, label, x, _| {
+            super::describe(graph, label, x, &constant(8), 3);
+        }),
+        ("weights", |graph, label, x, map| {
+            super::project_by(graph, label, x, map);
+        }),
+        ("map's channels", |graph, label, x, map| super::upsample_map(graph, label, x, map, true)),
+        ("scores", |graph, label, _, map| super::max_score(graph, label, map, map)),
+        ("photograph", |graph, _, x, map| {
+            let normalization = BackboneConfig::resnet18().normalization();
+            super::warp(graph, x, map, 4, normalization);
+        }),
+        ("blurred map", |graph, label, x, map| {
+            let gaussian = super::Gaussian::new(&mut Parameters::new(Storage::default()), 1.0, 1.0);
+            super::blur(graph, label, map, &gaussian, x);
+        }),
+        ("levels", |graph, label, _, map| {
+            super::join_levels(graph, label, &[map; 4], &constant(100), &constant(16));
+        }),
+        ("constants of levels", |graph, label, _, map| {
+            super::join_levels(graph, label, &[map; 2], &constant(50), &constant(4));
+        }),
+        ("nine images", |graph, label, x, _| {
+            super::resize_sum(graph, label, x, &[1; 9], 1, 4);
+        }),
+        ("pixels of images", |graph, label, x, _| {
+            super::resize_sum(graph, label, x, &[5, 1], 1, 4);
+        }),
+    ];
+    for (label, write) in cases {
+        let mut graph = Graph::new(gpu(), false);
+        let [x, map] = [8, 1].map(|channels| graph.external("x", [1, 5, 5, channels]));
+        write(&mut graph, label, x, map);
+        assert!(matches!(graph.check(), Err(Error::Input { what, .. }) if what == label), "{label}");
+    }
 }

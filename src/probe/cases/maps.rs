@@ -2,6 +2,7 @@
 
 use crate::config::{BackboneConfig, Light};
 use crate::gpu::{Format, Gpu, Graph};
+use crate::ops::{Convolution, Geometry};
 use crate::parameters::Parameters;
 use crate::probe::harness::{Case, FENCE, declared, input, random_maps, rounding, run, values};
 use crate::reference::Corners;
@@ -46,7 +47,8 @@ pub(crate) async fn pack_nchw(gpu: &Gpu, [batch, height, width]: [u32; 3], forma
 pub(crate) async fn project(gpu: &Gpu, pixels: u32, quarter: u32, seed: u64) -> Result<Case> {
     let x = random_maps([1, pixels, 1, 4 * quarter], seed);
     let weight = values(4 * quarter as usize, seed + 1);
-    let declare = |parameters: &mut Parameters<'_>| ops::Projection::new(parameters, "project", 4 * quarter);
+    let convolution = Convolution::new("project", [1, 4 * quarter], Geometry::POINTWISE).biased();
+    let declare = |parameters: &mut Parameters<'_>| ops::Projection::new(parameters, &convolution);
     let projection = declared(gpu, Format::F32, &weight, &[0.7], declare).await?;
     let mut graph = Graph::fenced(gpu, FENCE);
     let tensor = input(&mut graph, &x);

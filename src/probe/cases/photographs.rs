@@ -39,33 +39,6 @@ fn levels(bytes: &[u8]) -> Vec<f32> {
     bytes.iter().map(|&byte| byte.into()).collect()
 }
 
-async fn texture(gpu: &Gpu, image: &RgbImage, usage: wgpu::TextureUsages) -> Result<wgpu::Texture> {
-    let size = wgpu::Extent3d { width: image.width(), height: image.height(), depth_or_array_layers: 1 };
-    let descriptor = wgpu::TextureDescriptor {
-        label: Some("photograph"),
-        size,
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: wgpu::TextureFormat::Rgba8Unorm,
-        usage: usage | wgpu::TextureUsages::COPY_DST,
-        view_formats: &[],
-    };
-    let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(4 * image.width()), ..Default::default() };
-    gpu.guarded("photograph", || {
-        let texture = gpu.device.create_texture(&descriptor);
-        gpu.queue.write_texture(texture.as_image_copy(), &rgba(image), layout, size);
-        texture
-    })
-    .await
-}
-
-async fn buffer(gpu: &Gpu, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-    let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let descriptor = wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
-    gpu.guarded("buffer", || gpu.device.create_buffer(&descriptor)).await
-}
-
 /// Equal to the last bit, and nothing written before or behind the image.
 pub(crate) async fn lanczos(gpu: &Gpu, example: &Example, from_texture: bool) -> Result<Case> {
     let Example { size: [width, height], margins: [left, top, right, bottom], side, before, seed, fit } = *example;
@@ -76,13 +49,15 @@ pub(crate) async fn lanczos(gpu: &Gpu, example: &Example, from_texture: bool) ->
 
     let count = (side * side) as usize;
     let sentinels = vec![SENTINEL; before as usize + count + 64];
-    let out = buffer(gpu, 4 * sentinels.len() as u64, wgpu::BufferUsages::STORAGE).await?;
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let out = gpu.buffer("out", 4 * sentinels.len() as u64, usage).await?;
     let [columns, rows] = frame.taps();
     let windows = |taps: &[Taps]| taps.iter().map(|pixel| (pixel.first, pixel.weights.clone())).collect::<Vec<_>>();
     let axes = [&Axis::new(gpu, &windows(&columns)).await?, &Axis::new(gpu, &windows(&rows)).await?];
     let mut graph = Graph::fenced(gpu, FENCE);
     if from_texture {
-        let texture = texture(gpu, &whole, wgpu::TextureUsages::TEXTURE_BINDING).await?;
+        let size = [whole.width(), whole.height()];
+        let texture = gpu.rgba_texture(size, wgpu::TextureUsages::TEXTURE_BINDING, &rgba(&whole)).await?;
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         let source = Photograph::Texture { view: (&view).into(), origin: [left, top], linear: false, grey: false };
         ops::lanczos(&mut graph, "photograph", source, axes, (&out).into(), before);
@@ -95,13 +70,8 @@ pub(crate) async fn lanczos(gpu: &Gpu, example: &Example, from_texture: bool) ->
     }
     let kernels = graph.kernels().map(Kernel::label).collect();
     let schedule = graph.finish().await?;
-    gpu.guarded("a resize", || {
-        gpu.queue.write_buffer(&out, 0, bytemuck::cast_slice(&sentinels));
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        schedule.record(&mut encoder, 0..schedule.len());
-        gpu.queue.submit([encoder.finish()]);
-    })
-    .await?;
+    gpu.write("sentinels", &out, bytemuck::cast_slice(&sentinels)).await?;
+    schedule.submit(gpu).await?;
     let mut pixels: Vec<u32> = read_buffers(gpu, &[(&out, out.size())]).await?.remove(0);
     let behind = pixels.split_off(before as usize + count);
     let inside = pixels.split_off(before as usize);
@@ -119,20 +89,19 @@ pub(crate) async fn heat(gpu: &Gpu, (width, height): (u32, u32), seed: u64) -> R
     let truth = overlay(&photograph, &map, &frame, scale, 0.6)?;
 
     let usage = wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC;
-    let target = texture(gpu, &photograph, usage).await?;
+    let target = gpu.rgba_texture([width, height], usage, &rgba(&photograph)).await?;
     let pass = HeatPass::new::<HeatParams>(gpu, &target, 0, &host_buffer(gpu, &map).await?).await?;
     let bytes_per_row = (4 * width).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
-    let copy = buffer(gpu, u64::from(bytes_per_row * height), wgpu::BufferUsages::empty()).await?;
+    let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let copy = gpu.buffer("copy", u64::from(bytes_per_row * height), usage).await?;
     let region = Rect { x: 0, y: 0, width, height };
-    gpu.guarded("heat", || {
+    gpu.submit("heat", |encoder| {
         let params = HeatParams::new(&frame, region, SIDE, scale, Some(0.6));
         pass.write(gpu, &params, &ColourMap::Turbo.table());
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        pass.record(&mut encoder, [0, 0, width, height]);
+        pass.record(encoder, [0, 0, width, height]);
         let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(bytes_per_row), ..Default::default() };
         let into = wgpu::TexelCopyBufferInfo { buffer: &copy, layout };
         encoder.copy_texture_to_buffer(target.as_image_copy(), into, target.size());
-        gpu.queue.submit([encoder.finish()]);
     })
     .await?;
     let bytes: Vec<u8> = read_buffers(gpu, &[(&copy, copy.size())]).await?.remove(0);
