@@ -27,17 +27,19 @@ struct Params {
     residual_rows: u32,
     slope: f32,
     ceiling: f32,
+    // Of images that rows of A are gathered from: vec4s of a line of the image and under a line of the kernel, and
+    // 2^28 over the latter, rounded up: a division takes a GPU as long as twenty multiplications. Steps of the kernel
+    // and padding are in lines down and in vec4s across.
     in_height: u32,
-    in_width: u32,
-    in_channels: u32,
+    in_line: u32,
+    kernel_line: u32,
+    kernel_line_reciprocal: u32,
     out_height: u32,
     out_width: u32,
-    kernel: u32,
-    stride: u32,
-    padding: u32,
-    // 2^24 / in_channels and / kernel, rounded up: a division takes a GPU as long as twenty multiplications.
-    channel_reciprocal: u32,
-    kernel_reciprocal: u32,
+    stride_down: u32,
+    stride_across: u32,
+    padding_down: u32,
+    padding_across: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -29,10 +29,10 @@ fn a_at(index: u32) -> Factors {
 
 // Where a row of A lies, as far as it does not depend on k.
 struct Row {
-    // The row's first element, or that of the image it is gathered from.
+    // The row's first element, or that under the upper left of the kernel.
     first: u32,
 #ifdef CONVOLUTION
-    // The upper left tap. Positions left of or above the image wrap around to huge numbers.
+    // Its line in the image, and its place in the line. Left of or above the image they wrap around to huge numbers.
     y: u32,
     x: u32,
 #endif
@@ -41,10 +41,10 @@ struct Row {
 fn row_of_a(z: u32, row: u32) -> Row {
 #ifdef CONVOLUTION
     let line = row / params.out_width;
-    let x = (row % params.out_width) * params.stride - params.padding;
-    let y = (line % params.out_height) * params.stride - params.padding;
+    let x = (row % params.out_width) * params.stride_across - params.padding_across;
+    let y = (line % params.out_height) * params.stride_down - params.padding_down;
     let image = line / params.out_height;
-    return Row(params.a_offset + image * params.in_height * params.in_width * params.a_stride, y, x);
+    return Row(params.a_offset + (image * params.in_height + y) * params.in_line + x, y, x);
 #else
     return Row(z * params.a_batch + params.a_offset + row * params.a_stride);
 #endif
@@ -60,15 +60,12 @@ fn floored(value: Factors) -> Factors {
 // Channels 4 * k .. 4 * k + 3 of a row.
 fn load_a(row: Row, k: u32) -> Factors {
 #ifdef CONVOLUTION
-    let tap = (k * params.channel_reciprocal) >> 24u;
-    let channel = k - tap * params.in_channels;
-    let down = (tap * params.kernel_reciprocal) >> 24u;
-    let y = row.y + down;
-    let x = row.x + tap - down * params.kernel;
-    let inside = y < params.in_height && x < params.in_width;
+    // What lies under a line of the kernel lies side by side in the image.
+    let down = (k * params.kernel_line_reciprocal) >> 28u;
+    let across = k - down * params.kernel_line;
+    let inside = row.y + down < params.in_height && row.x + across < params.in_line;
     // Loads behind a branch wait for one another: what lies outside is read elsewhere and dropped.
-    let pixel = select(0u, y * params.in_width + x, inside);
-    let value = floored(a_at(row.first + pixel * params.a_stride + channel));
+    let value = floored(a_at(select(0u, row.first + down * params.in_line + across, inside)));
     return select(Factors(), value, inside);
 #else
     return floored(a_at(row.first + k));

@@ -78,14 +78,15 @@ impl ResNet {
     /// layer's first block recovers the relu.
     pub(crate) fn write(&self, graph: &mut Graph<'_>, input: Tensor, depth: usize) -> Vec<Tensor> {
         let stem = self.stem.write(graph, "backbone.conv1", input, Epilogue::RELU);
-        let mut x = max_pool(graph, "backbone.maxpool", stem);
+        let mut x = Input::from(max_pool(graph, "backbone.maxpool", stem));
         let mut features = Vec::with_capacity(depth);
         for blocks in &self.layers[..depth] {
             for (index, block) in blocks.iter().enumerate() {
                 let last = index + 1 == blocks.len();
-                x = block.write(graph, x, if last { Activation::LEAKY_RELU } else { Activation::RELU });
+                x = block.write(graph, x, if last { Activation::LEAKY_RELU } else { Activation::RELU }).into();
             }
-            features.push(x);
+            features.push(x.tensor);
+            x = Input::relu(x.tensor);
         }
         features
     }
@@ -122,13 +123,14 @@ impl Block {
         Self { name, convs, downsample }
     }
 
-    fn write(&self, graph: &mut Graph<'_>, x: Tensor, activation: Activation) -> Tensor {
+    /// `x` is without negative values as it is read.
+    fn write(&self, graph: &mut Graph<'_>, x: Input, activation: Activation) -> Tensor {
         let label = |part: &str| format!("{}.{part}", self.name);
         let identity = match &self.downsample {
-            Some(conv) => conv.write(graph, &label("downsample"), Input::relu(x), Epilogue::NONE),
+            Some(conv) => conv.write(graph, &label("downsample"), x, Epilogue::NONE),
             // Stored behind a relu already: only a layer's first block can read anything else, and where that one has
             // no downsampling it follows the stem's pooling.
-            None => x,
+            None => x.tensor,
         };
         let mut y = x;
         let last = self.convs.len() - 1;
@@ -138,8 +140,8 @@ impl Block {
             } else {
                 Epilogue::RELU
             };
-            y = conv.write(graph, &label(&format!("conv{}", index + 1)), Input::relu(y), epilogue);
+            y = conv.write(graph, &label(&format!("conv{}", index + 1)), y, epilogue).into();
         }
-        y
+        y.tensor
     }
 }

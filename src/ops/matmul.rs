@@ -193,21 +193,22 @@ uniforms! {
         slope: f32,
         ceiling: f32,
         in_height: u32,
-        in_width: u32,
-        in_channels: u32,
+        in_line: u32,
+        kernel_line: u32,
+        kernel_line_reciprocal: u32,
         out_height: u32,
         out_width: u32,
-        kernel: u32,
-        stride: u32,
-        padding: u32,
-        channel_reciprocal: u32,
-        kernel_reciprocal: u32,
+        stride_down: u32,
+        stride_across: u32,
+        padding_down: u32,
+        padding_across: u32,
     }
 }
 
-/// 2^24 over a number, rounded up: `n * reciprocal(number) >> 24` is `n / number` while `n * number` is below 2^24.
+/// 2^28 over a number, rounded up: `n * reciprocal(number) >> 28` is `n / number` while that is below 15 and
+/// `n * number` below 2^28.
 fn reciprocal(number: u32) -> u32 {
-    (1_u32 << 24).div_ceil(number.max(1))
+    (1_u32 << 28).div_ceil(number.max(1))
 }
 
 /// Appends a product whose `a` is stored as it is multiplied.
@@ -234,8 +235,10 @@ pub(super) fn matmul_gathered(
     tiling: Tiling,
 ) {
     graph.ensure_equal(label, 4 * gather.in_channels * gather.kernel.pow(2), product.matrix.depth);
-    // Up to 5460 channels under 3 x 3 taps.
-    let divides = u64::from(gather.in_channels) * u64::from(product.matrix.depth / 4) < 1 << 24;
+    graph.ensure_equal(label, product.a.stride(), 4 * gather.in_channels);
+    // Up to 12612 channels under 3 x 3 taps.
+    let divides = gather.kernel < 16
+        && u64::from(gather.kernel * gather.in_channels) * u64::from(product.matrix.depth / 4) < 1 << 28;
     graph.ensure_equal(&format!("{label}, few enough channels to tell taps apart"), divides, true);
     dispatch(graph, label, product, Some(gather), tiling);
 }
@@ -369,15 +372,15 @@ fn params(product: &Product<'_>, gather: Gather, parts: u32) -> Params {
         slope: epilogue.activation.slope,
         ceiling: epilogue.activation.ceiling,
         in_height,
-        in_width,
-        in_channels,
+        in_line: in_width * in_channels,
+        kernel_line: kernel * in_channels,
+        kernel_line_reciprocal: reciprocal(kernel * in_channels),
         out_height,
         out_width,
-        kernel,
-        stride,
-        padding,
-        channel_reciprocal: reciprocal(in_channels),
-        kernel_reciprocal: reciprocal(kernel),
+        stride_down: stride,
+        stride_across: stride * in_channels,
+        padding_down: padding,
+        padding_across: padding * in_channels,
     }
 }
 
@@ -387,13 +390,12 @@ mod tests {
 
     #[test]
     fn products_divide() {
-        for number in [1, 3, 7, 16, 224, 683, 1365] {
-            for n in (0..(1 << 24) / number).step_by(5).chain([(1 << 24) / number - 1]) {
-                assert_eq!(
-                    (u64::from(n) * u64::from(reciprocal(number))) >> 24,
-                    u64::from(n / number),
-                    "{n} / {number}"
-                );
+        for number in [1_u32, 3, 7, 16, 224, 683, 1365, 4089, 9459] {
+            let end = (15 * number).min((1 << 28) / number);
+            for n in 0..end {
+                // As a shader does it, in 32 bits.
+                let product = n.checked_mul(reciprocal(number)).expect("no overflow");
+                assert_eq!(product >> 28, n / number, "{n} / {number}");
             }
         }
     }
