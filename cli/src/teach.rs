@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
-use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher};
+use pcsnet::teach::{Effort, Poses, PseudoDefects, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher};
 use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fmt::Write;
@@ -230,6 +230,10 @@ fn describe(summary: &TeachSummary) -> Result<String> {
             100.0 * found.rate,
             100.0 * confidence
         )?;
+    }
+    let PseudoDefects { tried, found } = summary.pseudo_defects;
+    if tried > 0 {
+        writeln!(text, "Of {tried} pseudo-defects on photographs held out, {found} would be found")?;
     }
     for warning in summary.warnings() {
         writeln!(text, "Note: {warning}")?;
