@@ -41,6 +41,7 @@
 
 #![warn(unreachable_pub)]
 
+mod anomalies;
 pub mod config;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod data;

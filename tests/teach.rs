@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use pcsnet::config::Light;
 use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
-use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, Teacher};
+use pcsnet::teach::{Effort, Poses, PseudoDefects, TaughtModel, TeachOptions, Teacher};
 use pcsnet::weights::Weights;
 use pcsnet::wgpu::{Texture, TextureFormat};
 use pcsnet::{Encoding, Error, Precision, TextureSource};
@@ -85,6 +85,8 @@ fn a_spot_fails_and_new_good_parts_pass() {
     let summary = model.summary();
     assert!(!summary.poses.any, "{:?}", summary.poses);
     assert!(summary.held_out.iter().all(|part| !part.disagrees), "{:?}", summary.held_out);
+    let PseudoDefects { tried, found } = summary.pseudo_defects;
+    assert!(tried == 8 && 2 * found >= tried && !summary.warnings().iter().any(is_hardly_told_apart), "{found}");
     let (good, passed) = inspected(&model, &[20, 21, 22].map(|seed| part(seed, 30.0)));
     // Eight parts do not show all that good ones may be.
     assert!(passed.iter().filter(|verdict| **verdict == Some(Verdict::Pass)).count() >= 2, "{good:?}");
@@ -92,6 +94,33 @@ fn a_spot_fails_and_new_good_parts_pass() {
     assert_eq!(failed, [Some(Verdict::Fail); 2]);
     let worst = good.iter().copied().fold(0.0, f32::max);
     assert!(defective.iter().all(|score| *score > 1.5 * worst), "{defective:?} are far above {good:?}");
+}
+
+fn is_hardly_told_apart(warning: &String) -> bool {
+    warning.contains("would hardly be told apart")
+}
+
+/// Squares of any size, grey and place, a hundred on each photograph: whatever is pasted there looks like one of them.
+#[test]
+fn what_is_told_apart_badly_is_said() {
+    let clutter = |seed: u64| {
+        let mut random = Random::new(seed);
+        let mut picture = RgbImage::new(SIDE, SIDE);
+        for _ in 0..100 {
+            let [left, top, side, grey] = [SIDE, SIDE, 60, 256].map(|end| (random.uniform() * f64::from(end)) as u32);
+            for (x, y) in (top..top + side).flat_map(|y| (left..left + side).map(move |x| (x, y))) {
+                if let Some(pixel) = picture.get_pixel_mut_checked(x, y) {
+                    *pixel = Rgb([grey as u8; 3]);
+                }
+            }
+        }
+        picture
+    };
+    let model = taught(&(0..8).map(clutter).collect::<Vec<_>>(), Poses::Fixed);
+    let PseudoDefects { tried, found } = model.summary().pseudo_defects;
+    let warnings = model.summary().warnings();
+    assert!(tried == 8 && 2 * found < tried, "{found} of {tried}");
+    assert!(warnings.iter().any(is_hardly_told_apart), "{warnings:?}");
 }
 
 #[test]

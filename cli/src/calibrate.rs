@@ -19,6 +19,7 @@ use pcsnet::weights::{Role, Weights, update_metadata};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 const NOTES: &str = "\
 From photographs of good parts, which the model was not trained on, comes the threshold that a stated share of good \
@@ -48,6 +49,7 @@ Examples:
 
 /// What is done with every photograph.
 const STEP: &str = "inspecting";
+const BAR: &str = "{msg} {bar:40} {pos}/{len}";
 
 /// Give a model a threshold: from good parts for a false-alarm rate, or the F1-best of a labelled set.
 #[derive(Debug, Args)]
@@ -103,7 +105,7 @@ pub struct Outcome {
 
 /// Runs `pcsnet calibrate`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let outcome = output::with_bar("{msg} {bar:40} {pos}/{len}", |monitor| calibrate(arguments, monitor))?;
+    let outcome = output::with_bar(BAR, &AtomicBool::new(false), |monitor| calibrate(arguments, monitor))?;
     output::print(&describe(&outcome)?)
 }
 

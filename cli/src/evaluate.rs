@@ -23,6 +23,7 @@ use pcsnet::inspect::Framing;
 use plan::{Category, ModelFiles};
 use report::Subject;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 pub use tables::{Evaluated, json};
 
 const NOTES: &str = "\
@@ -90,7 +91,7 @@ pub struct Arguments {
 
 /// Runs `pcsnet evaluate` and gives the exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
-    let evaluated = output::with_bar(BAR, |monitor| evaluate(arguments, monitor))?;
+    let evaluated = output::with_bar(BAR, &AtomicBool::new(false), |monitor| evaluate(arguments, monitor))?;
     output::print(&tables::markdown(&evaluated))?;
     output::print(&format!("\nWritten to {}\n", arguments.out.display()))?;
     let is_whole = evaluated.iter().all(|evaluated| evaluated.measured.failed.is_empty());

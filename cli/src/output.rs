@@ -94,15 +94,19 @@ pub(crate) fn progress_bar(template: &str, length: usize, message: String) -> Pr
     BARS.add(ProgressBar::new(length as u64).with_style(style).with_message(message))
 }
 
-/// Does a piece of work behind a progress bar.
-pub(crate) fn with_bar<T>(template: &str, work: impl FnOnce(Monitor<'_>) -> Result<T>) -> Result<T> {
+/// Does a piece of work behind a progress bar, which ends early once `stop` is set.
+pub(crate) fn with_bar<T>(
+    template: &str,
+    stop: &AtomicBool,
+    work: impl FnOnce(Monitor<'_>) -> Result<T>,
+) -> Result<T> {
     let bar = progress_bar(template, 0, String::new());
     let on_progress = |Progress { step, done, total }| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
         bar.set_message(step);
     };
-    let done = work(Monitor { on_progress: &on_progress, stop: &AtomicBool::new(false) });
+    let done = work(Monitor { on_progress: &on_progress, stop });
     bar.finish_and_clear();
     done
 }

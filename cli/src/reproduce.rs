@@ -8,6 +8,7 @@ use crate::device::{self, DeviceArguments};
 use crate::evaluate::{self, Candidate, Measured};
 use crate::framing::FramingArguments;
 use crate::interrupt;
+use crate::monitor::Monitor;
 use crate::output;
 use crate::shots;
 use crate::{teach, train};
@@ -236,13 +237,12 @@ impl Laboratory<'_> {
     fn run(&self, task: &Task<'_>, runs: &mut Runs) -> Result<()> {
         let weights = match task.method {
             Method::Teach => {
-                let teacher = self.teacher(task)?;
-                let taught = output::with_bar(teach::BAR, |monitor| teach::make(&teacher, monitor))?;
+                let taught = self.behind_bar(|monitor| teach::make(&self.teacher(task, monitor)?, monitor))?;
                 taught.save(self.model_file(task)?)?;
                 taught.weights()?
             }
-            Method::Means => block_on(self.teacher(task)?.baseline(Baseline::Means))?,
-            Method::Patches => block_on(self.teacher(task)?.baseline(Baseline::Patches))?,
+            Method::Means => self.baseline(task, Baseline::Means)?,
+            Method::Patches => self.baseline(task, Baseline::Patches)?,
             Method::HeldOut => return self.train(task, Recipe::HELD_OUT, runs),
             Method::Paper => return self.train(task, Recipe::PAPER, runs),
             Method::Authors => return self.train(task, Recipe::AUTHORS, runs),
@@ -250,12 +250,22 @@ impl Laboratory<'_> {
         runs.add(&task.draw, None, &self.measure(&weights, task)?)
     }
 
-    fn teacher(&self, task: &Task<'_>) -> Result<Teacher> {
+    fn baseline(&self, task: &Task<'_>, baseline: Baseline) -> Result<Weights> {
+        let teacher = self.behind_bar(|monitor| self.teacher(task, monitor))?;
+        Ok(block_on(teacher.baseline(baseline))?)
+    }
+
+    /// Does a piece of teaching behind a progress bar, unless it is to stop.
+    fn behind_bar<T>(&self, work: impl FnOnce(Monitor<'_>) -> Result<T>) -> Result<T> {
+        output::with_bar(teach::BAR, &self.stop, work)
+    }
+
+    fn teacher(&self, task: &Task<'_>, monitor: Monitor<'_>) -> Result<Teacher> {
         let photographs = task.photographs()?;
         let mut options = self.arguments.teach.options(task.draw.seed);
         options.range = shots::range_of(&photographs)?;
         let mut teacher = block_on(Teacher::new(&self.engine, &self.backbone, options))?;
-        teach::add(&mut teacher, &photographs, Decoder::default().with_range(options.range))?;
+        teach::add(&mut teacher, &photographs, Decoder::default().with_range(options.range), monitor)?;
         Ok(teacher)
     }
 
@@ -286,7 +296,7 @@ impl Laboratory<'_> {
         let candidate = Candidate::new(&self.engine, weights, &framing, &self.arguments.device)?;
         let Draw { method, shots, seed, .. } = &task.draw;
         let name = format!("{method}, {shots} shots, seed {seed}");
-        output::with_bar(evaluate::BAR, |monitor| candidate.measure(&name, &task.test.set, None, monitor))
+        output::with_bar(evaluate::BAR, &self.stop, |monitor| candidate.measure(&name, &task.test.set, None, monitor))
             .with_context(|| format!("cannot measure {}", task.draw))
     }
 

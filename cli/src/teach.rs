@@ -1,6 +1,7 @@
 //! `pcsnet teach`: a model from photographs of good parts.
 
 use crate::device::{self, AdapterArguments};
+use crate::interrupt;
 use crate::monitor::Monitor;
 use crate::output;
 use crate::shots::{self, Shot};
@@ -9,13 +10,14 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
-use pcsnet::teach::{Effort, Poses, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher};
+use pcsnet::teach::{Effort, Poses, PseudoDefects, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher};
 use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fmt::Write;
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -155,7 +157,9 @@ pub(crate) const BAR: &str = "{msg} {wide_bar} {pos}/{len}";
 /// Runs `pcsnet teach`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
-    let taught = output::with_bar(BAR, |monitor| teach(arguments, monitor))?;
+    let stop = Arc::default();
+    interrupt::sets(&stop)?;
+    let taught = output::with_bar(BAR, &stop, |monitor| teach(arguments, monitor))?;
     let mut text = describe(taught.summary())?;
     let (out, megabytes) = (arguments.out()?.display(), taught.bytes().len() as f64 / 1e6);
     writeln!(text, "Written to {out}, {megabytes:.1} MB, in {:.0} s", start.elapsed().as_secs_f64())?;
@@ -172,7 +176,7 @@ pub fn teach(arguments: &Arguments, monitor: Monitor<'_>) -> Result<TaughtModel>
     output::ensure_file_writable(out)?;
     let photographs = shots::find(&arguments.inputs, arguments.shots, arguments.seed)?;
     let (mut teacher, decoder) = arguments.teacher(&photographs)?;
-    add(&mut teacher, &photographs, decoder)?;
+    add(&mut teacher, &photographs, decoder, monitor)?;
     let taught = make(&teacher, monitor)?;
     taught.save(out)?;
     Ok(taught)
@@ -190,9 +194,16 @@ pub(crate) fn make(teacher: &Teacher, monitor: Monitor<'_>) -> Result<TaughtMode
     }))
 }
 
-/// Shows a teacher these photographs.
-pub(crate) fn add(teacher: &mut Teacher, photographs: &[PathBuf], decoder: Decoder) -> Result<()> {
-    for path in photographs {
+/// Shows a teacher these photographs, unless it is to stop.
+pub(crate) fn add(
+    teacher: &mut Teacher,
+    photographs: &[PathBuf],
+    decoder: Decoder,
+    monitor: Monitor<'_>,
+) -> Result<()> {
+    for (done, path) in photographs.iter().enumerate() {
+        monitor.ensure_wanted()?;
+        monitor.tell("reading photographs", done, photographs.len());
         let Shot { name, sha256, photograph } = Shot::read(path, decoder)?;
         teacher.add_file(name, Some(sha256), &photograph)?;
     }
@@ -230,6 +241,10 @@ fn describe(summary: &TeachSummary) -> Result<String> {
             100.0 * found.rate,
             100.0 * confidence
         )?;
+    }
+    let PseudoDefects { tried, found } = summary.pseudo_defects;
+    if tried > 0 {
+        writeln!(text, "Of {tried} pseudo-defects on photographs held out, {found} would be found")?;
     }
     for warning in summary.warnings() {
         writeln!(text, "Note: {warning}")?;

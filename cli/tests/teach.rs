@@ -131,3 +131,29 @@ fn a_killed_teacher_leaves_the_former_model() {
         assert_untouched(folder.path());
     }
 }
+
+/// The folder appears once Ctrl-C is listened for, and long before the model is made.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_teaching_with_words_and_without_a_file() {
+    let folder = with_a_former_model();
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pcsnet"))
+        .current_dir(folder.path())
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .args(["teach", "--poses", "any", "good", "--out", "taught/part.safetensors"])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the command");
+    let start = std::time::Instant::now();
+    while !folder.path().join("taught").exists() {
+        assert!(start.elapsed().as_secs() < 300, "it did not look at the output's folder");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && words.contains("stopped before it was done"), "{words}");
+    assert_eq!(fs::read_dir(folder.path().join("taught")).expect("a folder").count(), 0);
+}

@@ -9,8 +9,8 @@ use super::Outputs;
 use super::anomaly_map::AnomalyMap;
 use crate::ModelConfig;
 use crate::config::{TaughtHead, TaughtLevel};
-use crate::gpu::{Binding, Constant, Format, Graph, Tensor};
-use crate::ops::{Matrix, Product, Products, describe, join_levels, matmul, nearest_prototype, square_norm};
+use crate::gpu::{Binding, Constant, Graph, Tensor};
+use crate::ops::{Matrix, Product, Prototypes, describe, join_levels, matmul, nearest_of, square_norm};
 use crate::parameters::{Parameters, Part};
 use crate::weights::names::TAUGHT;
 use crate::weights::{Parameter, Role};
@@ -44,9 +44,6 @@ struct Level {
     norms: Constant,
     origin: Constant,
 }
-
-/// Products that exist at once: a band of positions has about this many bytes of them.
-const BAND_BYTES: u32 = 16 << 20;
 
 impl Taught {
     pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, head: &TaughtHead) -> Self {
@@ -135,22 +132,8 @@ impl Level {
         graph.stage(&format!("descriptors{}", self.level + 1), descriptors.all());
         let norms = square_norm(graph, &format!("{name}.position_norms"), descriptors, &self.origin);
         let out = graph.tensor(&format!("{name}.distances"), [descriptors.batch, grid, grid, 1]);
-        let columns = self.prototypes.columns;
-        // Far fewer workgroups than a dispatch may have.
-        let band = (BAND_BYTES / (4 * columns)).clamp(1, 65535);
-        for first_position in (0..descriptors.pixels()).step_by(band as usize) {
-            let rows = descriptors.row_range(first_position, band.min(descriptors.pixels() - first_position));
-            let label = format!("{name}.from{first_position}");
-            let products = graph.rows(Format::F32, &format!("{label}.products"), [1, rows.rows, columns]);
-            matmul(graph, &format!("{label}.products"), &Product::new(rows, &self.prototypes, products.all()));
-            let of = Products {
-                products,
-                first_position,
-                position_norms: norms,
-                prototype_norms: Binding::read(&self.norms),
-            };
-            nearest_prototype(graph, &format!("{label}.nearest"), of, out);
-        }
+        let prototypes = Prototypes { columns: &self.prototypes, norms: Binding::read(&self.norms) };
+        nearest_of(graph, &name, [descriptors, norms], &prototypes, out);
         graph.stage(&format!("distances{}", self.level + 1), out.all());
         out
     }

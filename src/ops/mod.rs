@@ -35,7 +35,9 @@ pub(crate) use lanczos::{Axis, Photograph, lanczos};
 pub(crate) use losses::{Distances, Margins, Optimised, Rates, Segmented, adam, distance_losses, squared_error};
 pub(crate) use maps::{Gaussian, Projection, blur, max_score, project, project_by, project_gradients, upsample_map};
 pub(crate) use matmul::{Matrix, Product, matmul, rows_as_columns};
-pub(crate) use nearest::{Products, Ranked, nearest, nearest_gradient, nearest_prototype, nearest_ranked};
+pub(crate) use nearest::{
+    Products, Prototypes, Ranked, nearest, nearest_gradient, nearest_of, nearest_prototype, nearest_ranked,
+};
 pub(crate) use pointwise::{Relu, normalize, pack_nchw, relu_gradient, scale_channels, square_norm};
 pub(crate) use pool::{adaptive_pool, adaptive_pool_gradient, avg_pool, max_pool};
 pub(crate) use resize::{Gradient, resize, resize_gradient, resize_sum, resize_through};

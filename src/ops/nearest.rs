@@ -1,8 +1,8 @@
 //! The smallest distances of each position: `nearest`, `nearest_ranked` and its gradient, `nearest_prototype`.
 
 use super::groups_of_64;
-use super::matmul::Matrix;
-use crate::gpu::{Binding, Graph, Kernel, Slice, Tensor, uniforms};
+use super::matmul::{Matrix, Product, matmul};
+use crate::gpu::{Binding, Format, Graph, Kernel, Slice, Tensor, uniforms};
 
 /// For each pixel of `squared` (its channels are the candidates) the square roots of the `out.channels` smallest,
 /// ascending, into the rows of `out`.
@@ -112,4 +112,38 @@ pub(crate) fn nearest_prototype(graph: &mut Graph<'_>, label: &str, of: Products
     let workgroups = [products.pixels().div_ceil(POSITIONS), 1, 1];
     let kernel = Kernel::with("nearest_prototype", [("TEXTURE", graph.is_texture(products))]);
     graph.dispatch(label, kernel, &params, bindings, workgroups);
+}
+
+/// What [`nearest_of`] compares with.
+pub(crate) struct Prototypes<'a> {
+    /// `[channels][prototypes]`.
+    pub columns: &'a Matrix,
+    /// `[prototypes]`, |C|^2, as [`Products::prototype_norms`].
+    pub norms: Binding,
+}
+
+/// The distance of each position of `phi` to its nearest prototype, into its place in `out`; `position_norms` has
+/// |phi|^2. Products exist for a band of positions at a time, so that any number of prototypes is within a device's
+/// limits.
+pub(crate) fn nearest_of(
+    graph: &mut Graph<'_>,
+    label: &str,
+    [phi, position_norms]: [Tensor; 2],
+    prototypes: &Prototypes<'_>,
+    out: Tensor,
+) {
+    // A band of positions has about this many bytes of products.
+    const BAND_BYTES: u32 = 16 << 20;
+    let columns = prototypes.columns.columns;
+    // Far fewer workgroups than a dispatch may have.
+    let band = (BAND_BYTES / (4 * columns)).clamp(1, 65535);
+    for first_position in (0..phi.pixels()).step_by(band as usize) {
+        let rows = phi.row_range(first_position, band.min(phi.pixels() - first_position));
+        let label = format!("{label}.from{first_position}");
+        let products = graph.rows(Format::F32, &format!("{label}.products"), [1, rows.rows, columns]);
+        matmul(graph, &format!("{label}.products"), &Product::new(rows, prototypes.columns, products.all()));
+        let prototype_norms = prototypes.norms.clone();
+        let of = Products { products, first_position, position_norms, prototype_norms };
+        nearest_prototype(graph, &format!("{label}.nearest"), of, out);
+    }
 }

@@ -13,12 +13,18 @@ use crate::random::SplitMix;
 /// Descriptors that prototypes are chosen from, former prototypes included. More are drawn from at random: neighbouring
 /// positions and poses are alike.
 const POOL: usize = 30_000;
+/// What they may be at most, where views do not divide them: 1024 channels of so many are as large as WebGPU lets any
+/// device bind.
+const MOST: usize = 32_768;
 
 /// Descriptors of some photographs, of all levels.
 pub(super) struct Pool {
     levels: Vec<Rows>,
-    /// Most rows of a view.
-    share: usize,
+    /// Most rows of all views.
+    room: u64,
+    views: u64,
+    /// Views that were added.
+    added: u64,
     random: SplitMix,
 }
 
@@ -32,15 +38,24 @@ pub(super) struct Rows {
 impl Pool {
     /// Room for some views of photographs, beside so many former prototypes of a level.
     pub(super) fn new(levels: usize, views: usize, former: usize, seed: u64) -> Self {
-        let share = (POOL - former.min(POOL)).div_ceil(views).max(1);
-        Self { levels: vec![Rows::default(); levels], share, random: SplitMix(seed) }
+        let former = former.min(POOL);
+        let room = (POOL - former).next_multiple_of(views).min(MOST - former) as u64;
+        Self { levels: vec![Rows::default(); levels], room, views: views as u64, added: 0, random: SplitMix(seed) }
+    }
+
+    /// Most rows of the next view. All have as many, or one more or less where there is no room for that.
+    fn next_share(&mut self) -> usize {
+        let before = self.added * self.room / self.views;
+        self.added += 1;
+        (self.added * self.room / self.views - before) as usize
     }
 
     /// Takes the features of a photograph's view at its valid positions, or at as many of them as there is room for.
     pub(super) fn add(&mut self, owner: u32, view: &View, features: ViewFeatures) {
         let positions = view.valid.len();
         let valid = (0..positions).filter(|position| view.valid[*position]).collect();
-        let mut drawn = self.random.draw(valid, self.share);
+        let share = self.next_share();
+        let mut drawn = self.random.draw(valid, share);
         drawn.sort_unstable();
         for (rows, level) in self.levels.iter_mut().zip(features) {
             let channels = level.len() / positions;
@@ -247,11 +262,28 @@ mod tests {
         let mut pool = Pool::new(1, 2, 0, 1);
         let view = View { valid: vec![true, false, true, true], ..View::turned(0.0, 4, 2) };
         pool.add(0, &view, vec![vec![1.0, 2.0, 3.0, 4.0]]);
-        pool.share = 2;
+        pool.room = 4;
         pool.add(7, &view, vec![vec![1.0, 2.0, 3.0, 4.0]]);
         let rows = pool.levels().remove(0);
         assert_eq!(rows.owners, [0, 0, 0, 7, 7]);
         assert_eq!(&rows.values[..3], [1.0, 3.0, 4.0]);
         assert!(!rows.values.contains(&2.0));
+    }
+
+    /// By hand: 30,000 over 96 views are 312.5, so 313 each; over 4,800 they are 6.25, and 7 each would be 33,600.
+    #[test]
+    fn any_number_of_views_has_room_on_any_device() {
+        let shares = |views: usize, former: usize| -> Vec<usize> {
+            let mut pool = Pool::new(1, views, former, 0);
+            (0..views).map(|_| pool.next_share()).collect()
+        };
+        assert_eq!(shares(96, 0), vec![313; 96]);
+        assert_eq!(shares(12, 16_384), vec![1135; 12]);
+        for (views, former) in [(4800, 0), (4800, 16_384), (50_000, 0), (7, 30_000)] {
+            let shares = shares(views, former);
+            let (least, most) = (shares.iter().min(), shares.iter().max());
+            assert!(shares.iter().sum::<usize>() + former <= MOST, "{views} views, {former} former prototypes");
+            assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{least:?} to {most:?}");
+        }
     }
 }

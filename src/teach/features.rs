@@ -48,33 +48,60 @@ impl<'a> FeatureRun<'a> {
 struct Batch<'a> {
     gpu: &'a Gpu,
     schedule: Schedule,
+    ends: Ends,
+}
+
+/// What is written before a run, and read after it.
+struct Ends {
     pixels: Tensor,
     poses: Tensor,
     /// Of each level of the head, in its order.
     levels: Vec<Tensor>,
 }
 
-impl<'a> Batch<'a> {
-    async fn new(gpu: &'a Gpu, backbone: &Backbone, config: &ModelConfig, views: usize) -> Result<Self> {
-        let mut graph = Graph::new(gpu, true);
+impl Ends {
+    /// Appends the backbone, up to the levels on the grid. `centers` are mean and reciprocal deviation of each level.
+    fn write(
+        graph: &mut Graph<'_>,
+        backbone: &Backbone,
+        config: &ModelConfig,
+        centers: &[Constant],
+        views: usize,
+    ) -> Self {
         let side = config.input;
         let pixels = graph.external("photograph", [1, side, side, 1]);
         let poses = graph.external("poses", [views as u32, 1, 1, 8]);
-        let input = ops::warp(&mut graph, pixels, poses, side, config.backbone.normalization());
-        let features = backbone.write(&mut graph, input, config.depth());
-        let mut levels = Vec::new();
-        for level in config.levels() {
-            let name = format!("teach.layer_{}", level + 1);
+        let input = ops::warp(graph, pixels, poses, side, config.backbone.normalization());
+        let features = backbone.write(graph, input, config.depth());
+        let on_grid = |(level, center): (usize, &Constant)| {
+            let on_grid = ops::describe(graph, center.label(), features[level], center, config.grid);
+            graph.stage(center.label(), on_grid.all());
+            on_grid
+        };
+        let levels = config.levels().into_iter().zip(centers).map(on_grid).collect();
+        Self { pixels, poses, levels }
+    }
+}
+
+/// Mean and reciprocal deviation of each level's channels, [`ops::describe`], without memory yet.
+fn centers(config: &ModelConfig) -> Vec<Constant> {
+    let channels = config.level_channels();
+    let center = |level| Constant::buffer(format!("teach.layer_{}", level + 1), [1, 2, channels[level]], Format::F32);
+    config.levels().into_iter().map(center).collect()
+}
+
+impl<'a> Batch<'a> {
+    async fn new(gpu: &'a Gpu, backbone: &Backbone, config: &ModelConfig, views: usize) -> Result<Self> {
+        let centers = centers(config);
+        for center in &centers {
             // Neither mean nor deviation is known yet.
-            let channels = features[level].channels as usize;
+            let [_, _, channels] = center.shape().map(|size| size as usize);
             let as_they_are = [vec![0.0_f32; channels], vec![1.0; channels]].concat();
-            let center = Constant::buffer(name.clone(), [1, 2, channels as u32], Format::F32);
-            Uploader::new(gpu).fill(&center, 0, bytemuck::cast_slice(&as_they_are)).await?;
-            let on_grid = ops::describe(&mut graph, &name, features[level], &center, config.grid);
-            graph.stage(&name, on_grid.all());
-            levels.push(on_grid);
+            Uploader::new(gpu).fill(center, 0, bytemuck::cast_slice(&as_they_are)).await?;
         }
-        Ok(Self { gpu, schedule: graph.finish().await?, pixels, poses, levels })
+        let mut graph = Graph::new(gpu, true);
+        let ends = Ends::write(&mut graph, backbone, config, &centers, views);
+        Ok(Self { gpu, schedule: graph.finish().await?, ends })
     }
 
     /// The features of packed pixels, whose values are changed by a gain and an offset first, in as many views as the
@@ -86,10 +113,11 @@ impl<'a> Batch<'a> {
         change: [f32; 2],
     ) -> Result<impl Iterator<Item = ViewFeatures> + use<>> {
         let poses: Vec<ops::Pose> = views.iter().map(|view| view.pose.lit(change)).collect();
-        self.schedule.write(self.gpu, self.pixels, pixels).await?;
-        self.schedule.write(self.gpu, self.poses, &poses).await?;
+        self.schedule.write(self.gpu, self.ends.pixels, pixels).await?;
+        self.schedule.write(self.gpu, self.ends.poses, &poses).await?;
         self.schedule.submit(self.gpu).await?;
-        let sources: Vec<_> = self.levels.iter().map(|level| (self.schedule.buffer(*level), level.bytes())).collect();
+        let source = |level: &Tensor| (self.schedule.buffer(*level), level.bytes());
+        let sources: Vec<_> = self.ends.levels.iter().map(source).collect();
         let levels: Vec<Vec<f32>> = read_buffers(self.gpu, &sources).await?;
         super::give_way().await;
         let count = views.len();
@@ -100,5 +128,33 @@ impl<'a> Batch<'a> {
             };
             levels.iter().map(part).collect()
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel};
+    use crate::parameters::{Parameters, Storage};
+    use crate::teach::Effort;
+    use crate::teach::comparison::tests::default_gpu;
+
+    /// Every buffer of a run is as small as WebGPU guarantees, whatever the backbone.
+    #[test]
+    fn accurate_models_are_described_within_default_limits() {
+        let gpu = default_gpu();
+        let [input, grid, prototypes] = Effort::Accurate.sizes();
+        let levels = (1..=LEVELS as u32).map(|level| TaughtLevel { level, prototypes }).collect();
+        let head = HeadConfig::Taught(TaughtHead { levels });
+        let known =
+            [BackboneConfig::resnet18(), BackboneConfig::wide_resnet50_2(), BackboneConfig::efficientnet_lite0()];
+        for backbone in known {
+            let config = ModelConfig { backbone, input, light: None, grid, head: head.clone() };
+            let mut parameters = Parameters::new(Storage { gpu: Some(&gpu), ..Storage::default() });
+            let network = Backbone::new(&mut parameters, &config);
+            let mut graph = Graph::new(&gpu, true);
+            Ends::write(&mut graph, &network, &config, &centers(&config), TOGETHER);
+            graph.check().expect("within the limits");
+        }
     }
 }

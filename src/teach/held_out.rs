@@ -23,6 +23,16 @@ pub(super) struct HeldOut {
     levels: usize,
     /// Of each photograph, of each of its views.
     parts: Vec<Vec<ViewDistances>>,
+    /// Of copies with a pseudo-defect, and which of the photographs they are of.
+    pseudo_defects: Vec<(usize, ViewDistances)>,
+}
+
+/// What the head makes of what was held out.
+pub(super) struct Scores {
+    /// Of each photograph, of each of its views.
+    pub parts: Vec<Vec<MapSummary>>,
+    /// Scores of the copies with a pseudo-defect.
+    pub pseudo_defects: Vec<f32>,
 }
 
 /// How far beyond the quantiles of good parts those of a later image count: good parts to come vary more than few
@@ -37,12 +47,18 @@ const PEAK_BLUR: f64 = 0.6;
 
 impl HeldOut {
     pub(super) fn new(grid: u32, levels: usize) -> Self {
-        Self { grid, levels, parts: Vec::new() }
+        Self { grid, levels, parts: Vec::new(), pseudo_defects: Vec::new() }
     }
 
     /// Takes a photograph's distances in some views.
     pub(super) fn add(&mut self, views: Vec<ViewDistances>) {
         self.parts.push(views);
+    }
+
+    /// Takes the distances of a copy of the last photograph with a pseudo-defect: it is scored, and has no part in what
+    /// is normal.
+    pub(super) fn add_pseudo_defect(&mut self, distances: ViewDistances) {
+        self.pseudo_defects.push((self.parts.len() - 1, distances));
     }
 
     /// How many photographs were taken.
@@ -77,18 +93,13 @@ impl HeldOut {
         if parts.len() > 1 {
             parts.remove(index);
         }
-        Self { parts, ..*self }
+        Self { parts, pseudo_defects: Vec::new(), ..*self }
     }
 
-    /// What the head makes of each photograph held out, in all its views: measured in what the others alone have, as a
-    /// photograph to come will be.
-    pub(super) async fn scores(
-        &self,
-        gpu: &Gpu,
-        config: &ModelConfig,
-        decision: PoseDecision,
-    ) -> Result<Vec<Vec<MapSummary>>> {
-        let mut parts = Vec::with_capacity(self.parts.len());
+    /// What the head makes of each photograph held out, in all its views, and of its copy with a pseudo-defect:
+    /// measured in what the others alone have, as a photograph to come will be.
+    pub(super) async fn scores(&self, gpu: &Gpu, config: &ModelConfig, decision: PoseDecision) -> Result<Scores> {
+        let mut scores = Scores { parts: Vec::with_capacity(self.parts.len()), pseudo_defects: Vec::new() };
         for (index, part) in self.parts.iter().enumerate() {
             let [normal, bounds] = self.without(index).units(decision);
             let units = |parameter: &Parameter| match parameter.name.strip_prefix(TAUGHT) {
@@ -103,8 +114,9 @@ impl HeldOut {
             let distances: Vec<_> = (0..self.levels).map(|_| graph.external("teach.distances", shape)).collect();
             let outputs = join.write(&mut graph, &distances);
             let schedule = graph.finish().await?;
-            let mut views = Vec::with_capacity(part.len());
-            for view in part {
+            let altered = self.pseudo_defects.iter().filter(|(of, _)| *of == index).map(|(_, distances)| distances);
+            let mut views = Vec::with_capacity(part.len() + 1);
+            for view in part.iter().chain(altered) {
                 schedule.write_each(gpu, &distances, view).await?;
                 schedule.submit(gpu).await?;
                 let source = (schedule.buffer(outputs.blurred), outputs.blurred.bytes());
@@ -112,9 +124,10 @@ impl HeldOut {
                 let score = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 views.push(MapSummary::of(score, &map));
             }
-            parts.push(views);
+            scores.pseudo_defects.extend(views.drain(part.len()..).map(|view| view.score));
+            scores.parts.push(views);
         }
-        Ok(parts)
+        Ok(scores)
     }
 
     /// The unit of a level's distances at each position: what good parts have there. Parts that lie at any angle have

@@ -13,7 +13,8 @@
 //!    level and where parts do not turn by position, are the unit in which later ones are measured, which also brings
 //!    the levels to one scale.
 //! 4. **Threshold.** From the scores of the photographs held out, see
-//!    [`inspect::calibrate`](crate::inspect::calibrate()).
+//!    [`inspect::calibrate`](crate::inspect::calibrate()). Copies of them with pseudo-defects, scored alike, tell
+//!    whether defects would be found at it.
 //!
 //! ```no_run
 //! use pcsnet::teach::{TeachOptions, Teacher};
@@ -55,8 +56,9 @@ pub use light::LightDecision;
 pub use poses::{PoseDecision, Poses};
 pub(crate) use rows::transposed;
 pub(crate) use taught::config_metadata;
-pub use taught::{HeldOutScore, TaughtModel, TeachSummary};
+pub use taught::{HeldOutScore, PseudoDefects, TaughtModel, TeachSummary};
 
+use crate::anomalies;
 use crate::config::{BackboneConfig, HeadConfig, LEVELS, TaughtHead, TaughtLevel};
 use crate::engine::{SharedBackbone, TextureSource, read_texture};
 use crate::gpu::Gpu;
@@ -233,6 +235,9 @@ pub struct Teacher {
     /// Names of photographs that are copies of others.
     copies: Vec<String>,
 }
+
+/// Photographs that are altered to see whether defects would be found: more would not tell more.
+const PSEUDO_DEFECTS: u32 = 32;
 
 /// Bytes of a file's header in which a tensor is named, at most.
 const HEADER_BYTES: u64 = 160;
@@ -429,12 +434,12 @@ impl Teacher {
         let banks = self.banks(gpu, &run, decision, wanted, &mut on_progress).await?;
         let held_out = self.hold_out(gpu, &run, &banks, &mut on_progress).await?;
         let head = held_out.head(&banks, &config, decision);
-        let parts = held_out.scores(gpu, &config, decision).await?;
+        let scores = held_out.scores(gpu, &config, decision).await?;
         let framing = Framing { fit: Fit::Stretch, tiles: None, side: self.config.input };
         let setting = Setting { framing, precision: Precision::F32 };
-        let calibrated = calibrate_held_out(&separate(&parts), self.options.false_alarm_rate, setting)?;
+        let calibrated = calibrate_held_out(&separate(&scores.parts), self.options.false_alarm_rate, setting)?;
         let config = taught::config_of(&config, &banks);
-        TaughtModel::new(self, taught::Found { config, light, decision, banks, head, held_out, parts, calibrated })
+        TaughtModel::new(self, taught::Found { config, light, decision, banks, head, held_out, scores, calibrated })
     }
 
     /// Most prototypes of a level: the effort's, or as many as the file has room for.
@@ -517,7 +522,12 @@ impl Teacher {
         Ok(banks)
     }
 
-    /// Compares each photograph with the prototypes of the others.
+    /// A copy of a photograph with a pseudo-defect that shows, where there is one.
+    fn pseudo_defect(&self, owner: u32, photograph: &Photograph) -> Option<RgbImage> {
+        anomalies::visible(&photograph.pixels, &mut SplitMix::stream(self.options.seed, owner.into()))
+    }
+
+    /// Compares each photograph, and a copy with a pseudo-defect, with the prototypes of the others.
     async fn hold_out(
         &self,
         gpu: &Gpu,
@@ -533,6 +543,7 @@ impl Teacher {
         // A single score is no distribution: one photograph's altered views stand for several photographs.
         let stands_for_several = held_out.photographs() + self.photographs.len() == 1;
         let views = if stands_for_several { View::slightly_altered(input, grid) } else { View::turns(1, input, grid) };
+        let upright = View::turns(1, input, grid);
         let alone = self.identities().count() == 1;
         let mut comparisons = Vec::with_capacity(banks.len());
         for bank in banks {
@@ -542,8 +553,12 @@ impl Teacher {
         for (done, photograph) in (0..).zip(&self.photographs) {
             on_progress(TeachProgress { step: TeachStep::HoldingOut, done, total });
             let owner = self.first_owner() + done;
-            let mut part = vec![Vec::with_capacity(banks.len()); views.len()];
-            let features = run.run(&photograph.pixels, &views).await?;
+            let mut features = run.run(&photograph.pixels, &views).await?;
+            let altered = (done < PSEUDO_DEFECTS).then(|| self.pseudo_defect(owner, photograph)).flatten();
+            if let Some(altered) = &altered {
+                features.extend(run.run(altered, &upright).await?);
+            }
+            let mut part = vec![Vec::with_capacity(banks.len()); features.len()];
             for (level, (bank, comparison)) in banks.iter().zip(&comparisons).enumerate() {
                 // A single photograph has no others to be compared with.
                 let others = bank.without(gpu, (!alone).then_some(owner)).await?;
@@ -553,7 +568,9 @@ impl Teacher {
                     levels.push(comparison.distances(&queries, &others.norms).await?);
                 }
             }
+            let altered = part.split_off(views.len());
             held_out.add(part);
+            altered.into_iter().for_each(|distances| held_out.add_pseudo_defect(distances));
         }
         on_progress(TeachProgress { step: TeachStep::HoldingOut, done: total, total });
         Ok(held_out)

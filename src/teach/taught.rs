@@ -1,14 +1,14 @@
 //! A model that was taught, and what was decided on the way.
 
 use super::bank::Bank;
-use super::held_out::HeldOut;
+use super::held_out::{HeldOut, Scores};
 use super::light::LightDecision;
 use super::memory::{self, Record};
 use super::poses::PoseDecision;
 use super::{Identity, Teacher, Tensor};
 use crate::config::{HeadConfig, TaughtHead, TaughtLevel};
 use crate::image::ValueRange;
-use crate::inspect::{Calibrated, MapSummary, Origin};
+use crate::inspect::{Calibrated, Origin, Verdict};
 use crate::weights::{NamedTensor, Weights, serialize};
 use crate::{ModelConfig, Result};
 use std::collections::BTreeMap;
@@ -40,7 +40,22 @@ pub struct TeachSummary {
     /// The photographs' scores, each compared with the others alone, in the order they were taken. Where a model of a
     /// single photograph was taught more, that one is missing: it was compared with itself.
     pub held_out: Vec<HeldOutScore>,
+    /// How many defects the threshold would find, judged by photographs held out with one that was made up.
+    pub pseudo_defects: PseudoDefects,
 }
+
+/// Copies of photographs held out, each with a defect of the usual kinds that was drawn at random: a pasted rectangle,
+/// spots or scratches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PseudoDefects {
+    /// How many there were, at most one of a photograph.
+    pub tried: usize,
+    /// How many of them the threshold fails.
+    pub found: usize,
+}
+
+/// Pseudo-defects from which on they tell whether others would be found.
+const ENOUGH_PSEUDO_DEFECTS: usize = 4;
 
 /// The score of a photograph that was compared with the others alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,13 +76,14 @@ pub(super) struct Found {
     pub banks: Vec<Bank>,
     pub head: Vec<Tensor>,
     pub held_out: HeldOut,
-    pub parts: Vec<Vec<MapSummary>>,
+    pub scores: Scores,
     pub calibrated: Calibrated,
 }
 
 impl TaughtModel {
     pub(super) fn new(teacher: &Teacher, found: Found) -> Result<Self> {
-        let Found { config, light, decision, banks, head, held_out, parts, calibrated } = found;
+        let Found { config, light, decision, banks, head, held_out, scores, calibrated } = found;
+        let Scores { parts, pseudo_defects } = scores;
         let photographs: Vec<&Identity> = teacher.identities().collect();
         let memory = memory::tensors(&photographs, &banks, &held_out, &config);
         let tensors = teacher.tensors.iter().chain(&head).chain(&memory);
@@ -82,6 +98,9 @@ impl TaughtModel {
             disagrees: calibrated.outliers.contains(&index),
         });
         let held_out = held_out.collect();
+        let is_found = |score: &&f32| calibrated.calibration.verdict(**score) == Some(Verdict::Fail);
+        let found = pseudo_defects.iter().filter(is_found).count();
+        let pseudo_defects = PseudoDefects { tried: pseudo_defects.len(), found };
         let summary = TeachSummary {
             photographs: photographs.len(),
             added: teacher.former.as_ref().map_or(0, |_| teacher.photographs.len()),
@@ -91,6 +110,7 @@ impl TaughtModel {
             prototypes: banks.iter().map(|bank| bank.distinct).collect(),
             calibrated,
             held_out,
+            pseudo_defects,
         };
         Ok(Self { bytes, summary })
     }
@@ -188,6 +208,14 @@ impl TeachSummary {
                  where a turned part is a bad one"
                     .to_owned(),
             );
+        }
+        let PseudoDefects { tried, found } = self.pseudo_defects;
+        if tried >= ENOUGH_PSEUDO_DEFECTS && 2 * found < tried {
+            warnings.push(format!(
+                "defects of the usual kinds would hardly be told apart: of {tried} that were made up, {found} would be \
+                 found. Photograph parts as alike as can be (place, distance, light), with the part filling the \
+                 picture, or choose the effort `accurate`"
+            ));
         }
         if let Origin::Good { found, .. } = &self.calibrated.origin
             && found.interval[1] > 4.0 * found.rate

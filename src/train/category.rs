@@ -1,20 +1,14 @@
 //! What pseudo-anomalies suit the categories of MVTec AD and MPDD: the authors' table.
 
+use crate::anomalies::Pasting;
 use crate::config::DescriptorKind;
 use crate::{Error, Result};
 
-/// How rectangles are pasted into pictures of a category.
+/// How pseudo-anomalies are made in pictures of a category.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Category {
     pub(super) name: &'static str,
-    /// Least and largest half-height and half-width, as shares of the picture's side.
-    pub(super) heights: [f64; 2],
-    pub(super) widths: [f64; 2],
-    /// How many rectangles there are at most.
-    pub(super) patches: u32,
-    /// Where the ground is plain: its brightness, how far from it grey levels still are ground, and the least share
-    /// of object in what is cut out.
-    pub(super) ground: Option<[f64; 3]>,
+    pub(super) pasting: Pasting,
 }
 
 const FINE: [f64; 2] = [0.01, 0.05];
@@ -23,7 +17,7 @@ const LARGE: [f64; 2] = [0.03, 0.4];
 
 impl Category {
     /// One large rectangle anywhere, for any other part.
-    pub const OTHER: Self = Self::new("", LARGE, LARGE, 1);
+    pub const OTHER: Self = Self { name: "", pasting: Pasting::LARGE };
 
     const KNOWN: [Self; 21] = [
         Self::new("bottle", LARGE, LARGE, 1).on([200.0, 60.0, 0.7]),
@@ -50,11 +44,11 @@ impl Category {
     ];
 
     const fn new(name: &'static str, heights: [f64; 2], widths: [f64; 2], patches: u32) -> Self {
-        Self { name, heights, widths, patches, ground: None }
+        Self { name, pasting: Pasting { heights, widths, patches, ground: None } }
     }
 
     const fn on(self, ground: [f64; 3]) -> Self {
-        Self { ground: Some(ground), ..self }
+        Self { pasting: Pasting { ground: Some(ground), ..self.pasting }, ..self }
     }
 
     /// The category of a name.

@@ -26,7 +26,6 @@
 //! # }
 //! ```
 
-mod anomalies;
 mod batch;
 mod category;
 mod checkpoint;
@@ -47,6 +46,7 @@ pub use recipe::{Method, Recipe, Schedule, Separation};
 pub use step::Losses;
 pub use trained::TrainedModel;
 
+use crate::anomalies;
 use crate::config::{DescriptorKind, HeadConfig};
 use crate::engine::SharedBackbone;
 use crate::gpu::Gpu;
@@ -468,7 +468,7 @@ impl Training {
             Method::HeldOut { .. } => photographs.map(|picture| anomalies::augmented(picture, random)).collect(),
         };
         let mut copy = |picture: &RgbImage| match recipe.method {
-            Method::Mixed => anomalies::pasted(picture, &category, random),
+            Method::Mixed => anomalies::pasted(picture, &category.pasting, random),
             Method::HeldOut { .. } => anomalies::varied(picture, random),
         };
         let copies: Vec<_> = normal.iter().map(&mut copy).collect();

@@ -1,32 +1,60 @@
 //! Pseudo-anomalies: rectangles of a picture pasted elsewhere in it (after Schlueter et al., "Natural Synthetic
 //! Anomalies", ECCV 2022, with swapping for blending), and spots and scratches.
 
-use super::category::Category;
 use crate::image::RgbImage;
 use crate::random::SplitMix;
 use ::image::Rgb;
 use std::f64::consts::TAU;
 
 /// A picture with pseudo-anomalies, and where they are, row after row.
-pub(super) struct Altered {
+pub(crate) struct Altered {
     pub picture: RgbImage,
     pub mask: Vec<bool>,
 }
 
-/// Small rectangles, several.
-const SMALL: Category = Category { heights: [0.01, 0.1], widths: [0.01, 0.1], patches: 3, ..Category::OTHER };
+/// How rectangles are pasted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pasting {
+    /// Least and largest half-height and half-width, as shares of the picture's side.
+    pub heights: [f64; 2],
+    pub widths: [f64; 2],
+    /// How many rectangles there are at most.
+    pub patches: u32,
+    /// Where the ground is plain: its brightness, how far from it grey levels still are ground, and the least share
+    /// of object in what is cut out.
+    pub ground: Option<[f64; 3]>,
+}
+
+impl Pasting {
+    /// One large rectangle anywhere.
+    pub(crate) const LARGE: Self = Self { heights: [0.03, 0.4], widths: [0.03, 0.4], patches: 1, ground: None };
+    /// Small rectangles, several.
+    const SMALL: Self = Self { heights: [0.01, 0.1], widths: [0.01, 0.1], patches: 3, ground: None };
+}
 
 /// The picture with, by chance, a large rectangle, small ones, or one to three spots and scratches.
-pub(super) fn varied(picture: &RgbImage, random: &mut SplitMix) -> Altered {
+pub(crate) fn varied(picture: &RgbImage, random: &mut SplitMix) -> Altered {
     match random.uniform() {
-        kind if kind < 0.25 => pasted(picture, &Category::OTHER, random),
-        kind if kind < 0.4 => pasted(picture, &SMALL, random),
+        kind if kind < 0.25 => pasted(picture, &Pasting::LARGE, random),
+        kind if kind < 0.4 => pasted(picture, &Pasting::SMALL, random),
         _ => spotted(picture, random),
     }
 }
 
+/// A [`varied`] picture in which the change shows: by 10 grey levels in the mean, where there is any. A rectangle of
+/// plain ground that is pasted onto plain ground is no defect. `None` where none of some tries shows.
+pub(crate) fn visible(picture: &RgbImage, random: &mut SplitMix) -> Option<RgbImage> {
+    const TRIES: usize = 20;
+    const SHOWS: f64 = 10.0;
+    (0..TRIES).map(|_| varied(picture, random)).find_map(|Altered { picture: altered, mask }| {
+        let pixels = picture.pixels().zip(altered.pixels()).zip(&mask).filter(|(_, marked)| **marked);
+        let (count, sum) = pixels.fold((0, 0.0), |(count, sum), ((a, b), _)| (count + 1, sum + difference(a, b)));
+        (count > 0 && sum > SHOWS * f64::from(count)).then_some(altered)
+    })
+}
+
 /// The picture shifted by up to 4 % and of a little other contrast and brightness.
-pub(super) fn augmented(picture: &RgbImage, random: &mut SplitMix) -> RgbImage {
+pub(crate) fn augmented(picture: &RgbImage, random: &mut SplitMix) -> RgbImage {
     let [across, down] = [picture.width(), picture.height()].map(|side| {
         let margin = f64::from(side / 25);
         random.between(-margin, margin).round() as i64
@@ -52,20 +80,20 @@ fn to_8_bits(value: f64) -> u8 {
     value.round().clamp(0.0, 255.0) as u8
 }
 
-/// Pastes rectangles as suits a category: the first always, each further one on a coin flip. Where the ground is
+/// Pastes rectangles: the first always, each further one on a coin flip. Where the ground is
 /// plain, what is cut out shows enough of the object, and enough of that falls on the object; where no such place is
 /// found, nothing is pasted.
-pub(super) fn pasted(picture: &RgbImage, category: &Category, random: &mut SplitMix) -> Altered {
+pub(crate) fn pasted(picture: &RgbImage, pasting: &Pasting, random: &mut SplitMix) -> Altered {
     const TRIES: usize = 200;
-    let object = category.ground.map(|[brightness, threshold, _]| object_mask(picture, brightness, threshold));
+    let object = pasting.ground.map(|[brightness, threshold, _]| object_mask(picture, brightness, threshold));
     let mut altered = picture.clone();
-    for patch in 0..category.patches {
+    for patch in 0..pasting.patches {
         if patch > 0 && random.uniform() < 0.5 {
             continue;
         }
         let place = (0..TRIES).find_map(|_| {
-            let patch = Patch::draw(picture, category, random);
-            let fits = category
+            let patch = Patch::draw(picture, pasting, random);
+            let fits = pasting
                 .ground
                 .zip(object.as_ref())
                 .is_none_or(|([.., least], object)| patch.fits(object, picture.width(), least));
@@ -98,8 +126,8 @@ struct Patch {
 }
 
 impl Patch {
-    fn draw(picture: &RgbImage, category: &Category, random: &mut SplitMix) -> Self {
-        let sides = [(picture.width(), category.widths), (picture.height(), category.heights)];
+    fn draw(picture: &RgbImage, pasting: &Pasting, random: &mut SplitMix) -> Self {
+        let sides = [(picture.width(), pasting.widths), (picture.height(), pasting.heights)];
         let size = sides.map(|(side, bounds)| (2 * half_width(side, bounds, random)).min(side));
         let mut place = || [0, 1].map(|axis: usize| random.below(sides[axis].0 - size[axis] + 1));
         let (source, target) = (place(), place());
@@ -323,6 +351,17 @@ mod tests {
         let mean = |changes: &[f64]| changes.iter().sum::<f64>() / changes.len() as f64;
         assert!(marked.len() > 1000 && unmarked.len() > marked.len(), "{} of {}", marked.len(), unmarked.len());
         assert!(mean(&marked) > 10.0 && mean(&unmarked) < 2.0, "{} and {}", mean(&marked), mean(&unmarked));
+    }
+
+    /// On plain ground a pasted rectangle does not show, and a spot does.
+    #[test]
+    fn what_does_not_show_is_no_anomaly() {
+        let plain = RgbImage::from_pixel(80, 60, Rgb([120; 3]));
+        for seed in 0..20 {
+            let altered = visible(&plain, &mut SplitMix(seed)).expect("some try is a spot that is brighter or darker");
+            let most = plain.pixels().zip(altered.pixels()).map(|(a, b)| difference(a, b)).fold(0.0, f64::max);
+            assert!(most > 10.0, "{most}");
+        }
     }
 
     /// From `scipy.ndimage.median_filter(mask, size=5)` of 6 x 4 with the left half set, and of a single pixel.
