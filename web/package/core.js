@@ -432,7 +432,7 @@ async function readerOf(file, progress, signal) {
 }
 
 function above({ map, tiles, side, fit, width, height }, threshold) {
-  return regionsOf(map, Boolean(tiles), side, fit, width, height, threshold);
+  return regionsOf(map, { tiles, side, fit, width, height }, threshold);
 }
 
 export async function regions(detection, threshold) {

@@ -168,6 +168,12 @@ export interface Detection {
   score: number;
   /** By the model's threshold; `null` where it has none. */
   verdict: 'pass' | 'fail' | null;
+  /**
+   * Whether the picture shows something else than the parts that the model knows: another part, another view, or none.
+   * Even the tenth of the map that is most like good parts is then less like them than they commonly are; score and
+   * regions say little. `null` where the model was never calibrated.
+   */
+  unlike: boolean | null;
   /** Where the map is above the model's threshold, in the picture's pixels; the highest peak comes first. */
   regions: Region[];
   /**

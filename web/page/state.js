@@ -198,17 +198,9 @@ export function verdictOf(state, picture) {
   return result && (result.score > state.threshold ? 'fail' : 'pass');
 }
 
-/** Values of a map that are looked at, to tell whether most are above the threshold. */
-const LOOKS = 4096;
-
-/** Whether most of a picture is above the threshold: it shows another part or view, rather than a defect. */
+/** Whether a picture shows another part or view, rather than a defect, as the model in use sees it. */
 export function isUnlike(state, picture) {
-  const { map } = resultOf(state, picture) ?? {};
-  if (!map) return false;
-  const step = Math.ceil(map.length / LOOKS);
-  let above = 0;
-  for (let at = 0; at < map.length; at += step) above += map[at] > state.threshold ? 1 : -1;
-  return above > 0;
+  return Boolean(resultOf(state, picture)?.unlike);
 }
 
 /**

@@ -123,12 +123,43 @@ test('a detection is complete', async () => {
   assert.equal(found.maximum, found.score);
   assert.equal(found.values, found.side ** 2);
   assert.equal(found.verdict, 'fail');
+  assert.equal(found.unlike, false);
   assert.deepEqual(found.inspected, { x: 0, y: 0, width: found.width, height: found.height });
   assert.ok(found.regions.length >= 1 && found.regions[0].area > 0);
   assert.ok(found.above.length >= 1 && found.above[0].area < found.regions[0].area);
   assert.deepEqual(found.stages, ['upload', 'kernels']);
   assert.equal(found.card.metadata['pcsnet.fit'], 'stretch');
   assert.ok(found.card.threshold > 0 && found.times.network > 0);
+});
+
+test('a picture of something else is told to be so', async () => {
+  const unlike = await page.evaluate(async (urls) => {
+    const { Detector } = await import('./index.js');
+    const detector = await Detector.load(new URL(`../${urls.model}`, location.href));
+    const pictures = { defective: await (await fetch(`../${urls.picture}`)).blob() };
+    pictures.good = await (await fetch('../samples/good/001.png')).blob();
+    const painted = (paint) => {
+      const canvas = new OffscreenCanvas(400, 300);
+      paint(canvas.getContext('2d'));
+      return canvas;
+    };
+    pictures.nothing = painted(() => {});
+    pictures.card = painted((context) => {
+      context.fillStyle = 'grey';
+      context.fillRect(0, 0, 400, 300);
+    });
+    pictures.words = painted((context) => {
+      context.fillStyle = 'white';
+      context.fillRect(0, 0, 400, 300);
+      context.fillStyle = 'black';
+      context.font = '40px sans-serif';
+      for (let line = 1; line < 8; line++) context.fillText('a page of a book', 20, 40 * line);
+    });
+    const unlike = {};
+    for (const [name, picture] of Object.entries(pictures)) unlike[name] = (await detector.detect(picture)).unlike;
+    return unlike;
+  }, URLS);
+  assert.deepEqual(unlike, { defective: false, good: false, nothing: true, card: true, words: true });
 });
 
 test("the page's colours are the package's", async () => {

@@ -67,6 +67,7 @@ const calls = {
         regions,
         map: new Float32Array(64).fill(score),
         side: 8,
+        unlike: grey > 210,
         mapWidth: 8,
         mapHeight: 8,
         fit: 'stretch',

@@ -276,8 +276,8 @@ test('a picture that cannot be read has its message in its own place, and no ver
 test('a picture unlike anything the model knows is told to be so, and is not hidden by heat', async () => {
   const page = await withStandIn({ results: false });
   const unlike = verdict(page).getByText('another part, or another view of it?');
-  await hand(page, 'drop', grey(200));
-  await waitForScore(page, 200 / 255);
+  await hand(page, 'drop', grey(230));
+  await waitForScore(page, 230 / 255);
   await unlike.waitFor();
   assert.ok((await page.locator('#frame').isVisible()) && (await page.locator('#inspected').isHidden()));
   await hand(page, 'drop', grey(20));
@@ -566,7 +566,7 @@ test('a processor makes the fastest kind of model, unless the settings ask for a
 
 test('while the full model is made, a quick one shows what it finds', async () => {
   const page = await withStandIn({ held: ['standard'] });
-  await toTeach(page, 100, 110, 200);
+  await toTeach(page, 100, 230, 200);
   await teachNow(page).click();
   const caption = page.locator('#look-caption');
   await caption.filter({ hasText: 'A quick model looks first: grey 100.png would pass.' }).waitFor();
@@ -625,3 +625,6 @@ test('without WebGPU there are plain words, and the samples have their results',
     .waitFor();
   assert.ok(await teachNow(page).isDisabled());
 });
+  await caption.filter({ hasText: 'grey 230.png shows another part, or another view of it.' }).waitFor();
+  assert.ok(await page.locator('#look-heat').isHidden());
+  assert.ok(await page.locator('#look-heat').isVisible());

@@ -23,6 +23,7 @@ export async function uses(
   const head = await Detector.load(new Uint8Array(8), { backbone: detector });
   const detection: Detection = await head.detect(file, { signal, preview: 100 });
   const { drift } = await head.detect(frame, { drift: true });
+  if (detection.unlike === true) console.warn('another part');
   if (drift?.alarm) console.warn(drift.parts, drift.median - drift.calibrated, drift.chance);
   await head.detect(texture);
   await head.detect(video);
