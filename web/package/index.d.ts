@@ -309,7 +309,7 @@ export interface Taught {
   lightDiffers: boolean;
   /** Whether parts lie at any angle. */
   anyPose: boolean;
-  /** The share of pairs of photographs that a quarter turn of one brought nearer, where they were asked. */
+  /** The share of pairs of photographs that turning one of them, by quarters or sixths, brought nearer, where asked. */
   nearerWhenTurned: number | null;
   /** Prototypes of each level of the backbone. */
   prototypes: number[];

@@ -181,11 +181,8 @@ export function accountOf({ photographs, seconds, lightDiffers, anyPose, nearerW
   const count = photographs.filter(({ copy }) => !copy).length;
   const lie = anyPose ? 'at any angle' : 'always as photographed';
   const isAsked = nearerWhenTurned !== null;
-  const why = isAsked ? `: a quarter turn brought ${percent(nearerWhenTurned)} of their pairs nearer` : '';
-  const sentences = [
-    `Taught from ${plural(count, 'photograph')} in ${plural(Math.round(seconds), 'second')}.`,
-    `Parts lie ${lie}${why}.`,
-  ];
+  const why = isAsked ? `: turning one brought ${percent(nearerWhenTurned)} of their pairs nearer` : '';
+  const sentences = [`${what} in ${plural(Math.round(seconds), 'second')}.`, `Parts lie ${lie}${why}.`];
   if (lightDiffers) sentences.push('Their light differs, so every picture is brought to one.');
   if (falseAlarms) {
     const { expected, low, high } = falseAlarms;

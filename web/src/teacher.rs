@@ -48,7 +48,7 @@ struct Summary<'a> {
     light_differs: bool,
     /// Whether parts lie at any angle.
     any_pose: bool,
-    /// The share of pairs of photographs that a quarter turn brought nearer, where it was asked.
+    /// The share of pairs of photographs that turning one of them brought nearer, where it was asked.
     nearer_when_turned: Option<f64>,
     /// How many prototypes each level has.
     prototypes: &'a [u32],
