@@ -350,7 +350,7 @@ fastest kind of model is made unless you choose another.',
   if (screen === 'inspect' && more && !isTeaching(state)) {
     const [are, them] = more === 1 ? ['is', 'it'] : ['are', 'them'];
     const what = `${plural(more, 'picture')} ${are} good although this model fails ${them}`;
-    const text = `${what}: it can be taught that from its file, without the photographs that it was made of.`;
+    const text = `${what}. It can be taught that without the photographs that it was made of.`;
     add('more', 'note', text, { action: 'teach more' });
   }
   if (camera.phase === 'refused') {
