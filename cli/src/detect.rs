@@ -38,7 +38,8 @@ above the model's threshold
 and for all images together:
   scores.csv    path, score, verdict, lowest, width, height, error
   scores.jsonl  the same and more, a JSON object for each image: the regions above the threshold with box, area, peak \
-and mean, in the image's pixels; remarks on the file, such as that a part of it is missing
+and mean, in the image's pixels; remarks on the file, such as that a part of it is missing; `unlike`, whether the image \
+shows something else than the parts that the model knows, where its calibration tells what is common in these
 
 The score is the map's largest value, `lowest` its least, before the map is brought to the image's size. The verdict, \
 `pass` or `fail`, is there where the model holds a threshold; `pcsnet calibrate` gives it one. Outputs mirror the \
@@ -162,6 +163,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8> {
         calibration: &calibration,
         outputs: Outputs {
             out: &arguments.out,
+            model: inspector.calibration(),
             calibration: &calibration,
             pictures: !arguments.no_pictures,
             raw: arguments.raw,
@@ -209,9 +211,7 @@ impl Detect<'_> {
         let mut record = Record::create(&self.arguments.out.join(shard.table("jsonl")))?;
         let mut done = 0;
         let stopped = self.pipeline().run(items, work, |(index, image), result| {
-            if let Some(error) = trouble(&result) {
-                output::complain(&failure(image, error));
-            }
+            tell(image, &result);
             progress.inc(1);
             done += 1;
             let recorded = record.append(&Row::of(image, &result).line()?);
@@ -278,9 +278,7 @@ impl Detect<'_> {
                 part.drift = drift.next(part);
             }
             let Some(line) = line(&image, &result)? else { return Ok(()) };
-            if let Some(error) = trouble(&result) {
-                output::complain(&failure(&image, error));
-            }
+            tell(&image, &result);
             tally.count(&result);
             output::print(&line)?;
             trouble(&result).map_or(Ok(()), ensure_not_full)
@@ -293,6 +291,19 @@ impl Detect<'_> {
 fn ensure_not_full(error: &anyhow::Error) -> Result<()> {
     ensure!(!output::is_disk_full(error), "the disk with the output folder is full; make room and start again");
     Ok(())
+}
+
+/// Says what a user should know of an image whatever its score.
+fn tell(image: &Image, result: &Result<Outcome>) {
+    if let Some(error) = trouble(result) {
+        output::complain(&failure(image, error));
+    }
+    if result.as_ref().is_ok_and(|done| done.unlike == Some(true)) {
+        let path = image.path.display();
+        output::complain(&format!(
+            "note: {path}: nearly nothing in it is like the good parts: another part, or another view of it?"
+        ));
+    }
 }
 
 /// The line that reports an image that could not be done; most reasons name the file already.

@@ -89,6 +89,33 @@ fn the_json_lines_say_the_same_and_more() {
 }
 
 #[test]
+fn a_picture_of_something_else_is_told_to_be_so() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (sample, name) in [("good/000", "good"), ("fibre/000", "defective")] {
+        let copy = folder.path().join("photographs").join(name).with_extension("png");
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("writable");
+        fs::copy(project.join("samples/test").join(sample).with_extension("png"), copy).expect("copies");
+    }
+    write_picture(&folder.path().join("photographs/waves.png"), &picture(300, 200, 4));
+    let model = project.join("weights/default.safetensors");
+    // The user's colours say nothing of what is common in good parts.
+    pcsnet(folder.path())
+        .args(["detect", "--out", "o", "--scale", "-9,900", "photographs", "--model"])
+        .arg(model)
+        .assert()
+        .code(4)
+        .stderr(predicate::str::contains("note: photographs/waves.png: nearly nothing in it is like the good parts"))
+        .stderr(predicate::str::contains("note: ").count(1))
+        .stdout(predicate::str::contains("1 image shows something else than the good parts"));
+    let text = fs::read_to_string(folder.path().join("o/scores.jsonl")).expect("a table");
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let unlike: Vec<_> = lines.map(|line| (line["path"].clone(), line["unlike"].clone())).collect();
+    let told = |name: &str, unlike: bool| (format!("photographs/{name}.png").into(), unlike.into());
+    assert_eq!(unlike, [told("defective", false), told("good", false), told("waves", true)]);
+}
+
+#[test]
 fn scores_do_not_depend_on_the_batch() {
     let folder = folder_with_model();
     write_photographs(folder.path());

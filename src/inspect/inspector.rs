@@ -1,5 +1,6 @@
 //! From a photograph to what is wrong with it.
 
+use super::unlike::is_unlike;
 use super::{
     Alteration, Calibration, Findings, Fingerprint, Framing, GoodPart, MapSummary, Placement, Region, regions,
     regions_in_rows,
@@ -256,6 +257,14 @@ impl Inspection {
             Placement::Whole { frame, .. } => Ok(regions_in_rows(frame.original_rows(&self.map)?, threshold)),
             Placement::Tiled(tiles) => regions(&self.map, tiles.dimensions().0 as usize, threshold),
         }
+    }
+
+    /// Whether the photograph shows something else than the parts that the model knows: another part, another view of
+    /// it, or none. Even the tenth of the map that is most like good parts is then less like them than they themselves
+    /// commonly are. Scores and regions say little of such a photograph. `None` where the calibration, which is to be
+    /// the model's own, has no threshold, or no range of colours that tells what is common in good parts.
+    pub fn is_unlike(&self, calibration: &Calibration) -> Option<bool> {
+        is_unlike(&self.map, calibration)
     }
 
     /// The few figures that a calibration is made from.

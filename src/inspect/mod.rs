@@ -18,8 +18,9 @@
 //! ```
 //!
 //! One threshold serves both questions: a part fails if its score, the largest value of its map, is above the
-//! threshold, and a region is where the map is above it. [`Inspector`] does all of it for a photograph; the rest
-//! touches neither the GPU nor files or threads.
+//! threshold, and a region is where the map is above it. Whether the photograph shows such a part at all is a question
+//! of its own: [`Inspection::is_unlike`]. [`Inspector`] does all of it for a photograph; the rest touches neither the
+//! GPU nor files or threads.
 
 mod alterations;
 mod calibrate;
@@ -33,6 +34,7 @@ mod outline;
 mod regions;
 mod threshold;
 mod training;
+mod unlike;
 
 pub use crate::image::{Components, components};
 pub use alterations::{Alteration, alterations};

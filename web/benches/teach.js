@@ -17,7 +17,7 @@ page.setDefaultTimeout(3_600_000);
 await page.locator('#activity').waitFor({ state: 'hidden' });
 await page.getByRole('button', { name: 'Teach a part' }).click();
 await page.locator('#add').setInputFiles(photographs);
-await page.getByText('Settings').click();
+await page.getByText('How to teach').click();
 await page.getByLabel('Parts lie').selectOption(poses);
 await page.getByLabel('Defects are').selectOption(effort);
 await page.locator('#photographs li').filter({ hasText: 'looking' }).first().waitFor({ state: 'detached' });

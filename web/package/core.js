@@ -292,23 +292,34 @@ export class Detector {
 
 /** What wasm's `Teacher` can be told. */
 const TEACHING = ['poses', 'effort', 'maxBytes', 'falseAlarmRate', 'seed'];
+/** What of that a model does not know already that is taught more. */
+const TEACHING_MORE = ['falseAlarmRate'];
 
-export async function teach(photographs, { backbone, cache, signal, progress, ...options } = {}) {
-  const unknown = Object.keys(options).find((name) => !TEACHING.includes(name));
-  if (unknown) throw new TypeError(`teaching knows no option \`${unknown}\`; known are ${TEACHING.join(', ')}`);
-  if (backbone === undefined)
-    throw new TypeError("teaching needs a backbone: a model's file, such as that of pcsnet/default-model");
+export async function teach(photographs, { backbone, model, cache, signal, progress, ...options } = {}) {
+  if ((backbone === undefined) === (model === undefined))
+    throw new TypeError(
+      "teaching needs either a backbone, a model's file such as that of pcsnet/default-model, or a model to teach more",
+    );
+  const known = model === undefined ? TEACHING : TEACHING_MORE;
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown) {
+    const knower = model === undefined ? 'teaching' : 'teaching a model more';
+    throw new TypeError(`${knower} knows no option \`${unknown}\`; known are ${known.join(', ')}`);
+  }
   const teaching = async () => {
-    const [{ name, file }] = await Promise.all([fileOf(backbone, { cache, signal, progress }), init()]);
+    const [{ name, file }] = await Promise.all([fileOf(backbone ?? model, { cache, signal, progress }), init()]);
     const { engine } = await opening;
-    const teacher = await engine.teacher(name, await readerOf(file, progress, signal), options);
+    const reader = await readerOf(file, progress, signal);
+    const teacher = await (model === undefined
+      ? engine.teacher(name, reader, options)
+      : engine.teacherOfMore(name, reader, options.falseAlarmRate));
     try {
       const taken = await take(teacher, photographs, signal, progress);
       const onProgress = (stage, done, total) => progress?.({ stage, done, total });
       const found = await teacher.teach(onProgress, aborted(signal));
       signal?.throwIfAborted();
       const { file: bytes, heldOut, ...account } = found;
-      const parts = taken.map(({ name, isNew }) => ({ name, copy: !isNew, ...(isNew && heldOut.shift()) }));
+      const parts = taken.map(({ name, isNew }) => ({ ...(isNew && heldOut.shift()), name, copy: !isNew }));
       return { file: new Blob([bytes]), photographs: parts, ...account };
     } finally {
       teacher.free();
@@ -432,7 +443,7 @@ async function readerOf(file, progress, signal) {
 }
 
 function above({ map, tiles, side, fit, width, height }, threshold) {
-  return regionsOf(map, Boolean(tiles), side, fit, width, height, threshold);
+  return regionsOf(map, { tiles, side, fit, width, height }, threshold);
 }
 
 export async function regions(detection, threshold) {

@@ -168,6 +168,12 @@ export interface Detection {
   score: number;
   /** By the model's threshold; `null` where it has none. */
   verdict: 'pass' | 'fail' | null;
+  /**
+   * Whether the picture shows something else than the parts that the model knows: another part, another view, or none.
+   * Even the tenth of the map that is most like good parts is then less like them than they commonly are; score and
+   * regions say little. `null` where the model was never calibrated.
+   */
+  unlike: boolean | null;
   /** Where the map is above the model's threshold, in the picture's pixels; the highest peak comes first. */
   regions: Region[];
   /**
@@ -239,7 +245,19 @@ export class Detector {
   free(): void;
 }
 
-export interface TeachOptions {
+interface AnyTeachOptions {
+  /** The share of good parts that may fail, above 0 and at most 1/2; by default 0.05, or as it was for the model. */
+  falseAlarmRate?: number;
+  /** As in {@link LoadOptions.cache}. */
+  cache?: string | null;
+  /** Gives teaching up; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal;
+  progress?: (progress: TeachProgress) => void;
+}
+
+/** To make a new model. */
+export interface TeachOptions extends AnyTeachOptions {
+  model?: undefined;
   /**
    * A model's file, of which the backbone is used: `pcsnet/default-model`, or torchvision's or timm's weights as
    * safetensors.
@@ -260,15 +278,18 @@ export interface TeachOptions {
    * about twice its file.
    */
   maxBytes?: number;
-  /** The share of good parts that may fail, above 0 and at most 1/2; by default 0.05. */
-  falseAlarmRate?: number;
   /** Of what is drawn at random; by default 0. */
   seed?: number;
-  /** As in {@link LoadOptions.cache}. */
-  cache?: string | null;
-  /** Gives teaching up; the promise then rejects with the signal's reason. */
-  signal?: AbortSignal;
-  progress?: (progress: TeachProgress) => void;
+}
+
+/**
+ * To make a model that knows more photographs than one that was taught, such as of parts that it failed although they
+ * are good. Its first photographs are not needed, and how parts lie and what the model costs stay as they are.
+ */
+export interface TeachMoreOptions extends AnyTeachOptions {
+  /** The file of the model that was taught before. */
+  model: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+  backbone?: undefined;
 }
 
 /** The stages come in this order; `download` and `upload` are the backbone's. */
@@ -290,7 +311,7 @@ export type TaughtPhotograph =
     }
   | {
       name: string;
-      /** It shows what an earlier one shows, and was left out. */
+      /** It shows what an earlier one shows, or one that the model was made of before, and was left out. */
       copy: true;
     };
 
@@ -299,11 +320,16 @@ export interface Taught {
   file: Blob;
   /** In the order they were given. */
   photographs: TaughtPhotograph[];
+  /**
+   * Those that the model was made of before it was taught more, with their scores compared with all others; one that
+   * was alone before has none and is missing. Empty for a new model.
+   */
+  former: { name: string; score: number; disagrees: boolean }[];
   /** Whether the photographs differ in light, so that every one that is inspected is brought to theirs. */
   lightDiffers: boolean;
   /** Whether parts lie at any angle. */
   anyPose: boolean;
-  /** The share of pairs of photographs that a quarter turn of one brought nearer, where they were asked. */
+  /** The share of pairs of photographs that turning one of them, by quarters or sixths, brought nearer, where asked. */
   nearerWhenTurned: number | null;
   /** Prototypes of each level of the backbone. */
   prototypes: number[];
@@ -316,13 +342,13 @@ export interface Taught {
 }
 
 /**
- * Makes a model of photographs of good parts, 1 to some hundred, better 8: no defects and no gradients are needed, and
- * nothing leaves the device. Names of files are kept in the model. Rejects with what is wrong with a photograph, which
- * it names.
+ * Makes a model of photographs of good parts, 1 to some hundred, better 8, or teaches them to one that was made so: no
+ * defects and no gradients are needed, and nothing leaves the device. Names of files are kept in the model. Rejects
+ * with what is wrong with a photograph, which it names.
  */
 export function teach(
   photographs: Exclude<PictureSource, Known<'GPUTexture'>>[],
-  options: TeachOptions,
+  options: TeachOptions | TeachMoreOptions,
 ): Promise<Taught>;
 
 /** What is needed of a {@link Detection} to find its regions. */

@@ -10,6 +10,7 @@ import type {
   Opened,
   Region,
   Taught,
+  TeachMoreOptions,
   TeachOptions,
 } from './index.js';
 
@@ -33,7 +34,7 @@ export interface Remote {
     source: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
     options?: Omit<LoadOptions, 'backbone'> & { backbone?: RemoteDetector },
   ): Promise<RemoteDetector>;
-  teach(photographs: RemoteSource[], options: TeachOptions): Promise<Taught>;
+  teach(photographs: RemoteSource[], options: TeachOptions | TeachMoreOptions): Promise<Taught>;
   /** A picture of a file, as the network is given it, of at most `longestSide` pixels a side. */
   preview(source: Blob, longestSide: number): Promise<ImageBitmap>;
   regions(detection: MapOfPicture, threshold: number): Promise<Region[]>;

@@ -111,7 +111,8 @@ class Remote {
   }
 
   teach(photographs, { progress, signal, ...options } = {}) {
-    const input = { photographs: [...photographs], options: { ...options, backbone: absolute(options.backbone) } };
+    const [backbone, model] = [options.backbone, options.model].map(absolute);
+    const input = { photographs: [...photographs], options: { ...options, backbone, model } };
     return this.#line.ask('teach', input, { progress, signal });
   }
 

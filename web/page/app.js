@@ -6,7 +6,7 @@ import { startNetwork } from './network.js';
 import { startCamera } from './camera.js';
 import { startPhotographs } from './photographs.js';
 import { listenForFiles, listenToInput, takeFiles } from './intake.js';
-import { keep } from './keep.js';
+import { keep, recall } from './keep.js';
 import { precomputed, samples } from './samples.js';
 import { $, setText } from './view/dom.js';
 import { showStage } from './view/stage.js';
@@ -17,6 +17,7 @@ import { showModel } from './view/model.js';
 import { showTeach } from './view/teach.js';
 import { showLook } from './view/look.js';
 import { showHistogram } from './view/histogram.js';
+import { keepFocus } from './view/focus.js';
 
 const store = createStore(reduce, { ...initial, pictures: samples, chosen: samples[0].id });
 const takeFrame = startCamera({ store, videos: [$('viewfinder'), $('finder')] });
@@ -29,7 +30,7 @@ showResult({ store, keepThreshold, profile: network.profile, takePicture: photog
 showHistogram({ store });
 showPictures({ store });
 showModel({ store });
-showTeach({ store, photographs });
+showTeach({ store, photographs, keepWishes: () => keep('wishes', store.state.teaching.wishes) });
 showLook({ store });
 
 function keepThreshold() {
@@ -43,6 +44,7 @@ listenToInput($('open'), take);
 listenToInput($('open-model'), take);
 listenToInput($('add'), take);
 $('use-default').addEventListener('click', network.useDefault);
+$('use-own').addEventListener('click', () => network.openModel(store.state.aside));
 
 const isCameraOn = ({ camera }) => camera.phase === 'starting' || camera.phase === 'live';
 for (const button of [$('camera'), $('teach-camera')]) {
@@ -63,9 +65,12 @@ for (const screen of ['inspect', 'teach']) {
   });
 }
 
+keepFocus({ store });
+
 navigator.serviceWorker?.register(new URL('service-worker.js', import.meta.url));
 network.start();
 photographs.recall();
+recall('wishes').then((wishes) => wishes && store.dispatch({ type: 'teaching wished', wishes }));
 // Without them the page shows nothing until the network does.
 const known = await precomputed().catch(() => undefined);
 if (known) {

@@ -1,5 +1,13 @@
 // The camera, on and off as the state says; its live picture goes to video elements.
 
+/** By the names of the browser's errors, with what helps. */
+const REASONS = {
+  NotAllowedError: `it is not allowed for this page. Allow it with the symbol beside the page's address, on a phone \
+also among the browser's permissions, and press Camera again; or take pictures with another program and open the files`,
+  NotFoundError: 'there is none. Pictures from files do as well',
+  NotReadableError: 'another program seems to use it. End that one and press Camera again, or open pictures from files',
+};
+
 /** Follows the store; gives `takeFrame`, the picture of the moment as an ImageBitmap. */
 export function startCamera({ store, videos }) {
   const { dispatch, follow } = store;
@@ -18,10 +26,7 @@ export function startCamera({ store, videos }) {
       await Promise.all(videos.map((video) => video.play()));
       if (isWanted()) dispatch({ type: 'camera live' });
     } catch (error) {
-      const reason = { NotAllowedError: 'the browser was told not to allow it', NotFoundError: 'there is none' }[
-        error.name
-      ];
-      if (isWanted()) dispatch({ type: 'camera refused', reason: reason ?? error.message });
+      if (isWanted()) dispatch({ type: 'camera refused', reason: REASONS[error.name] ?? error.message });
     } finally {
       opening = false;
       if (!isWanted()) close();

@@ -1,5 +1,5 @@
-// What survives a reload, on this device alone: the user's model and threshold, photographs of good parts and what was
-// taught from them, in IndexedDB.
+// What survives a reload, on this device alone: the user's model and threshold, photographs of good parts, what was
+// wished of teaching and what came of it, in IndexedDB.
 
 const STORE = 'kept';
 
@@ -39,10 +39,23 @@ export function recallAll(beginning) {
 
 /** Keeps a value that can be cloned, files included; false where the browser has no room or gives none. */
 export function keep(name, value) {
+  const isWork = value instanceof Blob || value.file instanceof Blob;
   return within('readwrite', (store) => store.put(value, name)).then(
-    () => true,
+    () => {
+      if (isWork) askToStay();
+      return true;
+    },
     () => false,
   );
+}
+
+let asked = false;
+
+/** Browsers throw away what pages keep when the disk is full, unless they were asked not to. */
+function askToStay() {
+  if (asked) return;
+  asked = true;
+  navigator.storage?.persist?.().catch(() => {});
 }
 
 /** Keeps what has this name no longer. */

@@ -1,7 +1,7 @@
 // Keeps the network's thread busy with what the state wants next, and tells the state what came of it.
 
 import { DEFAULT_MODEL, isRunningWanted, nextPicture, resultOf, shown, wantsFrame } from './state.js';
-import { isTeaching, usable, wantsTeaching, wishesOf } from './teaching.js';
+import { isTeaching, taughtFrom, wantsTeaching, wishesOf } from './teaching.js';
 import { forget, keep, recall } from './keep.js';
 import { noticeChange } from './novelty.js';
 import { connect } from './pcsnet/remote.js';
@@ -55,8 +55,10 @@ export function startNetwork({ store, takeFrame }) {
     const opened = openDevice(remote);
     // The model comes while the wasm does.
     if (!(await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL, retry: true, opened }))) return;
-    const file = store.state.model?.file ?? (await recall('model'));
+    const kept = await recall('model');
+    const file = store.state.model?.file ?? ((await recall('aside')) ? undefined : kept);
     if (file) await openModel(file);
+    else if (kept) dispatch({ type: 'model set aside', file: kept });
     const outcome = await recall('taught');
     if (outcome) dispatch({ type: 'outcome known', outcome });
   }
@@ -104,13 +106,20 @@ export function startNetwork({ store, takeFrame }) {
   /** Takes the user's model into use, and keeps it for the next visit. */
   async function openModel(file) {
     const isLoaded = await load({ id: idOf(file), name: file.name, source: file, file });
-    if (isLoaded) await keep('model', file);
-    return isLoaded;
+    if (!isLoaded) return false;
+    const isKept = await keep('model', file);
+    if (!isKept) dispatch({ type: 'model unkept', name: file.name });
+    await forget('aside');
+    return true;
   }
 
+  /** The user's model stays kept, to come back to. */
   async function useDefault() {
-    await forget('model');
-    await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL });
+    await keep('aside', true);
+    dispatch({ type: 'model set aside', file: store.state.model.file });
+    if (await load({ id: DEFAULT_MODEL, name: 'the default model', source: MODEL })) return;
+    dispatch({ type: 'model set aside', file: undefined });
+    await forget('aside');
   }
 
   // ---------------------------------------------------------------- teaching
@@ -121,14 +130,17 @@ export function startNetwork({ store, takeFrame }) {
   async function teach() {
     const { signal } = (teaching = new AbortController());
     const start = performance.now();
-    const photographs = usable(store.state);
+    const photographs = taughtFrom(store.state);
     const wishes = wishesOf(store.state);
+    const { isMore } = store.state.teaching;
+    const { file: former } = store.state.model;
     dispatch({ type: 'teaching begun' });
     const progress = (progress) => dispatch({ type: 'teaching progress', ...progress });
     try {
       const sources = photographs.map(({ file }) => file);
-      if (wishes.effort !== 'small') await lookAhead(sources, wishes, signal);
-      const taught = await remote.teach(sources, { ...wishes, backbone: MODEL, progress, signal });
+      if (!isMore && wishes.effort !== 'small') await lookAhead(sources, wishes, signal);
+      const basis = isMore ? { model: former } : { ...wishes, backbone: MODEL };
+      const taught = await remote.teach(sources, { ...basis, progress, signal });
       const { file: model, photographs: found, ...account } = taught;
       // Swedes write dates so that files sort by them.
       const file = new File([model], `taught ${new Date().toLocaleString('sv').replaceAll(':', '.')}.safetensors`);

@@ -1,5 +1,7 @@
 // Whether the camera sees something else than before.
 
+import { pixelsOf } from './pixels.js';
+
 /** Pixels a side in which pictures are compared. */
 const SIDE = 16;
 /** Levels of 255 by which pixels differ on average; noise and flicker move them less. */
@@ -7,11 +9,9 @@ const DIFFERENCE = 6;
 
 /** Gives a function that tells of a picture whether it differs from the last one of which it said so. */
 export function noticeChange() {
-  const context = new OffscreenCanvas(SIDE, SIDE).getContext('2d', { willReadFrequently: true });
   let last;
   return function isAnother(picture) {
-    context.drawImage(picture, 0, 0, SIDE, SIDE);
-    const { data } = context.getImageData(0, 0, SIDE, SIDE);
+    const data = pixelsOf(picture, SIDE);
     const difference = last ? data.reduce((sum, value, at) => sum + Math.abs(value - last[at]), 0) : Infinity;
     // Every fourth value is the opacity, which is always the same.
     const isOther = difference > 3 * SIDE * SIDE * DIFFERENCE;

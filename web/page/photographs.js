@@ -1,6 +1,9 @@
 // Photographs of good parts: taken from files, the camera and inspected pictures, looked at, and kept on this device.
 
+import { startBurst } from './burst.js';
 import { forget, keep, recallAll } from './keep.js';
+import { pixelsOf } from './pixels.js';
+import { hasPhotographs } from './teaching.js';
 
 /** Longest side of a thumbnail, pixels. */
 const THUMBNAIL = 160;
@@ -14,10 +17,18 @@ export function startPhotographs({ store, preview, takeFrame }) {
   const { dispatch } = store;
   let last = 0;
 
-  /** Takes files as photographs of good parts; `picture` names the inspected picture that one of them shows. */
-  async function take(files, picture) {
+  /**
+   * Takes files as photographs of good parts; `inspected` names the `picture` that one of them shows, and the `model`
+   * that alone is to be taught it.
+   */
+  async function take(files, inspected = {}) {
     // In the order in which they were taken, also among those of earlier visits; pictures have their numbers for one.
-    const photographs = [...files].map((file) => ({ id: `${Date.now()} ${++last}`, name: file.name, file, picture }));
+    const photographs = [...files].map((file) => ({
+      id: `${Date.now()} ${++last}`,
+      name: file.name,
+      file,
+      ...inspected,
+    }));
     if (photographs.length) dispatch({ type: 'photographs taken', photographs });
     for (const photograph of photographs) {
       const isKept = await keep(key(photograph.id), { ...photograph, picture: undefined });
@@ -42,34 +53,43 @@ export function startPhotographs({ store, preview, takeFrame }) {
     for (const photograph of photographs) await look(photograph);
   }
 
-  async function takeNow() {
-    try {
-      await take([await fileOfBitmap(await takeFrame())]);
-    } catch (error) {
-      dispatch({ type: 'camera refused', reason: error.message });
-    }
+  /** Takes what the camera sees now, where `isAnother` says that it is not one of those before. */
+  async function takeNow(isAnother) {
+    const frame = await takeFrame();
+    const isTaken = isAnother(frame);
+    dispatch({ type: 'shot', isTaken });
+    if (isTaken) await take([await fileOfBitmap(frame)]);
+    else frame.close();
   }
 
   return {
     take,
-    takeNow,
     recall,
 
     /** Takes photographs for as long as `isHeld()`, and one at least. */
     async burst(isHeld) {
-      do {
-        const soon = new Promise((resolve) => setTimeout(resolve, BURST));
-        await takeNow();
-        await soon;
-      } while (isHeld());
+      const isAnother = startBurst();
+      dispatch({ type: 'burst begun' });
+      try {
+        do {
+          const soon = new Promise((resolve) => setTimeout(resolve, BURST));
+          await takeNow(isAnother);
+          await soon;
+        } while (isHeld());
+      } catch (error) {
+        dispatch({ type: 'camera refused', reason: error.message });
+      }
     },
 
     /** Takes an inspected picture, as one of a good part. */
     async takePicture({ id, name, kind, source }) {
-      if (kind === 'file') return take([source], id);
-      if (kind === 'frame') return take([await fileOfBitmap(await createImageBitmap(source))], id);
-      const blob = await (await fetch(source)).blob();
-      return take([new File([blob], `${name}.png`)], id);
+      const model = hasPhotographs(store.state) ? undefined : store.state.model.id;
+      const file = async () => {
+        if (kind === 'file') return source;
+        if (kind === 'frame') return fileOfBitmap(await createImageBitmap(source));
+        return new File([await (await fetch(source)).blob()], `${name}.png`);
+      };
+      return take([await file()], { picture: id, model });
     },
 
     remove(id) {
@@ -96,9 +116,7 @@ async function fileOfBitmap(bitmap) {
 /** The mean of a bitmap's channels, 0 to 1. */
 function brightnessOf(bitmap) {
   const side = 16;
-  const context = new OffscreenCanvas(side, side).getContext('2d', { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0, side, side);
-  const { data } = context.getImageData(0, 0, side, side);
+  const data = pixelsOf(bitmap, side);
   const sum = data.reduce((sum, value, at) => (at % 4 === 3 ? sum : sum + value), 0);
   return sum / (3 * side * side * 255);
 }

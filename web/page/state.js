@@ -6,12 +6,14 @@
 // from, whether they were `computed` 'here' or 'before', and `regions`: { threshold, found }.
 
 import {
+  additions,
   heldOutScores,
   initialTeaching,
   interrupted,
   isOutdated,
   isTeaching,
   outcomeOf,
+  plural,
   teachingActivity,
   teachingEvents,
 } from './teaching.js';
@@ -32,6 +34,10 @@ export const initial = {
    * The model in use: { id, name, card, file }; `file` where it is the user's. Its card stays when the device is lost.
    */
   model: undefined,
+  /** The user's model while the default one is in use in its stead: a file. */
+  aside: undefined,
+  /** The name of the user's model where it found no room in the browser's storage. */
+  unkept: undefined,
   /** Whether the model is on the device, so that pictures can be looked at. */
   ready: false,
   /** The model on its way: { name, stage, done, total }. */
@@ -81,13 +87,14 @@ const events = {
   }),
 
   // What was wrong with the model before is settled by asking for another.
-  'model asked': (state, { name }) => ({ ...state, loading: { name }, modelProblem: undefined }),
+  'model asked': (state, { name }) => ({ ...state, loading: { name }, modelProblem: undefined, unkept: undefined }),
   // What was given up may have told more.
   'model progress': (state, { stage, done, total }) =>
     state.loading ? { ...state, loading: { ...state.loading, stage, done, total } } : state,
   'model loaded': (state, { model, threshold }) => ({
     ...state,
     model,
+    aside: model.file ? undefined : state.aside,
     ready: true,
     loading: undefined,
     threshold: threshold ?? thresholdOf(model.card),
@@ -99,6 +106,9 @@ const events = {
     loading: undefined,
     modelProblem: { name, reason, retry },
   }),
+  'model set aside': (state, { file }) => ({ ...state, aside: file }),
+  'model unkept': (state, { name }) => ({ ...state, unkept: name }),
+  'model unkept dismissed': (state) => ({ ...state, unkept: undefined }),
   'model problem dismissed': (state) => ({ ...state, modelProblem: undefined }),
   // What the page knows of its own model before it is loaded, to show the samples' results by.
   'card known': (state, { model }) => (state.model ? state : { ...state, model, threshold: thresholdOf(model.card) }),
@@ -198,17 +208,9 @@ export function verdictOf(state, picture) {
   return result && (result.score > state.threshold ? 'fail' : 'pass');
 }
 
-/** Values of a map that are looked at, to tell whether most are above the threshold. */
-const LOOKS = 4096;
-
-/** Whether most of a picture is above the threshold: it shows another part or view, rather than a defect. */
+/** Whether a picture shows another part or view, rather than a defect, as the model in use sees it. */
 export function isUnlike(state, picture) {
-  const { map } = resultOf(state, picture) ?? {};
-  if (!map) return false;
-  const step = Math.ceil(map.length / LOOKS);
-  let above = 0;
-  for (let at = 0; at < map.length; at += step) above += map[at] > state.threshold ? 1 : -1;
-  return above > 0;
+  return Boolean(resultOf(state, picture)?.unlike);
 }
 
 /**
@@ -306,7 +308,7 @@ export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 
 /** Messages, each with what it can be answered with: { id, tone, text, action, dismiss }, where both are names. */
 export function messagesOf(state) {
-  const { screen, device, modelProblem, camera, model, ready } = state;
+  const { screen, device, modelProblem, camera, model, ready, unkept } = state;
   const messages = [];
   const add = (id, tone, text, answers = {}) => messages.push({ id, tone, text, ...answers });
   if (device.phase === 'absent') {
@@ -335,10 +337,21 @@ fastest kind of model is made unless you choose another.',
     const still = ready ? `\n${model.file ? model.name : 'The default model'} is still in use.` : '';
     add('model', 'fault', `${reason}${still}`, retry ? { action: 'retry' } : { dismiss: 'model problem dismissed' });
   }
+  if (unkept) {
+    const text = `The browser has no room to keep ${unkept}: it is lost when this page is closed. Save it as a file.`;
+    add('unkept', 'note', text, { dismiss: 'model unkept dismissed' });
+  }
   if (screen === 'inspect' && isOutdated(state) && !isTeaching(state)) {
     add('outdated', 'note', 'The photographs of good parts are others than this model was taught from.', {
       action: 'teach',
     });
+  }
+  const more = additions(state).length;
+  if (screen === 'inspect' && more && !isTeaching(state)) {
+    const [are, them] = more === 1 ? ['is', 'it'] : ['are', 'them'];
+    const what = `${plural(more, 'picture')} ${are} good although this model fails ${them}`;
+    const text = `${what}. It can be taught that without the photographs that it was made of.`;
+    add('more', 'note', text, { action: 'teach more' });
   }
   if (camera.phase === 'refused') {
     add('camera', 'fault', `The camera cannot be used: ${camera.problem}.`, { dismiss: 'camera problem dismissed' });
@@ -347,6 +360,6 @@ fastest kind of model is made unless you choose another.',
 }
 
 const ADVICE = `Pictures of your own cannot be inspected here; the samples show what it does. Current Chrome and Edge \
-have WebGPU, Safari from version 26, Firefox on Windows and macOS; where the browser has it, switch on hardware \
-acceleration in its settings and update the graphics driver (Chrome on Linux also needs \
+have WebGPU, Safari from version 26, Firefox on Windows and macOS; where the browser has it, let it use hardware \
+acceleration and update the graphics driver (Chrome on Linux also needs \
 chrome://flags/#enable-unsafe-webgpu).`;

@@ -1,8 +1,8 @@
 // What the page knows of teaching, and what follows from it: the part `teaching` of state.js's state, and as pure.
 //
-// Photographs of good parts are { id, name, file, picture, thumbnail, brightness, problem }: `picture` is the `id` of
-// the inspected picture that was found to be good, `brightness` a mean from 0 to 1, `problem` why it cannot be taught
-// from.
+// Photographs of good parts are { id, name, file, picture, model, thumbnail, brightness, problem }: `picture` is the
+// `id` of the inspected picture that was found to be good, `model` that of the model that failed it, where only its
+// file is here to be taught more, `brightness` a mean from 0 to 1, `problem` why it cannot be taught from.
 
 export const initialTeaching = {
   photographs: [],
@@ -13,6 +13,8 @@ export const initialTeaching = {
   wishes: { poses: 'auto', effort: undefined, falseAlarmRate: 0.05 },
   /** 'asked' until the network has time, then 'begun'. */
   phase: undefined,
+  /** Whether the model in use is taught more, from its file, rather than a new one made. */
+  isMore: false,
   /** How far it is: { stage, done, total }; `ahead` while the quick model is made whose look is the first. */
   progress: undefined,
   /**
@@ -24,9 +26,11 @@ export const initialTeaching = {
   problem: undefined,
   /** Whether a photograph found no room in the browser's storage. */
   unkept: false,
+  /** Of the last press of the shutter: how many shots were taken, and how many left out because they show the same. */
+  burst: { taken: 0, leftOut: 0 },
   /**
    * What was last taught: the `id` of its `model`, `photographs` as { id, score, disagrees, copy }, the `seconds` it
-   * took, and the package's account (`anyPose`, `threshold`, `falseAlarms`, `warnings`).
+   * took, and the package's account (`former`, `anyPose`, `threshold`, `falseAlarms`, `warnings`).
    */
   outcome: undefined,
 };
@@ -47,10 +51,27 @@ export const teachingEvents = {
     photographs: teaching.photographs.filter((photograph) => photograph.id !== id),
     problem: undefined,
   }),
-  'photographs removed': (teaching) => ({ ...teaching, photographs: [], problem: undefined, unkept: false }),
+  'photographs removed': (teaching) => ({
+    ...teaching,
+    photographs: [],
+    problem: undefined,
+    unkept: false,
+    burst: initialTeaching.burst,
+  }),
+  'burst begun': (teaching) => ({ ...teaching, burst: initialTeaching.burst }),
+  shot: (teaching, { isTaken }) => {
+    const { taken, leftOut } = teaching.burst;
+    return { ...teaching, burst: isTaken ? { taken: taken + 1, leftOut } : { taken, leftOut: leftOut + 1 } };
+  },
 
   'teaching wished': (teaching, { wishes }) => ({ ...teaching, wishes: { ...teaching.wishes, ...wishes } }),
-  'teaching asked': (teaching) => ({ ...teaching, ...idle, phase: 'asked', problem: undefined }),
+  'teaching asked': (teaching, { isMore = false }) => ({
+    ...teaching,
+    ...idle,
+    phase: 'asked',
+    isMore,
+    problem: undefined,
+  }),
   'teaching begun': (teaching) => ({ ...teaching, phase: 'begun' }),
   'teaching progress': (teaching, { stage, done, total, ahead }) =>
     teaching.phase === 'begun' ? { ...teaching, progress: { stage, done, total, ahead } } : teaching,
@@ -75,9 +96,40 @@ function change(teaching, id, changes) {
 
 // ---------------------------------------------------------------- what follows
 
-/** Those that can be taught from. */
+/** Those that a new model can be taught from. */
 export function usable({ teaching }) {
-  return teaching.photographs.filter(({ problem }) => !problem);
+  return teaching.photographs.filter(({ problem, model }) => !problem && !model);
+}
+
+/** Those that the model in use, of which only the file is here, can be taught more from. */
+export function additions({ teaching, model }) {
+  if (!model) return [];
+  return teaching.photographs.filter((photograph) => !photograph.problem && photograph.model === model.id);
+}
+
+/** Whether an inspected picture is among what the model in use was or is to be taught. */
+export function isTaken(state, picture) {
+  const known = new Set(outcomeOf(state)?.photographs.map(({ id }) => id));
+  const isForIt = ({ id, model }) => !model || model === state.model?.id || known.has(id);
+  return state.teaching.photographs.some((photograph) => photograph.picture === picture?.id && isForIt(photograph));
+}
+
+/** Those that the network is to teach from. */
+export function taughtFrom(state) {
+  return state.teaching.isMore ? additions(state) : usable(state);
+}
+
+/** Whether a model is the user's, and was made by teaching. */
+export function isTaught(model) {
+  return Boolean(model?.file) && JSON.parse(model.card.metadata['pcsnet.training'] ?? '{}').recipe === 'taught';
+}
+
+/** Whether photographs that the model in use was taught from are here: without them it can only be taught more. */
+export function hasPhotographs(state) {
+  const outcome = outcomeOf(state);
+  if (!outcome || outcome.former?.length) return false;
+  const here = new Set(usable(state).map(({ id }) => id));
+  return outcome.photographs.some(({ id }) => here.has(id));
 }
 
 export function isTeaching({ teaching }) {
@@ -106,33 +158,46 @@ export function outcomeOf({ teaching: { outcome }, model }) {
 
 /** Whether there are other photographs now than the model in use was taught from. */
 export function isOutdated(state) {
-  const outcome = outcomeOf(state);
+  if (!hasPhotographs(state)) return false;
   const now = usable(state);
-  const before = new Set(outcome?.photographs.map(({ id }) => id));
-  return Boolean(outcome) && now.length > 0 && (now.length !== before.size || now.some(({ id }) => !before.has(id)));
+  const before = new Set(outcomeOf(state).photographs.map(({ id }) => id));
+  return now.length !== before.size || now.some(({ id }) => !before.has(id));
 }
 
 /** The scores of the good photographs, each compared with the others alone. */
-export function heldOutScores(outcome) {
-  return outcome.photographs.filter(({ copy }) => !copy).map(({ score }) => score);
+export function heldOutScores({ former = [], photographs }) {
+  return [...former, ...photographs.filter(({ copy }) => !copy)].map(({ score }) => score);
 }
 
 /** Below this mean brightness a photograph shows too little. */
 const DARK = 0.12;
 
 /** What is to be said of a photograph: { text, tone }, where 'fault' and 'doubt' want to be looked at. */
-export function markOf({ teaching }, { id, problem, thumbnail, brightness }) {
+export function markOf({ teaching, model: inUse }, { id, problem, model, thumbnail, brightness }) {
   if (problem) return { tone: 'fault', text: 'not readable' };
   if (!thumbnail) return { tone: 'none', text: 'looking' };
   const found = teaching.outcome?.photographs.find((photograph) => photograph.id === id);
   if (found?.copy) return { tone: 'doubt', text: 'seen twice' };
   if (found?.disagrees) return { tone: 'doubt', text: 'unlike the others' };
   if (brightness < DARK) return { tone: 'doubt', text: 'very dark' };
+  if (model && !found) return { tone: 'none', text: `for ${model === inUse?.id ? 'this' : 'another'} model alone` };
   return { tone: 'none', text: found ? `score ${found.score.toPrecision(3)}` : '' };
 }
 
 /** Photographs that are enough. */
 const ENOUGH = 8;
+
+/** Photographs that cannot be read are named, as many as are read with patience. */
+const MOST_REASONS = 3;
+
+/** What became of the shots while the shutter was held, in words. */
+export function burstOf({ teaching: { burst } }) {
+  const { taken, leftOut } = burst;
+  if (!leftOut) return '';
+  const [show, are] = leftOut === 1 ? ['shows', 'is'] : ['show', 'are'];
+  const others = `${plural(leftOut, 'more shot')} ${show} the same as one before and ${are} left out.`;
+  return `${plural(taken, 'photograph')} taken. ${others}`;
+}
 
 /** What to do next, in words. */
 export function adviceOf(state) {
@@ -145,7 +210,11 @@ export function adviceOf(state) {
     sentences.push(`${ENOUGH} or more show better how good parts differ; with ${count} many defects pass.`);
   else if (count < ENOUGH) sentences.push(`Enough to begin; ${ENOUGH} or more are better.`);
   else sentences.push('Enough. More make the threshold surer.');
-  if (teaching.photographs.some(({ problem }) => problem)) sentences.push('Those that are not readable are left out.');
+  const reasons = teaching.photographs.map(({ problem }) => problem).filter(Boolean);
+  if (reasons.length) {
+    const more = reasons.length > MOST_REASONS ? [`and ${reasons.length - MOST_REASONS} more`] : [];
+    sentences.push(`Left out: ${[...reasons.slice(0, MOST_REASONS), ...more].join('; ')}.`);
+  }
   if (teaching.unkept) sentences.push('The browser has no room to keep them: they are lost when this page is closed.');
   return sentences.join(' ');
 }
@@ -177,15 +246,15 @@ export function teachingActivity({ teaching: { phase, progress }, loading }) {
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
 
 /** What was taught, in sentences. */
-export function accountOf({ photographs, seconds, lightDiffers, anyPose, nearerWhenTurned, falseAlarms }) {
+export function accountOf({ photographs, former, seconds, lightDiffers, anyPose, nearerWhenTurned, falseAlarms }) {
   const count = photographs.filter(({ copy }) => !copy).length;
+  const what = former?.length
+    ? `Taught ${plural(count, 'photograph')} more`
+    : `Taught from ${plural(count, 'photograph')}`;
   const lie = anyPose ? 'at any angle' : 'always as photographed';
   const isAsked = nearerWhenTurned !== null;
-  const why = isAsked ? `: a quarter turn brought ${percent(nearerWhenTurned)} of their pairs nearer` : '';
-  const sentences = [
-    `Taught from ${plural(count, 'photograph')} in ${plural(Math.round(seconds), 'second')}.`,
-    `Parts lie ${lie}${why}.`,
-  ];
+  const why = isAsked ? `: turning one brought ${percent(nearerWhenTurned)} of their pairs nearer` : '';
+  const sentences = [`${what} in ${plural(Math.round(seconds), 'second')}.`, `Parts lie ${lie}${why}.`];
   if (lightDiffers) sentences.push('Their light differs, so every picture is brought to one.');
   if (falseAlarms) {
     const { expected, low, high } = falseAlarms;

@@ -14,8 +14,10 @@ pub use model::Model;
 pub use photograph::Photograph;
 pub use teacher::Teacher;
 
-use pcsnet::image::{self, Fit, Frame};
-use pcsnet::{EngineOptions, LoadOptions, Precision, gpu, inspect, wgpu};
+use pcsnet::image::{self, Fit};
+use pcsnet::inspect::{Framing, Inspection, InspectionTimes};
+use pcsnet::{EngineOptions, LoadOptions, Precision, gpu, wgpu};
+use serde::Deserialize;
 use source::Source;
 use std::future::Future;
 use texture::Texture;
@@ -96,29 +98,30 @@ impl Engine {
     }
 }
 
-/// Where the map of a detection is above a threshold, in the pixels of its picture of `width` x `height`, the highest
-/// peak first: of a whole picture `side` x `side` values, fitted as `fit` says, of a `tiled` one a value for each
-/// pixel.
+/// How a detection's picture was shown to the network: columns and rows of the picture, how it became a square, of how
+/// many columns the map is, and the side of the tiles in which it was inspected, if it was.
+#[derive(Deserialize)]
+struct Shown {
+    width: u32,
+    height: u32,
+    fit: String,
+    side: u32,
+    tiles: Option<u32>,
+}
+
+/// Where the map of a detection is above a threshold, in the pixels of its picture, the highest peak first. `shown` is
+/// the detection, or what tells the map's place in the picture: `width`, `height`, `fit`, `side` and `tiles` of it.
 ///
 /// # Errors
 /// An unknown fit, a size that no picture has, or a map of another size.
 #[wasm_bindgen]
-pub fn regions(
-    map: &[f32],
-    tiled: bool,
-    side: u32,
-    fit: &str,
-    width: u32,
-    height: u32,
-    threshold: f32,
-) -> Result<JsValue, JsError> {
-    let found = if tiled {
-        inspect::regions(map, width as usize, threshold)?
-    } else {
-        let frame = Frame::new(Fit::by_name(fit)?, (width, height), side)?;
-        inspect::regions_in_rows(frame.original_rows(map)?, threshold)
-    };
-    model::to_object(&found)
+pub fn regions(map: Vec<f32>, shown: JsValue, threshold: f32) -> Result<JsValue, JsError> {
+    let Shown { width, height, fit, side, tiles } = serde_wasm_bindgen::from_value(shown)?;
+    let framing = Framing { fit: Fit::by_name(&fit)?, tiles: tiles.filter(|&side| side > 0), side };
+    let placement = framing.place((width, height))?;
+    let score = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let inspection = Inspection { placement, score, map, times: InspectionTimes::default() };
+    model::to_object(&inspection.regions(threshold)?)
 }
 
 /// The 256 colours of heatmaps, from normal to anomalous: RGB, a byte each.

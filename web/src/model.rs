@@ -38,6 +38,8 @@ struct Detection {
     score: f32,
     /// What the model's own threshold says, where it has one that holds for this framing.
     verdict: Option<Verdict>,
+    /// Whether the picture shows something else than the model's parts, where the model can tell.
+    unlike: Option<bool>,
     /// Where the map is above that threshold, in the picture's pixels.
     regions: Vec<Region>,
     /// Columns of the picture.
@@ -148,6 +150,7 @@ impl Model {
         let detection = to_object(&Detection {
             score: found.score,
             verdict: calibration.verdict(found.score),
+            unlike: found.is_unlike(calibration),
             regions: regions.unwrap_or_default(),
             width,
             height,

@@ -4,7 +4,7 @@ use crate::model::to_object;
 use crate::{Engine, Photograph, Source, source};
 use futures_util::future::{Either, select};
 use pcsnet::inspect::Origin;
-use pcsnet::teach::{self, Effort, Poses, TeachOptions, TeachProgress, TeachStep, TeachSummary};
+use pcsnet::teach::{self, Effort, HeldOutScore, Poses, TeachOptions, TeachProgress, TeachStep, TeachSummary};
 use serde::{Deserialize, Serialize};
 use std::pin::pin;
 use wasm_bindgen::prelude::*;
@@ -42,13 +42,15 @@ impl Options {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
+    /// Of the photographs that a model was made of before it was taught these, as far as they were compared.
+    former: Vec<HeldOut<'a>>,
     /// Of the different photographs, in the order they were taken.
-    held_out: Vec<HeldOut>,
+    held_out: Vec<HeldOut<'a>>,
     /// Whether photographs differ in light, so that each is brought to one.
     light_differs: bool,
     /// Whether parts lie at any angle.
     any_pose: bool,
-    /// The share of pairs of photographs that a quarter turn brought nearer, where it was asked.
+    /// The share of pairs of photographs that turning one of them brought nearer, where it was asked.
     nearer_when_turned: Option<f64>,
     /// How many prototypes each level has.
     prototypes: &'a [u32],
@@ -61,7 +63,8 @@ struct Summary<'a> {
 
 /// A photograph's score, compared with the others alone.
 #[derive(Serialize)]
-struct HeldOut {
+struct HeldOut<'a> {
+    name: &'a str,
     score: f32,
     /// Whether it is far from all others.
     disagrees: bool,
@@ -78,7 +81,11 @@ struct Share {
 
 impl<'a> Summary<'a> {
     fn of(summary: &'a TeachSummary) -> Self {
-        let held_out = summary.held_out.iter().map(|part| HeldOut { score: part.score, disagrees: part.disagrees });
+        let part =
+            |HeldOutScore { name, score, disagrees }: &'a _| HeldOut { name, score: *score, disagrees: *disagrees };
+        let mut former: Vec<HeldOut<'a>> = summary.held_out.iter().map(part).collect();
+        let new = if summary.added == 0 { summary.photographs } else { summary.added };
+        let held_out = former.split_off(former.len().saturating_sub(new));
         let false_alarms = match summary.calibrated.origin {
             Origin::Good { found, confidence, .. } => {
                 let [low, high] = found.interval;
@@ -87,7 +94,8 @@ impl<'a> Summary<'a> {
             Origin::Labelled { .. } => None,
         };
         Self {
-            held_out: held_out.collect(),
+            former,
+            held_out,
             light_differs: summary.light.differs,
             any_pose: summary.poses.any,
             nearer_when_turned: summary.poses.nearer_when_turned,
@@ -109,6 +117,17 @@ impl Engine {
         let options: Options = serde_wasm_bindgen::from_value(options)?;
         let backbone = source::weights(&name, source)?;
         Ok(Teacher(teach::Teacher::new(&self.0, &backbone, options.named()?).await?))
+    }
+
+    /// Loads a model that was taught before, to teach it more photographs without the first ones; its rate of false
+    /// alarms stays unless another is given.
+    ///
+    /// # Errors
+    /// What is wrong with the file, a model that was not taught, or more than the device can hold.
+    #[wasm_bindgen(js_name = teacherOfMore)]
+    pub async fn teacher_of_more(&self, name: String, source: Source, rate: Option<f64>) -> Result<Teacher, JsError> {
+        let model = source::weights(&name, source)?;
+        Ok(Teacher(teach::Teacher::resume(&self.0, &model, rate).await?))
     }
 }
 

@@ -106,9 +106,10 @@ export async function newPage(browser, options = {}) {
   return page;
 }
 
-/** The page, on its way to being loaded. */
-export async function openPage(browser, server, options = {}) {
+/** The page, on its way to being loaded; a `script` is run before its own. */
+export async function openPage(browser, server, { script, ...options } = {}) {
   const page = await newPage(browser, { permissions: ['camera'], ...options });
+  if (script) await page.addInitScript(script);
   await page.goto(server.url);
   return page;
 }

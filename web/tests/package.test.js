@@ -123,12 +123,43 @@ test('a detection is complete', async () => {
   assert.equal(found.maximum, found.score);
   assert.equal(found.values, found.side ** 2);
   assert.equal(found.verdict, 'fail');
+  assert.equal(found.unlike, false);
   assert.deepEqual(found.inspected, { x: 0, y: 0, width: found.width, height: found.height });
   assert.ok(found.regions.length >= 1 && found.regions[0].area > 0);
   assert.ok(found.above.length >= 1 && found.above[0].area < found.regions[0].area);
   assert.deepEqual(found.stages, ['upload', 'kernels']);
   assert.equal(found.card.metadata['pcsnet.fit'], 'stretch');
   assert.ok(found.card.threshold > 0 && found.times.network > 0);
+});
+
+test('a picture of something else is told to be so', async () => {
+  const unlike = await page.evaluate(async (urls) => {
+    const { Detector } = await import('./index.js');
+    const detector = await Detector.load(new URL(`../${urls.model}`, location.href));
+    const pictures = { defective: await (await fetch(`../${urls.picture}`)).blob() };
+    pictures.good = await (await fetch('../samples/good/001.png')).blob();
+    const painted = (paint) => {
+      const canvas = new OffscreenCanvas(400, 300);
+      paint(canvas.getContext('2d'));
+      return canvas;
+    };
+    pictures.nothing = painted(() => {});
+    pictures.card = painted((context) => {
+      context.fillStyle = 'grey';
+      context.fillRect(0, 0, 400, 300);
+    });
+    pictures.words = painted((context) => {
+      context.fillStyle = 'white';
+      context.fillRect(0, 0, 400, 300);
+      context.fillStyle = 'black';
+      context.font = '40px sans-serif';
+      for (let line = 1; line < 8; line++) context.fillText('a page of a book', 20, 40 * line);
+    });
+    const unlike = {};
+    for (const [name, picture] of Object.entries(pictures)) unlike[name] = (await detector.detect(picture)).unlike;
+    return unlike;
+  }, URLS);
+  assert.deepEqual(unlike, { defective: false, good: false, nothing: true, card: true, words: true });
 });
 
 test("the page's colours are the package's", async () => {
@@ -296,17 +327,77 @@ test('teaching that cannot be is refused in words, and given up when it is wante
       text: await reason(teach([good], { backbone: new TextEncoder().encode('hello, hello, hello') })),
       picture: await reason(teach([good, new File(['hello'], 'hello.png')], { backbone })),
       option: await reason(teach([good], { backbone, pose: 'any' })),
+      both: await reason(teach([good], { backbone, model: backbone })),
+      more: await reason(teach([good], { model: backbone, poses: 'any' })),
       effort: await reason(teach([good], { backbone, effort: 'great' })),
       late: await reason(teach([good], { backbone, effort: 'small', signal: late.signal, progress })),
     };
   });
   assert.match(told.none, /photographs of good parts.*expected at least 1.*found none/);
-  assert.match(told.backbone, /teaching needs a backbone/);
+  assert.match(told.backbone, /teaching needs either a backbone/);
+  assert.match(told.both, /teaching needs either a backbone/);
+  assert.match(told.more, /teaching a model more knows no option `poses`; known are falseAlarmRate/);
   assert.match(told.text, /not a usable safetensors file/);
   assert.match(told.picture, /hello\.png: not an image of a known format/);
   assert.match(told.option, /teaching knows no option `pose`; known are poses/);
   assert.match(told.effort, /effort: expected small or standard or accurate, found `great`/);
   assert.match(told.late, /AbortError/);
+});
+
+test('a model that was taught is taught more from its file alone, and passes what it failed', async (t) => {
+  const told = await page.evaluate(async () => {
+    const { Detector, teach } = await import('./index.js');
+    const good = await createImageBitmap(await (await fetch('../samples/good/000.png')).blob());
+    const photographed = async (name, filter, x = 0) => {
+      const canvas = new OffscreenCanvas(good.width, good.height);
+      const context = canvas.getContext('2d');
+      context.drawImage(good, 0, 0);
+      context.filter = filter;
+      context.drawImage(good, x, 0);
+      return new File([await canvas.convertToBlob()], name);
+    };
+    const first = await Promise.all(
+      [0, 3, -2, 5].map((x, index) => photographed(`${index}.png`, `brightness(${1 + 0.02 * index})`, x)),
+    );
+    // As good a part, in harder light.
+    const alarm = await photographed('alarm.png', 'contrast(1.3)');
+    const names = ({ photographs }) => photographs.map(({ name, copy }) => [name, copy]);
+    const verdictOf = async ({ file }) => {
+      const detector = await Detector.load(file);
+      const verdicts = [];
+      for (const part of [alarm, first[0], await (await fetch('../samples/fibre/000.png')).blob()])
+        verdicts.push((await detector.detect(part)).verdict);
+      detector.free();
+      return verdicts;
+    };
+    const options = { backbone: 'default.safetensors', effort: 'small', poses: 'fixed' };
+    const before = await teach(first, options);
+    const after = await teach([alarm, first[1]], { model: before.file });
+    return {
+      before: { names: names(before), former: before.former, verdicts: await verdictOf(before) },
+      after: {
+        names: names(after),
+        former: after.former,
+        scores: [before, after].map(({ photographs }) => photographs.map(({ score }) => score)),
+        verdicts: await verdictOf(after),
+        anyPose: after.anyPose,
+      },
+    };
+  });
+  const { before, after } = told;
+  t.diagnostic(JSON.stringify(told));
+  assert.deepEqual(before.former, []);
+  assert.deepEqual(before.verdicts, ['fail', 'pass', 'fail']);
+  assert.deepEqual(after.names, [
+    ['alarm.png', false],
+    ['1.png', true],
+  ]);
+  assert.deepEqual(
+    after.former.map(({ name }) => name),
+    ['0.png', '1.png', '2.png', '3.png'],
+  );
+  assert.deepEqual(after.verdicts, ['pass', 'pass', 'fail']);
+  assert.equal(after.anyPose, false);
 });
 
 /** Does `work` on a device that is destroyed at its `last`-th await of all, and tells how it ended. */

@@ -264,20 +264,49 @@ function goodPhotographs(page) {
   });
 }
 
-test('a part is taught on the device, and the samples are judged by what was taught', async (t) => {
+/** Has the smallest model made, of parts that lie as photographed. */
+async function wishForLittle(page) {
+  await page.getByText('How to teach').click();
+  await page.getByLabel('Parts lie').selectOption('fixed');
+  await page.getByLabel('Defects are').selectOption('small');
+}
+
+test('what the camera sees is taught, and passes before it, where other things do not', async (t) => {
+  const page = await open({ viewport: { width: 1280, height: 900 } });
+  await ready(page);
+  await page.getByRole('button', { name: 'Teach a part' }).click();
+  await page.getByRole('button', { name: 'Camera' }).click();
+  const shutter = page.getByRole('button', { name: 'Take a photograph' });
+  const photographs = page.locator('#photographs li');
+  for (let shot = 0; shot < 6; shot++) {
+    await shutter.click();
+    await photographs
+      .nth(shot)
+      .locator('.mark', { hasText: /^(very dark)?$/ })
+      .waitFor({ state: 'attached' });
+  }
+  await wishForLittle(page);
+  await look(page, 'teach-camera');
+  await page.getByRole('button', { name: 'Teach', exact: true }).click();
+  await page.locator('#taught, #teaching-problem:not([hidden])').first().waitFor();
+  t.diagnostic(await page.locator('#taught-account').textContent());
+  // With the camera on, it is what is inspected.
+  await page.getByRole('button', { name: 'Inspect with it' }).click();
+  await page.locator('#caption', { hasText: /camera.*computed here/ }).waitFor();
+  // Six shots do not show all that moves before it, so a frame may fail, but not one after another.
+  await page.locator('#verdict[data-verdict=pass]').waitFor();
+  await page.getByRole('button', { name: 'Stop the camera' }).click();
+  await scoreAfter(page, () => hand(page, 'drop', fibre.path));
+  await page.getByRole('img', { name: /^000.png, without heat: fail, nearly nothing is like/ }).waitFor();
+  await look(page, 'another-part');
+  await page.context().close();
+});
+
+test('a part is taught from files, and the samples get the verdicts that they deserve', async (t) => {
   const page = await open({ viewport: { width: 1280, height: 900 } });
   await ready(page);
   await page.getByRole('button', { name: 'Teach a part' }).click();
   const photographs = page.locator('#photographs li');
-  await page.getByRole('button', { name: 'Camera' }).click();
-  await page.getByRole('button', { name: 'Take a photograph' }).click();
-  await photographs
-    .first()
-    .locator('.mark', { hasText: /^(very dark)?$/ })
-    .waitFor({ state: 'attached' });
-  await look(page, 'teach-camera');
-  await page.getByRole('button', { name: 'Stop the camera' }).click();
-  await page.getByRole('button', { name: 'Remove all' }).click();
 
   const files = (await goodPhotographs(page)).map(({ name, base64 }) => ({
     name,
@@ -285,9 +314,7 @@ test('a part is taught on the device, and the samples are judged by what was tau
     buffer: Buffer.from(base64, 'base64'),
   }));
   await page.locator('#add').setInputFiles([...files, { ...files[0], name: 'again.png' }]);
-  await page.getByText('Settings').click();
-  await page.getByLabel('Parts lie').selectOption('fixed');
-  await page.getByLabel('Defects are').selectOption('small');
+  await wishForLittle(page);
   await photographs.filter({ hasText: 'looking' }).first().waitFor({ state: 'detached' });
   const told = await page.evaluateHandle(() => {
     const told = new Set();
@@ -332,13 +359,16 @@ test('a part is taught on the device, and the samples are judged by what was tau
 
   await page.getByRole('button', { name: 'Inspect with it' }).click();
   await page.locator('#histogram-words', { hasText: 'Of 8 good photographs' }).waitFor();
-  const scores = [];
-  for (const row of rows) scores.push({ name: row.name, score: await scoreAfter(page, click(page, row)) });
-  t.diagnostic(scores.map(({ name, score }) => `${name} ${score.toFixed(2)}`).join(', '));
-  const good = scores.filter(({ name }) => name.startsWith('good')).map(({ score }) => score);
-  const defective = scores.filter(({ name }) => !name.startsWith('good')).map(({ score }) => score);
-  const found = defective.filter((score) => score > Math.max(...good));
-  assert.ok(found.length >= defective.length - 2, `${found.length} of ${defective.length} are above all good ones`);
+  const verdicts = [];
+  for (const row of rows) {
+    const score = await scoreAfter(page, click(page, row));
+    const { verdict } = await page.locator('#verdict').evaluate(({ dataset }) => ({ ...dataset }));
+    verdicts.push({ name: row.name, verdict, score });
+    assert.ok(await page.locator('#unlike').isHidden(), `${row.name} is such a part`);
+  }
+  t.diagnostic(verdicts.map(({ name, verdict, score }) => `${name}: ${verdict} ${score.toFixed(2)}`).join(', '));
+  const wrong = verdicts.filter(({ name, verdict }) => verdict !== (name.startsWith('good') ? 'pass' : 'fail'));
+  assert.deepEqual(wrong, []);
   await look(page, 'taught-desk');
   await page.context().close();
 });

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { greyPng, hand, launch, openPage, root, serve } from './harness.js';
+import { greyPng, hand, launch, openPage, root, screenshots, serve } from './harness.js';
 
 const standIn = readFileSync(new URL('stand-in.js', import.meta.url), 'utf8');
 
@@ -29,6 +29,7 @@ after(async () => {
 
 /** The page on the stand-in: `held` calls wait until they are released, and detections pause at random. */
 async function withStandIn({
+  script,
   held = [],
   pause = 0,
   software = false,
@@ -43,7 +44,7 @@ async function withStandIn({
       '/samples/results.json',
       '{ "card": { "threshold": 0.5, "scale": [0, 1], "metadata": {} }, "results": {} }',
     );
-  return openPage(browser, server, { serviceWorkers: 'block', ...options });
+  return openPage(browser, server, { serviceWorkers: 'block', script, ...options });
 }
 
 const tell = (page, message) =>
@@ -276,8 +277,8 @@ test('a picture that cannot be read has its message in its own place, and no ver
 test('a picture unlike anything the model knows is told to be so, and is not hidden by heat', async () => {
   const page = await withStandIn({ results: false });
   const unlike = verdict(page).getByText('another part, or another view of it?');
-  await hand(page, 'drop', grey(200));
-  await waitForScore(page, 200 / 255);
+  await hand(page, 'drop', grey(230));
+  await waitForScore(page, 230 / 255);
   await unlike.waitFor();
   assert.ok((await page.locator('#frame').isVisible()) && (await page.locator('#inspected').isHidden()));
   await hand(page, 'drop', grey(20));
@@ -327,6 +328,45 @@ test("reloading keeps the user's model and threshold, until the default is wante
   await page.reload();
   await ready(page);
   assert.match(await card.textContent(), /the default model/);
+  // The user's is not lost by that.
+  const own = page.getByRole('button', { name: 'Back to own.safetensors' });
+  await own.click();
+  await card.filter({ hasText: 'own.safetensors' }).waitFor();
+  assert.ok(await own.isHidden());
+  await page.waitForTimeout(200);
+  await page.reload();
+  await card.filter({ hasText: 'own.safetensors' }).waitFor();
+});
+
+test('a model that finds no room in the browser is told to be lost with the page', async () => {
+  const page = await withStandIn({
+    script: () => {
+      IDBObjectStore.prototype.put = () => {
+        throw new DOMException('full', 'QuotaExceededError');
+      };
+    },
+  });
+  await ready(page);
+  await hand(page, 'drop', { name: 'own.safetensors', buffer: Buffer.from('good') });
+  const message = page.getByRole('alert').locator('.message', { hasText: 'no room to keep own.safetensors' });
+  await message.getByRole('button', { name: 'Dismiss' }).click();
+  await message.waitFor({ state: 'detached' });
+  await toTeach(page, 100);
+  await page.locator('#advice', { hasText: 'no room to keep them: they are lost' }).waitFor();
+});
+
+test('a camera that is not allowed is told with what to do', async () => {
+  const page = await withStandIn({
+    script: () => {
+      navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+    },
+  });
+  await page.getByRole('button', { name: 'Camera' }).click();
+  const message = page.getByRole('alert').locator('.message', { hasText: 'The camera cannot be used' });
+  await message
+    .filter({ hasText: /Allow it with the symbol beside .* or take pictures with another program/ })
+    .waitFor();
+  await page.screenshot({ path: join(screenshots, 'camera-denied.png') });
 });
 
 test('a lost device is told, and after another try picture, heat and legend are there', async () => {
@@ -384,7 +424,7 @@ test('a part is taught from files, odd ones are marked, and it is inspected with
   await mark(page, 'notes.txt').filter({ hasText: 'not readable' }).waitFor();
   await mark(page, 'grey 5.png').filter({ hasText: 'very dark' }).waitFor();
   await advice
-    .filter({ hasText: /^Enough to begin; 8 or more are better\. Those that are not readable are left out\.$/ })
+    .filter({ hasText: /^Enough to begin; 8 or more are better\. Left out: .*could not be decoded.*\.$/ })
     .waitFor();
 
   await teachNow(page).click();
@@ -436,7 +476,7 @@ test('a part is taught from files, odd ones are marked, and it is inspected with
   await waitForScore(page, 120 / 255 + 0.001);
 });
 
-test('the shutter takes a photograph a press, and several while it is held', async () => {
+test('the shutter takes a photograph a press, by pointer and by keyboard', async () => {
   const page = await withStandIn();
   await toTeach(page);
   const shutter = page.getByRole('button', { name: 'Take a photograph' });
@@ -448,10 +488,6 @@ test('the shutter takes a photograph a press, and several while it is held', asy
   await shutter.focus();
   await page.keyboard.press('Enter');
   await photographs(page).nth(1).waitFor();
-  await shutter.hover();
-  await page.mouse.down();
-  await photographs(page).nth(4).waitFor();
-  await page.mouse.up();
   const [width] = await page
     .locator('#photographs canvas')
     .evaluateAll((canvases) => canvases.map(({ width }) => width));
@@ -462,6 +498,95 @@ test('the shutter takes a photograph a press, and several while it is held', asy
   await verdict(page)
     .locator('strong', { hasText: /Pass|Fail/ })
     .waitFor();
+});
+
+/** A camera that sees a surface of one grey, with an edge on it, until `globalThis.see(grey)` has another there. */
+function greyCamera() {
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d');
+  [canvas.width, canvas.height] = [320, 240];
+  let grey = 60;
+  let frame = 0;
+  globalThis.see = (next) => (grey = next);
+  // Noise and a hand that shakes.
+  setInterval(() => {
+    frame += 1;
+    context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+    context.fillRect(0, 0, 320, 240);
+    context.fillStyle = 'white';
+    context.fillRect(100 + (frame % 5) * 4, 60 + (frame % 3) * 5, 120, 90);
+  }, 30);
+  navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(30);
+}
+
+test('a part that lies before the camera while the shutter is held is one photograph', async () => {
+  const page = await withStandIn({ script: greyCamera });
+  await toTeach(page);
+  await page.getByRole('button', { name: 'Camera' }).click();
+  await page.waitForFunction(() => document.getElementById('finder').videoWidth > 0);
+  const burst = page.locator('#burst');
+  await page.getByRole('button', { name: 'Take a photograph' }).hover();
+  await page.mouse.down();
+  await burst
+    .filter({ hasText: /^1 photograph taken\. [3-9] more shots show the same as one before and are left out\.$/ })
+    .waitFor();
+  await page.evaluate(() => globalThis.see(120));
+  await burst.filter({ hasText: '2 photographs taken' }).waitFor();
+  await page.evaluate(() => globalThis.see(60));
+  await page.waitForTimeout(1000);
+  await page.screenshot({ path: join(screenshots, 'burst.png') });
+  await page.mouse.up();
+  assert.equal(await photographs(page).count(), 2);
+  // A press of its own is what the visitor wants.
+  await page.getByRole('button', { name: 'Take a photograph' }).click();
+  await photographs(page).nth(2).waitFor();
+  assert.equal(await burst.textContent(), '');
+});
+
+test('the keyboard keeps its place when what it pressed goes', async () => {
+  const page = await withStandIn({ results: false });
+  await ready(page);
+  await toTeach(page, 100, 110, 90);
+  await photographs(page).nth(2).waitFor();
+  const focused = (name) =>
+    page.waitForFunction((name) => {
+      const { id, ariaLabel, textContent } = document.activeElement;
+      return [id, ariaLabel, textContent].includes(name);
+    }, name);
+  const press = async (name) => {
+    await page.getByRole('button', { name, exact: true }).focus();
+    await page.keyboard.press('Enter');
+  };
+  await press('Remove grey 110.png');
+  await focused('Remove grey 90.png');
+  await page.keyboard.press('Enter');
+  await focused('Remove grey 100.png');
+  await hand(page, 'drop', grey(105), grey(95));
+  await photographs(page).nth(2).waitFor();
+  await tell(page, { hold: 'teaching' });
+  await press('Teach');
+  await focused('stop-teaching');
+  await page.keyboard.press('Enter');
+  await focused('teach-now');
+  await tell(page, { release: 'teaching' });
+  await press('Teach');
+  await page.locator('#taught').waitFor();
+  await press('Inspect with it');
+  await focused('to-inspect');
+  // What the visitor left is not brought back.
+  await page.locator('#use-default').focus();
+  await page.locator('h1').click();
+  await hand(page, 'drop', grey(99));
+  await waitForScore(page, 99 / 255 + 0.001);
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'BODY');
+  await press('Back to the default model');
+  await page.locator('#card', { hasText: 'the default model' }).waitFor();
+  await focused('use-own');
+  // Messages, too.
+  await hand(page, 'drop', { name: 'bad.safetensors', buffer: Buffer.from('bad') });
+  await page.getByRole('alert').locator('.message').waitFor();
+  await press('Dismiss this message');
+  await focused('to-inspect');
 });
 
 test('photographs, the model and what was taught survive a reload', async () => {
@@ -479,6 +604,17 @@ test('photographs, the model and what was taught survive a reload', async () => 
   await mark(page, 'grey 100.png').filter({ hasText: 'score 0.392' }).waitFor();
   assert.deepEqual(await photographs(page).locator('.name').allTextContents(), ['grey 100.png', 'grey 90.png']);
   await page.locator('#taught-account', { hasText: 'Taught from 3 photographs' }).waitFor();
+  // What was wished, too.
+  await page.getByText('How to teach').click();
+  await page.getByLabel('Parts lie').selectOption('any');
+  await page.getByLabel('Good parts that may fail').selectOption('0.1');
+  await page.waitForTimeout(200);
+  await page.reload();
+  await page.locator('#card', { hasText: 'taught' }).waitFor();
+  await toTeach(page);
+  assert.equal(await page.locator('#poses').inputValue(), 'any');
+  assert.equal(await page.locator('#alarms').inputValue(), '0.1');
+  assert.equal(await page.locator('#effort').inputValue(), 'standard');
   await page.getByRole('button', { name: 'Remove all' }).click();
   await page.waitForTimeout(200);
   await page.reload();
@@ -508,6 +644,55 @@ test('a false alarm is one good photograph more', async () => {
   assert.equal(await message.count(), 0);
   await waitForScore(page, 99 / 255 + 0.001);
   assert.deepEqual((await watched(page)).mismatches, []);
+});
+
+test('a model of which only the file is here is taught its false alarms', async () => {
+  const page = await withStandIn({ results: false });
+  await ready(page);
+  await hand(page, 'drop', { name: 'taught part.safetensors', buffer: Buffer.from('good') });
+  const card = page.locator('#card');
+  await card.filter({ hasText: 'taught part.safetensors' }).waitFor();
+  await hand(page, 'drop', grey(140));
+  await waitForScore(page, 140 / 255 + 0.001);
+  await page.getByRole('button', { name: 'This part is good' }).click();
+  const message = page.locator('.message', { hasText: '1 picture is good although this model fails it' });
+  await message.waitFor();
+  // Photographs of another part are none of its business, nor is it theirs.
+  await toTeach(page, 50, 60);
+  await mark(page, 'grey 140.png').filter({ hasText: 'for this model alone' }).waitFor();
+  await page.locator('#advice', { hasText: 'with 2 many defects pass' }).waitFor();
+  await page.waitForTimeout(200);
+  await page.reload();
+  await card.filter({ hasText: 'taught part.safetensors' }).waitFor();
+  await message.getByRole('button', { name: 'Teach again' }).click();
+  await page
+    .locator('#histogram-words', { hasText: 'Of 2 good photographs (each held out, 0.250 to 0.549)' })
+    .waitFor();
+  assert.equal(await message.count(), 0);
+  await page.screenshot({ path: join(screenshots, 'taught-more.png'), fullPage: true });
+  await toTeach(page);
+  await page.locator('#taught-account', { hasText: 'Taught 1 photograph more in' }).waitFor();
+  await mark(page, 'grey 140.png').filter({ hasText: 'score 0.549' }).waitFor();
+  // And the next one.
+  await page.getByRole('button', { name: 'Inspect with it' }).click();
+  await hand(page, 'drop', grey(150));
+  await waitForScore(page, 150 / 255 + 0.001);
+  await page.getByRole('button', { name: 'This part is good' }).click();
+  await message.getByRole('button', { name: 'Teach again' }).click();
+  await page.locator('#histogram-words', { hasText: '0.250 to 0.588' }).waitFor();
+  // The default model is not the visitor's to teach.
+  await page.getByRole('button', { name: 'Back to the default model' }).click();
+  await card.filter({ hasText: 'the default model' }).waitFor();
+  await waitForScore(page, 150 / 255);
+  assert.ok(await page.locator('#is-good').isHidden());
+  await hand(page, 'drop', { name: 'taught part.safetensors', buffer: Buffer.from('good') });
+  await waitForScore(page, 150 / 255 + 0.001);
+  await page.getByRole('button', { name: 'This part is good' }).click();
+  await message.waitFor();
+  await page.getByRole('button', { name: 'Back to the default model' }).click();
+  await message.waitFor({ state: 'detached' });
+  await toTeach(page);
+  await photographs(page).filter({ hasText: 'for another model alone' }).first().waitFor();
 });
 
 test('teaching is stopped, refused and interrupted in words, and the photographs stay', async () => {
@@ -542,7 +727,7 @@ test('teaching is stopped, refused and interrupted in words, and the photographs
   assert.equal(await photographs(page).count(), 1);
 });
 
-test('a processor makes the fastest kind of model, unless the settings ask for another', async () => {
+test('a processor makes the fastest kind of model, unless the visitor asks for another', async () => {
   const page = await withStandIn({ held: ['standard'], software: true });
   await ready(page);
   await toTeach(page, 100, 104);
@@ -551,7 +736,7 @@ test('a processor makes the fastest kind of model, unless the settings ask for a
   await teachNow(page).click();
   await page.locator('#taught').waitFor();
 
-  await page.getByText('Settings').click();
+  await page.getByText('How to teach').click();
   await effort.selectOption('standard');
   await teachNow(page).click();
   await page.locator('#look-caption', { hasText: 'A quick model looks first' }).waitFor();
@@ -566,13 +751,16 @@ test('a processor makes the fastest kind of model, unless the settings ask for a
 
 test('while the full model is made, a quick one shows what it finds', async () => {
   const page = await withStandIn({ held: ['standard'] });
-  await toTeach(page, 100, 110, 200);
+  await toTeach(page, 100, 230, 200);
   await teachNow(page).click();
   const caption = page.locator('#look-caption');
   await caption.filter({ hasText: 'A quick model looks first: grey 100.png would pass.' }).waitFor();
+  await caption.filter({ hasText: 'grey 230.png shows another part, or another view of it.' }).waitFor();
+  assert.ok(await page.locator('#look-heat').isHidden());
   await caption.filter({ hasText: 'grey 200.png would fail. The full model is being made.' }).waitFor();
   const painted = (id) =>
     page.locator(id).evaluate((canvas) => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]);
+  assert.ok(await page.locator('#look-heat').isVisible());
   assert.deepEqual(await painted('#look-picture'), [200, 200, 200, 255]);
   assert.equal((await painted('#look-heat'))[3], 255);
   assert.equal(await page.locator('#teaching-text').textContent(), 'Describing photographs: 2 of 4');

@@ -23,6 +23,7 @@ export async function uses(
   const head = await Detector.load(new Uint8Array(8), { backbone: detector });
   const detection: Detection = await head.detect(file, { signal, preview: 100 });
   const { drift } = await head.detect(frame, { drift: true });
+  if (detection.unlike === true) console.warn('another part');
   if (drift?.alarm) console.warn(drift.parts, drift.median - drift.calibrated, drift.chance);
   await head.detect(texture);
   await head.detect(video);
@@ -61,8 +62,13 @@ export async function teaches(files: File[], worker: Worker): Promise<number> {
   });
   const detector = await Detector.load(taught.file);
   const scores = remotely.photographs.map((photograph) => (photograph.copy ? 0 : photograph.score));
-  // @ts-expect-error: it needs a backbone.
+  const more: Taught = await teach(files, { model: taught.file, falseAlarmRate: 0.02, progress });
+  await connect(worker).teach(files, { model: 'part.safetensors' });
+  console.log(more.former.map(({ name, score, disagrees }) => (disagrees ? name : score)));
+  // @ts-expect-error: it needs a backbone or a model.
   await teach(files, {});
+  // @ts-expect-error: a model knows how its parts lie.
+  await teach(files, { model: taught.file, poses: 'any' });
   return Math.max(...scores) + (taught.falseAlarms?.high ?? 0) + (detector.card.threshold ?? 0);
 }
 

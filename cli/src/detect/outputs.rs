@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Where and how photographs' outputs are written.
 pub(crate) struct Outputs<'a> {
     pub out: &'a Path,
+    /// The model's own.
+    pub model: &'a Calibration,
+    /// The same, with the colours that were asked for.
     pub calibration: &'a Calibration,
     pub pictures: bool,
     pub raw: bool,
@@ -24,6 +27,8 @@ pub(crate) struct Outcome {
     pub lowest: f32,
     /// Whether the part is good, where the model holds a threshold.
     pub verdict: Option<Verdict>,
+    /// Whether it shows something else than the model's parts, where the model can tell.
+    pub unlike: Option<bool>,
     /// Width and height of the photograph.
     pub dimensions: (u32, u32),
     /// The part of the photograph that the network saw.
@@ -72,11 +77,13 @@ impl Outputs<'_> {
         let InspectionTimes { preprocess, network } = inspected.inspection.times;
         let times = Times { decode: inspected.decode, preprocess, gpu: network, write: start.elapsed() };
         let remarks = inspected.remarks.clone();
+        let unlike = inspected.inspection.is_unlike(self.model);
         let Findings { score, lowest, verdict, dimensions, inspected, colours, regions, .. } = findings;
         Ok(Outcome {
             score,
             lowest,
             verdict,
+            unlike,
             dimensions,
             inspected,
             colours,

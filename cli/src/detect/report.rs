@@ -20,6 +20,8 @@ pub(crate) struct Row {
     score: Option<f32>,
     /// Pass or fail, where the model holds a threshold.
     verdict: Option<Verdict>,
+    /// Whether the image shows something else than the model's parts, where the model can tell.
+    unlike: Option<bool>,
     lowest: Option<f32>,
     width: Option<u32>,
     height: Option<u32>,
@@ -54,6 +56,7 @@ impl Row {
             path: text(&image.path),
             score: done.map(|done| done.score),
             verdict: done.and_then(|done| done.verdict),
+            unlike: done.and_then(|done| done.unlike),
             lowest: done.map(|done| done.lowest),
             width: done.map(|done| done.dimensions.0),
             height: done.map(|done| done.dimensions.1),
@@ -159,6 +162,11 @@ impl fmt::Display for Summary<'_> {
         if let Some(threshold) = self.calibration.threshold {
             let Tally { passed, failed, .. } = self.tally;
             writeln!(f, "{passed} pass, {failed} fail: scores above {threshold}")?;
+        }
+        match done.iter().filter(|done| done.unlike == Some(true)).count() {
+            0 => {}
+            1 => writeln!(f, "1 image shows something else than the good parts")?,
+            unlike => writeln!(f, "{unlike} images show something else than the good parts")?,
         }
         self.write_colours(f, &done)?;
         write_times(f, &done)?;

@@ -58,5 +58,5 @@ export function setRows(table, rows) {
   table.tBodies[0].replaceChildren(...rows.map(line));
 }
 
-export const number = (value) => value.toPrecision(3);
+export const number = (value) => (Math.abs(value) < 999.5 ? value.toPrecision(3) : value.toFixed(0));
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;

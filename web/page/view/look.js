@@ -17,7 +17,13 @@ export function showLook({ store }) {
     picture.getContext('2d').drawImage(bitmap, 0, 0);
     const threshold = thresholdOf(card);
     paintHeat($('look-heat'), result, { threshold, colours: coloursOf(card) });
-    const verdict = result.score > threshold ? 'would fail' : 'would pass';
+    $('look-heat').hidden = Boolean(result.unlike);
+    const verdict = verdictOf(result, threshold);
     setText($('look-caption'), `A quick model looks first: ${name} ${verdict}. The full model is being made.`);
   });
+}
+
+function verdictOf({ score, unlike }, threshold) {
+  if (unlike) return 'shows another part, or another view of it';
+  return score > threshold ? 'would fail' : 'would pass';
 }

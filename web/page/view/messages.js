@@ -8,6 +8,7 @@ export function showMessages({ store, retry }) {
   const actions = {
     retry: ['Try again', retry],
     teach: ['Teach again', () => store.dispatch({ type: 'teaching asked' })],
+    'teach more': ['Teach again', () => store.dispatch({ type: 'teaching asked', isMore: true })],
   };
   const make = ({ tone, action, dismiss }) => {
     const message = element('div', { className: 'message' }, element('p'));

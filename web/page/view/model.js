@@ -1,11 +1,14 @@
 // What the model in use says of itself.
 
 import { megabytes } from '../state.js';
-import { $, element, number, offerFile } from './dom.js';
+import { plural } from '../teaching.js';
+import { $, element, number, offerFile, setText } from './dom.js';
 
 export function showModel({ store }) {
   let told = {};
-  store.follow(({ model, device }) => {
+  store.follow(({ model, device, aside }) => {
+    $('use-own').hidden = !aside || Boolean(model?.file);
+    setText($('use-own'), aside ? `Back to ${aside.name}` : '');
     if (told.model === model && told.device === device) return;
     told = { model, device };
     $('use-default').hidden = $('save-model').hidden = !model?.file;
@@ -28,7 +31,7 @@ function entriesOf({ name, card }, { adapter }) {
     ['file', name],
     ['category', about('category')],
     ['trained on', about('shots') && `${about('shots')} good pictures`],
-    ['taught from', photographs && `${photographs} good pictures`],
+    ['taught from', photographs && plural(photographs, 'good picture')],
     ['sees', `${input} x ${input} pixels (${about('fit') ?? 'crop'})`],
     ['threshold', threshold === null ? 'none in the file' : `${number(threshold)}${rule ? ` (${rule})` : ''}`],
     ['memory', gpuBytes && `${megabytes(gpuBytes)} of the device's`],

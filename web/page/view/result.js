@@ -1,7 +1,7 @@
 // The verdict, the threshold on its legend, the regions and the times: all of the picture on the stage.
 
 import { coloursOf, isUnlike, legendOf, onStage, thresholdOf, verdictOf } from '../state.js';
-import { isTeaching, outcomeOf } from '../teaching.js';
+import { isTaken, isTaught, isTeaching } from '../teaching.js';
 import { colourOf } from '../heat.js';
 import { $, milliseconds, number, setRows, setText } from './dom.js';
 
@@ -83,14 +83,14 @@ function driftOf({ drift }) {
   return `${found}, ${expected}: have the camera, the light or the parts changed?`;
 }
 
-/** A false alarm is one good photograph more, where the model was taught here. */
+/** A false alarm is one good photograph more, where the model was taught. */
 function showIsGood(state) {
   const { picture } = onStage(state);
-  const isTaken = state.teaching.photographs.some((photograph) => photograph.picture === picture?.id);
+  const taken = isTaken(state, picture);
   const isAlarm = picture && verdictOf(state, picture) === 'fail';
-  $('is-good').hidden = !isAlarm || !outcomeOf(state);
-  $('is-good').disabled = isTaken || isTeaching(state);
-  setText($('is-good'), isTaken ? 'Taken as a good part' : 'This part is good');
+  $('is-good').hidden = !isAlarm || !isTaught(state.model);
+  $('is-good').disabled = taken || isTeaching(state);
+  setText($('is-good'), taken ? 'Taken as a good part' : 'This part is good');
 }
 
 function showThreshold(state) {

@@ -3,6 +3,7 @@
 import {
   accountOf,
   adviceOf,
+  burstOf,
   canTeach,
   isTeaching,
   markOf,
@@ -13,8 +14,8 @@ import {
 import { $, element, offerFile, renewChildren, setText, showActivity } from './dom.js';
 import { paintThumbnail } from './thumbnail.js';
 
-/** `photographs` takes and removes them. */
-export function showTeach({ store, photographs }) {
+/** `photographs` takes and removes them; `keepWishes()` is called when the visitor has chosen. */
+export function showTeach({ store, photographs, keepWishes }) {
   const { dispatch, follow } = store;
 
   listenToShutter($('shutter'), photographs.burst);
@@ -22,7 +23,10 @@ export function showTeach({ store, photographs }) {
   $('teach-now').addEventListener('click', () => dispatch({ type: 'teaching asked' }));
   $('stop-teaching').addEventListener('click', () => dispatch({ type: 'teaching stopped' }));
   $('inspect-now').addEventListener('click', () => dispatch({ type: 'screen chosen', screen: 'inspect' }));
-  const wish = (wishes) => dispatch({ type: 'teaching wished', wishes });
+  const wish = (wishes) => {
+    dispatch({ type: 'teaching wished', wishes });
+    keepWishes();
+  };
   $('poses').addEventListener('change', ({ target }) => wish({ poses: target.value }));
   $('effort').addEventListener('change', ({ target }) => wish({ effort: target.value }));
   $('alarms').addEventListener('change', ({ target }) => wish({ falseAlarmRate: Number(target.value) }));
@@ -42,7 +46,6 @@ export function showTeach({ store, photographs }) {
     setText(name, photograph.name);
     setText(mark, text);
     item.dataset.tone = tone;
-    item.title = photograph.problem ?? '';
   };
 
   follow((state) => {
@@ -52,6 +55,7 @@ export function showTeach({ store, photographs }) {
     $('finder-hint').hidden = isLive;
     setText($('finder-hint'), camera.phase === 'starting' ? 'Starting the camera' : HINT);
     $('shutter').disabled = !isLive;
+    setText($('burst'), burstOf(state));
 
     renewChildren($('photographs'), teaching.photographs, { key: ({ id }) => id, make, renew: renew(state) });
     setText($('photograph-count'), teaching.photographs.length ? `(${teaching.photographs.length})` : '');
