@@ -5,7 +5,7 @@
 //     node web/benches/teach.js any standard screws/train/good/*.png
 //
 // The first two arguments are how parts lie (`auto`, `fixed`, `any`) and what is looked for (`small`, `standard`,
-// `accurate`), as the page's settings have them.
+// `accurate`), as the page has them under "How to teach".
 
 import { launch, openPage, serve } from '../tests/harness.js';
 
