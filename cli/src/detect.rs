@@ -38,8 +38,8 @@ above the model's threshold
 and for all images together:
   scores.csv    path, score, verdict, lowest, width, height, error
   scores.jsonl  the same and more, a JSON object for each image: the regions above the threshold with box, area, peak \
-and mean, in the image's pixels; remarks on the file, such as that a part of it is missing; `unlike`, whether the image \
-shows something else than the parts that the model knows, where its calibration tells what is common in these
+and mean, in the image's pixels; remarks on the file, such as that a part of it is missing; `unlike`, whether the \
+image shows something else than the parts that the model knows, where its calibration tells what is common in these
 
 The score is the map's largest value, `lowest` its least, before the map is brought to the image's size. The verdict, \
 `pass` or `fail`, is there where the model holds a threshold; `pcsnet calibrate` gives it one. Outputs mirror the \

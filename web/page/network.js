@@ -3,6 +3,7 @@
 import { DEFAULT_MODEL, isRunningWanted, nextPicture, resultOf, shown, wantsFrame } from './state.js';
 import { isTeaching, taughtFrom, wantsTeaching, wishesOf } from './teaching.js';
 import { forget, keep, recall } from './keep.js';
+import { withMetadata } from './metadata.js';
 import { noticeChange } from './novelty.js';
 import { connect } from './pcsnet/remote.js';
 
@@ -132,14 +133,15 @@ export function startNetwork({ store, takeFrame }) {
     const start = performance.now();
     const photographs = taughtFrom(store.state);
     const wishes = wishesOf(store.state);
-    const { isMore } = store.state.teaching;
+    const { aim } = store.state.teaching;
     const { file: former } = store.state.model;
     dispatch({ type: 'teaching begun' });
     const progress = (progress) => dispatch({ type: 'teaching progress', ...progress });
     try {
       const sources = photographs.map(({ file }) => file);
-      if (!isMore && wishes.effort !== 'small') await lookAhead(sources, wishes, signal);
-      const basis = isMore ? { model: former } : { ...wishes, backbone: MODEL };
+      if (aim === 'threshold') return await findThreshold(sources, { rate: wishes.falseAlarmRate, signal, progress });
+      if (aim === 'new' && wishes.effort !== 'small') await lookAhead(sources, wishes, signal);
+      const basis = aim === 'more' ? { model: former } : { ...wishes, backbone: MODEL };
       const taught = await remote.teach(sources, { ...basis, progress, signal });
       const { file: model, photographs: found, ...account } = taught;
       // Swedes write dates so that files sort by them.
@@ -153,6 +155,19 @@ export function startNetwork({ store, takeFrame }) {
       // What stopped it is known.
       if (!signal.aborted) dispatch({ type: 'teaching refused', reason: error.message });
     }
+  }
+
+  /** Gives the model in use the threshold that good photographs have, and keeps it so. */
+  async function findThreshold(sources, { rate, signal, progress }) {
+    const { file } = store.state.model;
+    const inspecting = (counts) => progress({ stage: 'inspecting', ...counts });
+    const { changes } = await inUse.calibrate(sources, { rate, signal, progress: inspecting });
+    const calibrated = new File([await withMetadata(file, changes)], file.name);
+    signal.throwIfAborted();
+    await inTurn(async () => {
+      if (!(await openModel(calibrated))) throw new Error('the model with it could not be loaded, see above.');
+    });
+    dispatch({ type: 'threshold found' });
   }
 
   /** Makes a quick model of the same photographs, and begins to show what it finds. */

@@ -16,6 +16,7 @@ import {
   plural,
   teachingActivity,
   teachingEvents,
+  usable,
 } from './teaching.js';
 
 export const DEFAULT_MODEL = 'default';
@@ -308,7 +309,7 @@ export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 
 /** Messages, each with what it can be answered with: { id, tone, text, action, dismiss }, where both are names. */
 export function messagesOf(state) {
-  const { screen, device, modelProblem, camera, model, ready, unkept } = state;
+  const { screen, device, modelProblem, camera, model, ready, unkept, teaching } = state;
   const messages = [];
   const add = (id, tone, text, answers = {}) => messages.push({ id, tone, text, ...answers });
   if (device.phase === 'absent') {
@@ -352,6 +353,17 @@ fastest kind of model is made unless you choose another.',
     const what = `${plural(more, 'picture')} ${are} good although this model fails ${them}`;
     const text = `${what}. It can be taught that without the photographs that it was made of.`;
     add('more', 'note', text, { action: 'teach more' });
+  }
+  if (screen === 'inspect' && model?.file && model.card.threshold === null && !isTeaching(state)) {
+    const good = usable(state).length;
+    const lack = `${model.name} has no threshold: what passes here is a guess.`;
+    if (good < 2)
+      add('guess', 'note', `${lack} Two or more photographs of good parts give it one.`, { action: 'photographs' });
+    else add('guess', 'note', `${lack} Your ${good} photographs of good parts give it one.`, { action: 'threshold' });
+  }
+  if (screen === 'inspect' && teaching.problem) {
+    const what = teaching.aim === 'threshold' ? 'No threshold was found' : 'No model was made';
+    add('teaching', 'fault', `${what}: ${teaching.problem}`, { dismiss: 'teaching problem dismissed' });
   }
   if (camera.phase === 'refused') {
     add('camera', 'fault', `The camera cannot be used: ${camera.problem}.`, { dismiss: 'camera problem dismissed' });

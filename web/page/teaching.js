@@ -13,8 +13,10 @@ export const initialTeaching = {
   wishes: { poses: 'auto', effort: undefined, falseAlarmRate: 0.05 },
   /** 'asked' until the network has time, then 'begun'. */
   phase: undefined,
-  /** Whether the model in use is taught more, from its file, rather than a new one made. */
-  isMore: false,
+  /**
+   * What is to come of it: a 'new' model, the one in use taught 'more' from its file, or a 'threshold' for that.
+   */
+  aim: 'new',
   /** How far it is: { stage, done, total }; `ahead` while the quick model is made whose look is the first. */
   progress: undefined,
   /**
@@ -65,11 +67,11 @@ export const teachingEvents = {
   },
 
   'teaching wished': (teaching, { wishes }) => ({ ...teaching, wishes: { ...teaching.wishes, ...wishes } }),
-  'teaching asked': (teaching, { isMore = false }) => ({
+  'teaching asked': (teaching, { aim = 'new' }) => ({
     ...teaching,
     ...idle,
     phase: 'asked',
-    isMore,
+    aim,
     problem: undefined,
   }),
   'teaching begun': (teaching) => ({ ...teaching, phase: 'begun' }),
@@ -78,7 +80,9 @@ export const teachingEvents = {
   'first look': (teaching, { look }) => (teaching.phase === 'begun' ? { ...teaching, look } : teaching),
   'teaching stopped': (teaching) => ({ ...teaching, ...idle }),
   'teaching refused': (teaching, { reason }) => ({ ...teaching, ...idle, problem: reason }),
+  'teaching problem dismissed': (teaching) => ({ ...teaching, problem: undefined }),
   taught: (teaching, { outcome }) => ({ ...teaching, ...idle, outcome }),
+  'threshold found': (teaching) => ({ ...teaching, ...idle }),
   // Of an earlier visit.
   'outcome known': (teaching, { outcome }) => ({ ...teaching, outcome: teaching.outcome ?? outcome }),
 };
@@ -116,7 +120,7 @@ export function isTaken(state, picture) {
 
 /** Those that the network is to teach from. */
 export function taughtFrom(state) {
-  return state.teaching.isMore ? additions(state) : usable(state);
+  return state.teaching.aim === 'more' ? additions(state) : usable(state);
 }
 
 /** Whether a model is the user's, and was made by teaching. */
@@ -227,6 +231,7 @@ const STAGES = {
   describing: 'Describing photographs',
   choosing: 'Choosing what good parts look like',
   'holding-out': 'Comparing each photograph with the others',
+  inspecting: 'Inspecting good photographs',
 };
 /** Counted in bytes or in the thousands, which tells nobody anything. */
 const UNCOUNTED = ['download', 'upload', 'choosing'];
@@ -236,7 +241,7 @@ export function teachingActivity({ teaching: { phase, progress }, loading }) {
   if (phase === undefined) return undefined;
   if (loading && phase === 'begun') return { text: 'Taking the model into use' };
   if (phase === 'asked') return { text: 'Teaching begins when the network is ready' };
-  if (!progress) return { text: 'Beginning to teach' };
+  if (!progress) return { text: 'Beginning' };
   const { stage, done, total, ahead } = progress;
   const count = UNCOUNTED.includes(stage) || !total ? '' : `: ${Math.min(done + 1, total)} of ${total}`;
   const purpose = ahead ? ', for a first look' : '';

@@ -171,8 +171,8 @@ export function expectedScores() {
   return { rows, spread };
 }
 
-/** A bundle's file without its backbone: what a user's own head looks like. */
-export function headOf(bundle) {
+/** A bundle's file without its backbone, and without some of its metadata: what a user's own head looks like. */
+export function headOf(bundle, lacks = []) {
   const length = Number(bundle.readBigUInt64LE(0));
   const header = JSON.parse(bundle.subarray(8, 8 + length));
   const data = bundle.subarray(8 + length);
@@ -182,7 +182,7 @@ export function headOf(bundle) {
   for (const [name, entry] of Object.entries(header)) {
     if (name.startsWith('backbone.')) continue;
     if (name === '__metadata__') {
-      kept[name] = entry;
+      kept[name] = Object.fromEntries(Object.entries(entry).filter(([key]) => !lacks.includes(key)));
       continue;
     }
     const piece = data.subarray(...entry.data_offsets);

@@ -399,6 +399,34 @@ test("a user's own head runs on the default backbone", async () => {
   await visit.locator('#card', { hasText: 'the default model' }).waitFor();
 });
 
+test('a model without a threshold is given one by good photographs', async (t) => {
+  const page = await open();
+  await ready(page);
+  const lacks = ['pcsnet.threshold', 'pcsnet.scale', 'pcsnet.calibration', 'pcsnet.good_scores'];
+  const buffer = headOf(readFileSync(join(root, 'weights/default.safetensors')), lacks);
+  await page.locator('#open-model').setInputFiles({ name: 'own.safetensors', mimeType: '', buffer });
+  const message = page.locator('.message', { hasText: 'own.safetensors has no threshold' });
+  await message.getByRole('button', { name: 'Photograph good parts' }).click();
+  const good = rows.filter(({ name }) => name.startsWith('good')).map(({ path }) => path);
+  await page.locator('#add').setInputFiles(good);
+  await page
+    .locator('#photographs li')
+    .nth(good.length - 1)
+    .waitFor();
+  await page.getByRole('button', { name: 'Inspect', exact: true }).click();
+  await message.getByRole('button', { name: 'Find the threshold' }).click();
+  await message.waitFor({ state: 'detached' });
+  await ready(page);
+  const threshold = await page.locator('#card', { hasText: 'own.safetensors' }).textContent();
+  t.diagnostic(threshold);
+  for (const { name, path } of rows.filter(({ name }) => /good|fibre/.test(name))) {
+    await scoreAfter(page, () => hand(page, 'drop', path));
+    const verdict = await page.locator('#verdict').getAttribute('data-verdict');
+    assert.equal(verdict, name.startsWith('good') ? 'pass' : 'fail', name);
+  }
+  await page.context().close();
+});
+
 test('wasm and model are fetched side by side', async () => {
   let ask;
   const isAsked = new Promise((resolve) => (ask = resolve));

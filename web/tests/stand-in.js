@@ -30,6 +30,11 @@ async function greyOf(source) {
   return { grey: context.getImageData(0, 0, 1, 1).data[0], width: bitmap.width, height: bitmap.height };
 }
 
+function thresholdIn(model) {
+  const { __metadata__: metadata } = JSON.parse(model.slice(8, model.lastIndexOf('}') + 1));
+  return Number(metadata['pcsnet.threshold'] ?? NaN) || null;
+}
+
 // One after another, as in the package.
 let last = Promise.resolve();
 
@@ -38,8 +43,8 @@ const calls = {
     return { adapter: { name: 'stand-in', software: STAND_IN.software }, device: 1 };
   },
   async load({ source }, progress) {
-    if (source.name && (await source.text()) === 'bad')
-      throw new Error(`${source.name}: not a usable safetensors file`);
+    const text = source.name && (await source.text());
+    if (text === 'bad') throw new Error(`${source.name}: not a usable safetensors file`);
     progress({ stage: 'upload', done: 50, total: 100 });
     progress({ stage: 'kernels', done: 1, total: 4 });
     if (detectors.size) progress({ stage: 'kernels', done: 0, total: 0 });
@@ -52,7 +57,14 @@ const calls = {
       : {};
     return {
       detector: id,
-      card: { threshold: 0.5, scale: [0, 1], input: 224, adapter: '', gpuBytes: 1, metadata },
+      card: {
+        threshold: name.startsWith('bare') ? thresholdIn(text) : 0.5,
+        scale: [0, 1],
+        input: 224,
+        adapter: '',
+        gpuBytes: 1,
+        metadata,
+      },
     };
   },
   detect({ detector, source, options }) {
@@ -111,6 +123,13 @@ const calls = {
       falseAlarms: { expected: 0.05, low: 0.01, high: 0.3, confidence: 0.9 },
       warnings: ['more photographs make the threshold surer'],
     };
+  },
+  async calibrate({ detector, sources }, progress) {
+    progress({ done: 1, total: sources.length });
+    await released('threshold');
+    const greys = await Promise.all(sources.map(async (source) => (await greyOf(source)).grey));
+    const threshold = Math.max(...greys) / 255 + detectors.get(detector);
+    return { calibration: { changes: { 'pcsnet.threshold': `${threshold}`, 'pcsnet.tiles': null } }, card: {} };
   },
   preview: ({ source }) => createImageBitmap(source),
   regions: ({ detection: { map }, threshold }) =>

@@ -695,6 +695,42 @@ test('a model of which only the file is here is taught its false alarms', async 
   await photographs(page).filter({ hasText: 'for another model alone' }).first().waitFor();
 });
 
+test('a model without a threshold is given one by good photographs, for good', async () => {
+  const page = await withStandIn({ results: false, held: ['threshold'] });
+  await ready(page);
+  const header = Buffer.from('{"__metadata__":{"pcsnet.tiles":"9"}}');
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  const buffer = Buffer.concat([length, header, Buffer.from('tensors')]);
+  await hand(page, 'drop', { name: 'bare.safetensors', buffer });
+  const message = page.locator('.message', {
+    hasText: 'bare.safetensors has no threshold: what passes here is a guess',
+  });
+  await message.filter({ hasText: 'Two or more photographs of good parts give it one.' }).waitFor();
+  await message.getByRole('button', { name: 'Photograph good parts' }).click();
+  await hand(page, 'drop', grey(90), grey(110));
+  await photographs(page).nth(1).waitFor();
+  await page.getByRole('button', { name: 'Inspect', exact: true }).click();
+  await page.screenshot({ path: join(screenshots, 'no-threshold.png'), fullPage: true });
+  await message.getByRole('button', { name: 'Find the threshold' }).click();
+  await page.locator('#activity-text', { hasText: 'Inspecting good photographs: 2 of 2' }).waitFor();
+  await tell(page, { release: 'threshold' });
+  await page.locator('#threshold-value', { hasText: '0.432' }).waitFor();
+  await message.waitFor({ state: 'detached' });
+  await page.waitForTimeout(200);
+  await page.reload();
+  await page.locator('#threshold-value', { hasText: '0.432' }).waitFor();
+  // What is saved has it, too, and all that it had.
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#save-model').click()]);
+  const saved = readFileSync(await download.path());
+  const end = 8 + Number(saved.readBigUInt64LE(0));
+  assert.deepEqual(JSON.parse(saved.subarray(8, end)), {
+    __metadata__: { 'pcsnet.threshold': `${110 / 255 + 0.001}` },
+  });
+  assert.equal(end % 8, 0);
+  assert.equal(saved.subarray(end).toString(), 'tensors');
+});
+
 test('teaching is stopped, refused and interrupted in words, and the photographs stay', async () => {
   const page = await withStandIn({ held: ['teaching'] });
   await toTeach(page, 100, 110, 90);

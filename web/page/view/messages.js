@@ -8,7 +8,9 @@ export function showMessages({ store, retry }) {
   const actions = {
     retry: ['Try again', retry],
     teach: ['Teach again', () => store.dispatch({ type: 'teaching asked' })],
-    'teach more': ['Teach again', () => store.dispatch({ type: 'teaching asked', isMore: true })],
+    'teach more': ['Teach again', () => store.dispatch({ type: 'teaching asked', aim: 'more' })],
+    threshold: ['Find the threshold', () => store.dispatch({ type: 'teaching asked', aim: 'threshold' })],
+    photographs: ['Photograph good parts', () => store.dispatch({ type: 'screen chosen', screen: 'teach' })],
   };
   const make = ({ tone, action, dismiss }) => {
     const message = element('div', { className: 'message' }, element('p'));
