@@ -131,12 +131,12 @@ fn main(
         var sums_1_3 = Sums();
 #endif
 
-        var next = load_tile(places, part.first_k, index);
+        // Before the loop, so that the places of a tile are computed once.
+        store_tile(load_tile(places, part.first_k, index), index);
+        workgroupBarrier();
         for (var k = part.first_k; k < part.end_k; k += TILE_DEPTH) {
-            store_tile(next, index);
-            workgroupBarrier();
             // The last turn loads a tile that nobody multiplies, of the last k.
-            next = load_tile(places, k + TILE_DEPTH, index);
+            let next = load_tile(places, k + TILE_DEPTH, index);
             for (var step = 0u; step < 4u * TILE_DEPTH; step += SIDE) {
                 let a = a_first + step / 4u;
                 let b = b_first + step * B_STRIDE;
@@ -157,6 +157,8 @@ fn main(
                 sums_1_3 = multiply_add(lower, right_3, sums_1_3);
 #endif
             }
+            workgroupBarrier();
+            store_tile(next, index);
             workgroupBarrier();
         }
 

@@ -286,7 +286,8 @@ fn dispatch_whole(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gat
         ("OUTPUT_F16", out.tensor.is_f16()),
         ("OUTPUT_ROWS", graph.is_texture(out.tensor)),
     ];
-    let mut kernel = tiling.kernel(names).with_constant("EPILOGUE", product.has_epilogue());
+    let finishes = product.has_epilogue() || textures && is_soon_finished(product.out);
+    let mut kernel = tiling.kernel(names).with_constant("EPILOGUE", finishes);
     if !textures {
         kernel = kernel.with_constant("INPUT_RELU", product.applies_relu());
     }
@@ -296,6 +297,13 @@ fn dispatch_whole(graph: &mut Graph<'_>, label: &str, product: &Product<'_>, gat
     graph.dispatch(label, kernel, &params, bindings, workgroups);
     graph
         .estimate(u64::from(out.rows) * u64::from(matrix.depth) * u64::from(matrix.columns) / u64::from(tiling.splits));
+}
+
+/// Whether an epilogue that leaves the sums as they are costs adapters that run shaders on a CPU less than to compile
+/// the product without any, half a second and more.
+fn is_soon_finished(out: Slice) -> bool {
+    const FEW: u32 = 1 << 21;
+    out.rows * out.channels < FEW
 }
 
 /// Adds the parts of a product's sums, `[matrices * splits][rows][columns]`, and finishes them.

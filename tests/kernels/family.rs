@@ -52,8 +52,15 @@ pub const COMPILER: &str = "PCSNET_KERNELS_COMPILE";
 /// Where Linux distributions say which Vulkan drivers they have.
 const DRIVER_FOLDERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
-/// The description of this machine's RADV, if it has one.
-pub fn installed_driver() -> Option<PathBuf> {
+/// Names the description of a Vulkan driver that takes the place of the installed one's.
+const DRIVER: &str = "PCSNET_KERNELS_DRIVER";
+
+/// The description of the RADV to judge by, if there is one: that which the environment names, or this machine's.
+pub fn driver() -> Option<PathBuf> {
+    std::env::var_os(DRIVER).map(PathBuf::from).or_else(installed_driver)
+}
+
+fn installed_driver() -> Option<PathBuf> {
     let files = DRIVER_FOLDERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     let is_radv = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("radeon_icd"))
@@ -62,13 +69,22 @@ pub fn installed_driver() -> Option<PathBuf> {
     files.map(|file| file.path()).find(is_radv)
 }
 
+/// The folder of a driver that is not among the system's: what it came with lies beside it.
+fn libraries(driver: &Path) -> Result<Option<PathBuf>> {
+    let description: serde_json::Value = serde_json::from_slice(&std::fs::read(driver)?)?;
+    let library = description["ICD"]["library_path"].as_str().context("no library_path")?;
+    Ok(Path::new(library).parent().filter(|folder| folder.is_absolute()).map(Path::to_owned))
+}
+
 /// Compiles modules for a generation, in a process of its own because drivers read their environment once. `None`
 /// where this driver does not know the generation.
 pub fn compile(driver: &Path, family: Family, modules: &[Module]) -> Result<Option<Compiled>> {
     let modules = serde_json::to_vec(modules)?;
+    let libraries = libraries(driver).with_context(|| driver.display().to_string())?;
     for chip in family.chips() {
         let mut child = Command::new(std::env::current_exe()?)
             .env(COMPILER, "1")
+            .envs(libraries.iter().map(|folder| ("LD_LIBRARY_PATH", folder)))
             .env("RADV_FORCE_FAMILY", chip)
             .env("VK_DRIVER_FILES", driver)
             .env("VK_ICD_FILENAMES", driver)

@@ -1,54 +1,62 @@
 //! The kernels as AMD's compiler sees them: `tests/kernels`, with a Mesa that knows the newest generations.
 
 use crate::machine;
-use crate::run::{cargo, command, project_root};
+use crate::run::{Run, cargo, command, project_root};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
 /// Runs `tests/kernels` for its tables. `options` are its own.
 pub(crate) fn run(options: &[String]) -> Result<()> {
     machine::ensure_vulkan_driver()?;
+    if knows_backports() && newer_mesa()?.is_none() {
+        let folder = folder();
+        eprintln!("Unpacking the Mesa of Debian's backports into {}.", folder.display());
+        unpack(&folder).context("Debian's backports")?;
+    }
     let mut words = vec!["test", "--test", "kernels", "--", "--tables"];
     words.extend(options.iter().map(String::as_str));
-    let newer = if cfg!(target_os = "linux") { newer_mesa()? } else { None };
-    let Some(Unpacked { driver, libraries }) = newer else {
-        return cargo(&words).run();
-    };
-    let driver = driver.to_string_lossy().into_owned();
-    words.extend(["--driver", &driver]);
-    cargo(&words).env("LD_LIBRARY_PATH", &libraries.to_string_lossy()).run()
+    with_newer_mesa(cargo(&words))?.run()
 }
 
-/// A driver beside the system's.
-struct Unpacked {
-    /// Its description for the Vulkan loader.
-    driver: PathBuf,
-    libraries: PathBuf,
+/// The task with the newer Mesa as what `tests/kernels` judges by, where it has been unpacked.
+pub(crate) fn with_newer_mesa(task: Run) -> Result<Run> {
+    Ok(match newer_mesa()? {
+        Some(driver) => task.env(DRIVER, &driver.to_string_lossy()),
+        None => task,
+    })
 }
+
+/// Tells `tests/kernels` of the description of a Vulkan driver that takes the place of the installed one's.
+const DRIVER: &str = "PCSNET_KERNELS_DRIVER";
 
 /// Where Debian keeps newer versions for its stable release.
 const BACKPORTS: &str = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
                          http://deb.debian.org/debian bookworm-backports main\n";
 
-/// Debian 12's own Mesa, 22.3, does not know RDNA 4 nor matrix units: that of its backports, unpacked under `target`.
-/// `None` elsewhere, where the installed one is newer.
-fn newer_mesa() -> Result<Option<Unpacked>> {
+/// Debian 12's own Mesa, 22.3, does not know RDNA 4 nor matrix units: that of its backports is unpacked under `target`.
+/// Elsewhere the installed one is newer.
+fn knows_backports() -> bool {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    if !release.contains("VERSION_CODENAME=bookworm") || !machine::is_installed("apt-get") {
-        return Ok(None);
-    }
-    let folder = project_root().join("target/mesa");
+    release.contains("VERSION_CODENAME=bookworm") && machine::is_installed("apt-get")
+}
+
+fn folder() -> PathBuf {
+    project_root().join("target/mesa")
+}
+
+/// What was unpacked before, described for the Vulkan loader.
+fn newer_mesa() -> Result<Option<PathBuf>> {
+    let folder = folder();
     let libraries = folder.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
     let library = libraries.join("libvulkan_radeon.so");
-    if !library.is_file() {
-        eprintln!("Unpacking the Mesa of Debian's backports into {}.", folder.display());
-        unpack(&folder).context("Debian's backports")?;
+    if !cfg!(target_os = "linux") || !library.is_file() {
+        return Ok(None);
     }
     let driver = folder.join("radeon.json");
     let icd = serde_json::json!({ "api_version": "1.3.0", "library_path": library });
     let description = serde_json::json!({ "file_format_version": "1.0.0", "ICD": icd });
     std::fs::write(&driver, description.to_string())?;
-    Ok(Some(Unpacked { driver, libraries }))
+    Ok(Some(driver))
 }
 
 /// Downloads with package lists of its own, so that nothing of the system changes, and installs nothing.

@@ -80,5 +80,5 @@ fn check() -> Result<()> {
 
 fn test() -> Result<()> {
     machine::ensure_vulkan_driver()?;
-    cargo_test(&[]).run()
+    kernels::with_newer_mesa(cargo_test(&[]))?.run()
 }
