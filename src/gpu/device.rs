@@ -161,7 +161,10 @@ impl Gpu {
 
     /// Submits one command buffer.
     pub(crate) async fn submit(&self, label: &str, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<()> {
-        self.guarded(label, || drop(self.queue.submit([self.recorded(label, record)]))).await
+        self.guarded(label, || {
+            self.queue.submit([self.recorded(label, record)]);
+        })
+        .await
     }
 
     /// Records a command buffer that is never submitted, to see whether the device takes it.

@@ -168,7 +168,7 @@ impl Frame {
         Ok(values)
     }
 
-    /// The rows that [`Frame::to_original`] gives, made one by one from the top, for originals whose map would take much
+    /// The rows that [`Frame::to_original`] gives, one by one from the top, for originals whose map would take much
     /// memory.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ pub struct Recipe {
 /// Where training begins, and what a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// The paper's way. Prototypes are the photographs' mean descriptors before the first step, position by position. An
-    /// epoch is each photograph once, in random order, a last odd one left out; a step has each and its copy with a
+    /// The paper's way. Prototypes are the photographs' mean descriptors before the first step, position by position.
+    /// An epoch is each photograph once, in random order, a last odd one left out; a step has each and its copy with a
     /// pasted rectangle. PDC and SEG see half of the photographs, rounded up, as their copies.
     Mixed,
     /// Prototypes are single descriptors of the photographs, chosen to cover all, and none is compared with its own.
