@@ -241,7 +241,10 @@ proptest! {
         let truth: Vec<f32> = sums.values.iter().zip(&residual.values).enumerate()
             .map(|(index, (&sum, &added))| choices.finish(sum, bias[index % outputs as usize], added))
             .collect();
-        assert_close(&found, &truth, 1e-5 + choices.formats.loss(algorithm));
+        // Rounding is as large as the sums, whatever an activation leaves of them.
+        let largest = |values: &[f32]| values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let clipped = (largest(&sums.values) / largest(&truth).max(1e-3)).max(1.0);
+        assert_close(&found, &truth, clipped * (1e-5 + choices.formats.loss(algorithm)));
     }
 
     #[test]
