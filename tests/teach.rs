@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use pcsnet::config::Light;
 use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
-use pcsnet::teach::{Effort, Poses, PseudoDefects, TaughtModel, TeachOptions, Teacher};
+use pcsnet::teach::{Effort, OddAspect, Poses, PseudoDefects, TaughtModel, TeachOptions, Teacher};
 use pcsnet::weights::Weights;
 use pcsnet::wgpu::{Texture, TextureFormat};
 use pcsnet::{Encoding, Error, Precision, TextureSource};
@@ -134,12 +134,16 @@ fn parts_at_any_angle_are_known_as_such() {
 #[test]
 fn copies_and_a_defective_one_among_the_good_are_named() {
     let mut shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 30.0)).collect();
+    // Stretched to a square it is the part again.
+    shots[4] = image::imageops::resize(&shots[4], 2 * SIDE, SIDE, image::imageops::FilterType::Triangle);
     shots.extend([shots[0].clone(), defective(9, 30.0)]);
     let model = taught(&shots, Poses::Fixed);
     let summary = model.summary();
     assert_eq!((summary.photographs, summary.copies.as_slice()), (6, &["5.png".to_owned()][..]));
     let odd: Vec<&str> = summary.held_out.iter().filter(|part| part.disagrees).map(|part| part.name.as_str()).collect();
     assert_eq!(odd, ["6.png"]);
+    assert_eq!(summary.odd_aspects, [OddAspect { name: "4.png".to_owned(), wider: 2.0 }]);
+    assert!(summary.warnings().iter().any(|warning| warning.contains("4.png is 100 % wider")));
     assert!(summary.warnings().iter().any(|warning| warning.starts_with("6.png is far from the other photographs")));
 }
 
