@@ -2,6 +2,7 @@
 
 mod support;
 
+use image::imageops::{flip_horizontal, flip_vertical};
 use image::{Rgb, RgbImage};
 use pcsnet::config::Light;
 use pcsnet::image::ValueRange;
@@ -145,6 +146,23 @@ fn copies_and_a_defective_one_among_the_good_are_named() {
     assert_eq!(summary.odd_aspects, [OddAspect { name: "4.png".to_owned(), wider: 2.0 }]);
     assert!(summary.warnings().iter().any(|warning| warning.contains("4.png is 100 % wider")));
     assert!(summary.warnings().iter().any(|warning| warning.starts_with("6.png is far from the other photographs")));
+}
+
+/// Another part is as good mirrored, upside down and both; at 250 degrees a notch never is.
+#[test]
+fn parts_may_be_flipped() {
+    let shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 30.0)).collect();
+    let model = taught(&shots, Poses::Flips);
+    assert!(model.summary().poses.flips && !model.summary().poses.any, "{:?}", model.summary().poses);
+    let upright = part(70, 30.0);
+    let both = flip_horizontal(&flip_vertical(&upright));
+    let parts = [upright.clone(), flip_horizontal(&upright), flip_vertical(&upright), both];
+    let (scores, _) = inspected(&model, &parts);
+    assert!(scores.iter().all(|score| (score / scores[0] - 1.0).abs() < 0.25), "{scores:?} are alike");
+    let spotted = flip_horizontal(&defective(71, 30.0));
+    assert_eq!(verdicts(&model, &[part(70, 250.0), spotted]), [Some(Verdict::Fail); 2]);
+    let learned = more(&model, &[part(75, 250.0)]);
+    assert!(learned.summary().poses.flips, "as it was taught before");
 }
 
 fn more(model: &TaughtModel, photographs: &[RgbImage]) -> TaughtModel {
