@@ -224,6 +224,27 @@ fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
     assert!(matches!(refusal, Error::Input { .. }) && refusal.to_string().contains("at least 1"), "{refusal}");
 }
 
+/// Prototypes of three photographs in twelve poses are chosen from some 15,000 descriptors.
+#[test]
+fn the_same_photographs_give_the_same_file() {
+    let make = |seed| {
+        let mut options = TeachOptions::default();
+        (options.effort, options.poses, options.seed) = (Effort::Small, Poses::Any, seed);
+        // Room for some 200 prototypes of a level: as quick as it can be.
+        options.max_bytes = Some(1_800_000);
+        let backbone = Weights::built_in().expect("a sound file");
+        let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+        for photograph in 0..3 {
+            teacher.add(format!("{photograph}.png"), &part(photograph, 77.0)).expect("a photograph");
+        }
+        block_on(teacher.teach(|_| {})).expect("room for some prototypes")
+    };
+    let model = make(1);
+    assert!(model.summary().prototypes.iter().all(|chosen| *chosen < 1000), "{:?}", model.summary().prototypes);
+    assert!(model.bytes() == make(1).bytes(), "bit for bit");
+    assert_eq!(model.summary().pseudo_defects.tried, 3);
+}
+
 /// As large as it may be and no larger; what leaves no room for a head is refused.
 #[test]
 fn a_model_is_as_large_as_it_may_be() {
