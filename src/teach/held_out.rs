@@ -131,6 +131,7 @@ impl HeldOut {
             }
             scores.pseudo_defects.extend(views.drain(part.len()..).map(|view| view.score));
             scores.parts.push(views);
+            super::give_way().await;
         }
         Ok(scores)
     }

@@ -427,7 +427,10 @@ impl Teacher {
     /// Makes a model of the photographs. Photographs may be added afterwards, and another model made of all.
     ///
     /// The same photographs, options and seed give the same model on the same adapter, bit for bit. Teaching ends with
-    /// its future: it gives way several times a second, so whoever drops it need not wait.
+    /// its future: it gives way after each small piece of work (a photograph in three poses, some rounds of choosing,
+    /// a comparison of a photograph with a level's prototypes), so whoever drops it need not wait, and whoever polls
+    /// it once a frame goes on drawing. Natively a poll waits for the device to be done with the piece; on the web it
+    /// waits for nothing.
     ///
     /// # Errors
     /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`],
