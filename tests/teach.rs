@@ -2,11 +2,12 @@
 
 mod support;
 
+use image::imageops::{flip_horizontal, flip_vertical};
 use image::{Rgb, RgbImage};
 use pcsnet::config::Light;
 use pcsnet::image::ValueRange;
 use pcsnet::inspect::{Calibration, Inspector, Verdict};
-use pcsnet::teach::{Effort, Poses, PseudoDefects, TaughtModel, TeachOptions, Teacher};
+use pcsnet::teach::{Effort, OddAspect, Poses, PseudoDefects, TaughtModel, TeachOptions, Teacher};
 use pcsnet::weights::Weights;
 use pcsnet::wgpu::{Texture, TextureFormat};
 use pcsnet::{Encoding, Error, Precision, TextureSource};
@@ -134,13 +135,34 @@ fn parts_at_any_angle_are_known_as_such() {
 #[test]
 fn copies_and_a_defective_one_among_the_good_are_named() {
     let mut shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 30.0)).collect();
+    // Stretched to a square it is the part again.
+    shots[4] = image::imageops::resize(&shots[4], 2 * SIDE, SIDE, image::imageops::FilterType::Triangle);
     shots.extend([shots[0].clone(), defective(9, 30.0)]);
     let model = taught(&shots, Poses::Fixed);
     let summary = model.summary();
     assert_eq!((summary.photographs, summary.copies.as_slice()), (6, &["5.png".to_owned()][..]));
     let odd: Vec<&str> = summary.held_out.iter().filter(|part| part.disagrees).map(|part| part.name.as_str()).collect();
     assert_eq!(odd, ["6.png"]);
+    assert_eq!(summary.odd_aspects, [OddAspect { name: "4.png".to_owned(), wider: 2.0 }]);
+    assert!(summary.warnings().iter().any(|warning| warning.contains("4.png is 100 % wider")));
     assert!(summary.warnings().iter().any(|warning| warning.starts_with("6.png is far from the other photographs")));
+}
+
+/// Another part is as good mirrored, upside down and both; at 250 degrees a notch never is.
+#[test]
+fn parts_may_be_flipped() {
+    let shots: Vec<RgbImage> = (0..5).map(|seed| part(seed, 30.0)).collect();
+    let model = taught(&shots, Poses::Flips);
+    assert!(model.summary().poses.flips && !model.summary().poses.any, "{:?}", model.summary().poses);
+    let upright = part(70, 30.0);
+    let both = flip_horizontal(&flip_vertical(&upright));
+    let parts = [upright.clone(), flip_horizontal(&upright), flip_vertical(&upright), both];
+    let (scores, _) = inspected(&model, &parts);
+    assert!(scores.iter().all(|score| (score / scores[0] - 1.0).abs() < 0.25), "{scores:?} are alike");
+    let spotted = flip_horizontal(&defective(71, 30.0));
+    assert_eq!(verdicts(&model, &[part(70, 250.0), spotted]), [Some(Verdict::Fail); 2]);
+    let learned = more(&model, &[part(75, 250.0)]);
+    assert!(learned.summary().poses.flips, "as it was taught before");
 }
 
 fn more(model: &TaughtModel, photographs: &[RgbImage]) -> TaughtModel {
@@ -200,6 +222,27 @@ fn one_photograph_gives_a_model_with_a_warning_and_none_is_refused() {
     let teacher = block_on(Teacher::new(engine(), &backbone, TeachOptions::default())).expect("a known backbone");
     let refusal = block_on(teacher.teach(|_| {})).expect_err("no photographs");
     assert!(matches!(refusal, Error::Input { .. }) && refusal.to_string().contains("at least 1"), "{refusal}");
+}
+
+/// Prototypes of three photographs in twelve poses are chosen from some 15,000 descriptors.
+#[test]
+fn the_same_photographs_give_the_same_file() {
+    let make = |seed| {
+        let mut options = TeachOptions::default();
+        (options.effort, options.poses, options.seed) = (Effort::Small, Poses::Any, seed);
+        // Room for some 200 prototypes of a level: as quick as it can be.
+        options.max_bytes = Some(1_800_000);
+        let backbone = Weights::built_in().expect("a sound file");
+        let mut teacher = block_on(Teacher::new(engine(), &backbone, options)).expect("a known backbone");
+        for photograph in 0..3 {
+            teacher.add(format!("{photograph}.png"), &part(photograph, 77.0)).expect("a photograph");
+        }
+        block_on(teacher.teach(|_| {})).expect("room for some prototypes")
+    };
+    let model = make(1);
+    assert!(model.summary().prototypes.iter().all(|chosen| *chosen < 1000), "{:?}", model.summary().prototypes);
+    assert!(model.bytes() == make(1).bytes(), "bit for bit");
+    assert_eq!(model.summary().pseudo_defects.tried, 3);
 }
 
 /// As large as it may be and no larger; what leaves no room for a head is refused.

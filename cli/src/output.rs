@@ -95,11 +95,7 @@ pub(crate) fn progress_bar(template: &str, length: usize, message: String) -> Pr
 }
 
 /// Does a piece of work behind a progress bar, which ends early once `stop` is set.
-pub(crate) fn with_bar<T>(
-    template: &str,
-    stop: &AtomicBool,
-    work: impl FnOnce(Monitor<'_>) -> Result<T>,
-) -> Result<T> {
+pub(crate) fn with_bar<T>(template: &str, stop: &AtomicBool, work: impl FnOnce(Monitor<'_>) -> Result<T>) -> Result<T> {
     let bar = progress_bar(template, 0, String::new());
     let on_progress = |Progress { step, done, total }| {
         bar.set_length(total as u64);

@@ -10,7 +10,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pcsnet::image::{Decoder, ValueRange};
 use pcsnet::inspect::Origin;
-use pcsnet::teach::{Effort, Poses, PseudoDefects, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher};
+use pcsnet::teach::{
+    Effort, PoseDecision, Poses, PseudoDefects, TaughtModel, TeachOptions, TeachProgress, TeachSummary, Teacher,
+};
 use pcsnet::weights::Weights;
 use pollster::block_on;
 use std::fmt::Write;
@@ -85,9 +87,9 @@ pub struct Arguments {
 /// What a model that is taught shall be like.
 #[derive(Args, Debug)]
 pub(crate) struct TeachSettings {
-    /// How parts lie: always as photographed, or at any angle; by default the photographs tell, and below four of
-    /// them any angle is taken for good
-    #[arg(long, value_name = "auto|fixed|any", default_value = "auto", hide_possible_values = true)]
+    /// How parts lie: always as photographed, as photographed or mirrored, upside down or both (flips), or at any
+    /// angle; by default the photographs tell whether at any angle, and below four of them that is taken for good
+    #[arg(long, value_name = "auto|fixed|flips|any", default_value = "auto", hide_possible_values = true)]
     #[arg(value_parser = poses())]
     poses: Poses,
 
@@ -214,7 +216,11 @@ fn describe(summary: &TeachSummary) -> Result<String> {
     let mut text = String::new();
     let new = if summary.added > 0 { format!(", {} of them new", summary.added) } else { String::new() };
     writeln!(text, "Taught from {} photographs{new}", summary.photographs)?;
-    let lie = if summary.poses.any { "at any angle" } else { "always as photographed" };
+    let lie = match summary.poses {
+        PoseDecision { any: true, .. } => "at any angle",
+        PoseDecision { flips: true, .. } => "as photographed, mirrored, upside down or turned by half",
+        _ => "always as photographed",
+    };
     let why = match summary.poses.nearer_when_turned {
         Some(share) => format!(
             ": turning one brought {:.0} % of the pairs of photographs nearer to one another (25 % decide)",

@@ -51,7 +51,9 @@ impl<'a> Comparison<'a> {
         self.schedule.write(self.gpu, self.norms, norms).await?;
         self.schedule.submit(self.gpu).await?;
         let source = (self.schedule.buffer(self.distances), self.distances.bytes());
-        Ok(read_buffers(self.gpu, &[source]).await?.remove(0))
+        let distances = read_buffers(self.gpu, &[source]).await?.remove(0);
+        super::give_way().await;
+        Ok(distances)
     }
 }
 

@@ -6,8 +6,17 @@ use crate::gpu::{Gpu, Graph, read_buffers};
 use crate::ops::{self, CANDIDATES, FAR, Selection};
 use std::collections::HashSet;
 
-/// Rounds between two looks at how many rows are chosen.
-const ROUNDS: usize = 8;
+/// Most rounds between two looks at how many rows are chosen.
+const MOST_ROUNDS: u64 = 8;
+/// Multiplications between them, where rounds are long: some tenths of a second on two cores, little on any graphics
+/// card.
+const MULTIPLICATIONS: u64 = 1 << 32;
+
+/// Rounds between two looks at how many of so many rows are chosen.
+fn rounds(rows: u32, channels: usize) -> usize {
+    let of_a_round = u64::from(rows) * u64::from(CANDIDATES) * channels as u64;
+    (MULTIPLICATIONS / of_a_round.max(1)).clamp(1, MOST_ROUNDS) as usize
+}
 
 /// Numbers of at most `wanted` rows of `[rows][channels]`, chosen by the greedy k-centre rule in the rounds of
 /// [`reference::coreset`](crate::reference::coreset); fewer where fewer differ. `on_progress` is told how many are
@@ -33,7 +42,7 @@ pub(crate) async fn coreset(
         reach: external("coreset.reach", [1, 1, 1, CANDIDATES]),
         chosen: external("coreset.chosen", [1, 1, 1, 1 + wanted]),
     };
-    ops::coreset_rounds(&mut graph, "coreset", &selection, ROUNDS);
+    ops::coreset_rounds(&mut graph, "coreset", &selection, rounds(count, channels));
     let schedule = graph.finish().await?;
     let first: Vec<u32> = (0..CANDIDATES).map(|group| group.min(count - 1)).collect();
     let reach: Vec<f32> = (0..CANDIDATES).map(|group| if group < count { FAR } else { -1.0 }).collect();
@@ -69,6 +78,12 @@ fn different(values: &[f32], channels: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// By hand: 2^32 over 64 times 30,000 x 112 are 19 rounds, over 32,768 x 1024 two.
+    #[test]
+    fn long_rounds_are_few() {
+        assert_eq!([rounds(30_000, 112), rounds(32_768, 1024), rounds(1 << 24, 1024)], [8, 2, 1]);
+    }
 
     #[test]
     fn copies_are_told_from_rows_that_differ() {

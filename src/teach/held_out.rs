@@ -126,6 +126,7 @@ impl HeldOut {
             }
             scores.pseudo_defects.extend(views.drain(part.len()..).map(|view| view.score));
             scores.parts.push(views);
+            super::give_way().await;
         }
         Ok(scores)
     }
@@ -143,6 +144,7 @@ impl HeldOut {
         if decision.any {
             return vec![mean; positions];
         }
+        let mean_map = if decision.flips { symmetric(&mean_map, self.grid as usize) } else { mean_map };
         smooth(&mean_map, self.grid as usize, POSITION_BLUR).iter().map(|local| 0.5 * local + 0.5 * mean).collect()
     }
 
@@ -197,6 +199,16 @@ pub(super) fn unit_tensors(config: &ModelConfig, [normal, bounds]: [Vec<f32>; 2]
     vec![normal, Tensor::new(format!("{TAUGHT}bounds"), &[levels, 4], bounds, Stored::F32)]
 }
 
+/// The mean of a square map and its mirror images: what parts have at a position that may be flipped either way.
+fn symmetric(map: &[f32], side: usize) -> Vec<f32> {
+    let at = |row: usize, column: usize| map[row * side + column];
+    let mean = |(row, column): (usize, usize)| {
+        let (below, beside) = (side - 1 - row, side - 1 - column);
+        (at(row, column) + at(row, beside) + at(below, column) + at(below, beside)) / 4.0
+    };
+    (0..side * side).map(|position| mean((position / side, position % side))).collect()
+}
+
 /// `scipy.ndimage.gaussian_filter(mode="reflect")` of a square map.
 fn smooth(map: &[f32], side: usize, sigma: f64) -> Vec<f32> {
     let radius = (4.0 * sigma + 0.5) as isize;
@@ -226,6 +238,7 @@ fn smooth(map: &[f32], side: usize, sigma: f64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::teach::Poses;
 
     #[test]
     fn smooth_as_the_reference() {
@@ -248,11 +261,16 @@ mod tests {
         let mut held_out = HeldOut::new(2, 1);
         held_out.add(vec![view([1.0, 2.0, 3.0, 4.0])]);
         held_out.add(vec![view([3.0, 4.0, 5.0, 6.0])]);
-        let any = PoseDecision::told(true);
+        let any = PoseDecision::told(Poses::Any);
         assert_eq!(held_out.usual(0, any), [3.5; 4]);
         assert_eq!(held_out.without(1).usual(0, any), [2.5; 4]);
-        let fixed = held_out.usual(0, PoseDecision::told(false));
+        let fixed = held_out.usual(0, PoseDecision::told(Poses::Fixed));
         assert!(fixed[0] < fixed[3] && fixed[0] > 2.0 && fixed[3] < 5.0, "{fixed:?}");
+        assert_eq!(
+            held_out.usual(0, PoseDecision::told(Poses::Flips)),
+            [3.5; 4],
+            "four positions that are one another's"
+        );
     }
 
     /// By hand: distances over 2 are 0.5, 1, 1.5, 2 with quantile 0.5 (the least of four), and 1, 1, 1, 1 with 1.

@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod aspects;
 mod bank;
 mod baseline;
 mod comparison;
@@ -49,6 +50,7 @@ mod taught;
 mod turned;
 mod whitening;
 
+pub use aspects::OddAspect;
 pub use baseline::Baseline;
 pub(crate) use comparison::{Comparison, LEFT_OUT, square_norms};
 pub(crate) use coreset::coreset;
@@ -219,6 +221,8 @@ struct Identity {
 /// A photograph of a good part, as the network sees it.
 struct Photograph {
     identity: Identity,
+    /// Width over height as it was taken.
+    aspect: f64,
     pixels: RgbImage,
 }
 
@@ -363,7 +367,8 @@ impl Teacher {
     /// As [`Teacher::add`].
     pub fn add_file(&mut self, name: impl Into<String>, sha256: Option<String>, photograph: &RgbImage) -> Result<()> {
         let pixels = preprocess(photograph, Fit::Stretch, self.config.input)?;
-        self.keep(Identity { name: name.into(), sha256, fingerprint: Fingerprint::of(photograph) }, pixels);
+        let identity = Identity { name: name.into(), sha256, fingerprint: Fingerprint::of(photograph) };
+        self.keep(Photograph { identity, aspect: aspect(photograph.dimensions()), pixels });
         Ok(())
     }
 
@@ -373,15 +378,18 @@ impl Teacher {
     /// Those of [`Session::texture_input`](crate::Session::texture_input).
     pub async fn add_texture(&mut self, name: impl Into<String>, source: &TextureSource<'_>) -> Result<()> {
         let pixels = read_texture(self.engine.gpu(), source, Fit::Stretch, self.config.input).await?;
-        self.keep(Identity { name: name.into(), sha256: None, fingerprint: Fingerprint::of(&pixels) }, pixels);
+        let identity = Identity { name: name.into(), sha256: None, fingerprint: Fingerprint::of(&pixels) };
+        let whole = (source.texture.width(), source.texture.height());
+        let size = source.region.map_or(whole, |region| (region.width, region.height));
+        self.keep(Photograph { identity, aspect: aspect(size), pixels });
         Ok(())
     }
 
-    fn keep(&mut self, identity: Identity, pixels: RgbImage) {
-        if self.identities().any(|known| known.fingerprint.is_same(&identity.fingerprint)) {
-            self.copies.push(identity.name);
+    fn keep(&mut self, photograph: Photograph) {
+        if self.identities().any(|known| known.fingerprint.is_same(&photograph.identity.fingerprint)) {
+            self.copies.push(photograph.identity.name);
         } else {
-            self.photographs.push(Photograph { identity, pixels });
+            self.photographs.push(photograph);
         }
     }
 
@@ -419,7 +427,10 @@ impl Teacher {
     /// Makes a model of the photographs. Photographs may be added afterwards, and another model made of all.
     ///
     /// The same photographs, options and seed give the same model on the same adapter, bit for bit. Teaching ends with
-    /// its future: it gives way several times a second, so whoever drops it need not wait.
+    /// its future: it gives way after each small piece of work (a photograph in three poses, some rounds of choosing,
+    /// a comparison of a photograph with a level's prototypes), so whoever drops it need not wait, and whoever polls
+    /// it once a frame goes on drawing. Natively a poll waits for the device to be done with the piece; on the web it
+    /// waits for nothing.
     ///
     /// # Errors
     /// [`Error::Input`] without a photograph that the model does not have yet, and [`Error::OutOfMemory`],
@@ -575,6 +586,11 @@ impl Teacher {
         on_progress(TeachProgress { step: TeachStep::HoldingOut, done: total, total });
         Ok(held_out)
     }
+}
+
+/// Width over height.
+fn aspect((width, height): (u32, u32)) -> f64 {
+    f64::from(width) / f64::from(height)
 }
 
 /// The altered views of a single photograph have to stand for as many parts.

@@ -3,6 +3,7 @@
 use crate::ops::Pose;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::Not;
 
 /// Which orientations good parts may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,19 +14,23 @@ pub enum Poses {
     Auto,
     /// Parts always lie as photographed.
     Fixed,
+    /// Parts lie as photographed, or mirrored left to right, upside down, or both, which is a half turn: parts that are
+    /// fed in rows and have no face or way of their own.
+    Flips,
     /// Parts may be turned by any angle.
     Any,
 }
 
 impl Poses {
     /// The choices there are.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Fixed, Self::Any];
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Fixed, Self::Flips, Self::Any];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Fixed => "fixed",
+            Self::Flips => "flips",
             Self::Any => "any",
         }
     }
@@ -41,10 +46,13 @@ impl Poses {
 }
 
 /// What was decided about the orientations of good parts, and from what.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PoseDecision {
     /// Whether parts may be turned by any angle.
     pub any: bool,
+    /// Whether parts may be mirrored left to right, lie upside down, or both: only where the user said so.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub flips: bool,
     /// The share of pairs of photographs in which turning the one by a quarter or a sixth, or twice that, to either
     /// side brought it nearer to the other than leaving it or turning it by half; `None` where it was not asked.
     pub nearer_when_turned: Option<f64>,
@@ -67,22 +75,21 @@ impl PoseDecision {
         let is_nearer = |pair: &&[f64; TURNS.len()]| least(&pair[2..]) < least(&pair[..2]);
         let nearer = pairs.iter().filter(is_nearer).count();
         let share = nearer as f64 / pairs.len() as f64;
-        Self { any: share >= SHARE_OF_PAIRS, nearer_when_turned: Some(share), assumed: false }
+        Self { any: share >= SHARE_OF_PAIRS, nearer_when_turned: Some(share), ..Self::default() }
     }
 
     /// The decision that needs no look at the photographs, of which there are `count`: the user's, or the one that is
     /// right however parts lie where there are too few.
     pub(super) fn without_looking(asked: Poses, count: usize) -> Option<Self> {
         match asked {
-            Poses::Fixed => Some(Self::told(false)),
-            Poses::Any => Some(Self::told(true)),
-            Poses::Auto => (count < ENOUGH).then_some(Self { assumed: true, ..Self::told(true) }),
+            Poses::Auto => (count < ENOUGH).then_some(Self { assumed: true, ..Self::told(Poses::Any) }),
+            told => Some(Self::told(told)),
         }
     }
 
     /// What the user said.
-    pub(super) fn told(any: bool) -> Self {
-        Self { any, nearer_when_turned: None, assumed: false }
+    pub(super) fn told(poses: Poses) -> Self {
+        Self { any: poses == Poses::Any, flips: poses == Poses::Flips, ..Self::default() }
     }
 }
 
@@ -124,6 +131,21 @@ impl View {
         Self { pose: Pose { across: row(across), gain: 1.0, down: row(down), offset: 0.0 }, valid }
     }
 
+    /// A photograph as it is, mirrored left to right, upside down, and both, which is a half turn.
+    fn flips(side: u32, grid: u32) -> Vec<Self> {
+        let upright = Self::turned(0.0, side, grid);
+        let flipped = |across: bool, down: bool| {
+            let mut view = upright.clone();
+            for (row, axis, flips) in [(&mut view.pose.across, 0, across), (&mut view.pose.down, 1, down)] {
+                if flips {
+                    (row[axis], row[2]) = (-1.0, side as f32);
+                }
+            }
+            view
+        };
+        [(false, false), (true, false), (false, true), (true, true)].map(|(across, down)| flipped(across, down)).into()
+    }
+
     /// A photograph in steps of a whole turn, the first as it is.
     pub(super) fn turns(steps: u32, side: u32, grid: u32) -> Vec<Self> {
         (0..steps).map(|step| Self::turned(f64::from(step) * 360.0 / f64::from(steps), side, grid)).collect()
@@ -148,7 +170,10 @@ impl View {
 
     /// The views of a good part that become prototypes.
     pub(super) fn of_good_parts(decision: PoseDecision, side: u32, grid: u32) -> Vec<Self> {
-        Self::turns(if decision.any { STEPS } else { 1 }, side, grid)
+        match decision.flips {
+            true => Self::flips(side, grid),
+            false => Self::turns(if decision.any { STEPS } else { 1 }, side, grid),
+        }
     }
 }
 
@@ -166,6 +191,7 @@ fn quarter_exact(degrees: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::image::{GrayImage, Luma, imageops};
 
     fn source(view: &View, x: f32, y: f32) -> [f32; 2] {
         [view.pose.across, view.pose.down].map(|[a, b, c]| a * x + b * y + c)
@@ -180,6 +206,28 @@ mod tests {
         let eighth = View::turned(45.0, 100, 10);
         let [x, y] = source(&eighth, 60.0, 60.0);
         assert!((x - 64.142_14).abs() < 1e-3 && (y - 50.0).abs() < 1e-3, "{x}, {y}");
+    }
+
+    /// As the crate `image` flips pictures.
+    #[test]
+    fn flips_are_those_of_pictures() {
+        let picture = GrayImage::from_fn(6, 6, |x, y| Luma([(10 * x + y) as u8]));
+        let upside_down = imageops::flip_vertical(&picture);
+        let expected = [
+            picture.clone(),
+            imageops::flip_horizontal(&picture),
+            upside_down.clone(),
+            imageops::flip_horizontal(&upside_down),
+        ];
+        let views = View::of_good_parts(PoseDecision::told(Poses::Flips), 6, 3);
+        let shown = |view: &View| {
+            GrayImage::from_fn(6, 6, |x, y| {
+                let [x, y] = source(view, x as f32 + 0.5, y as f32 + 0.5);
+                *picture.get_pixel(x as u32, y as u32)
+            })
+        };
+        assert_eq!(views.iter().map(shown).collect::<Vec<_>>(), expected);
+        assert!(views.iter().all(|view| view.valid == [true; 9]));
     }
 
     #[test]
@@ -199,17 +247,18 @@ mod tests {
                 (0..8).map(|pair| if pair < turns { turned } else { upright }).collect();
             PoseDecision::of_pairs(&pairs)
         };
-        let decided = |any, share| PoseDecision { any, nearer_when_turned: Some(share), assumed: false };
+        let decided = |any, share| PoseDecision { any, nearer_when_turned: Some(share), ..Default::default() };
         assert_eq!((decide(1), decide(2)), (decided(false, 0.125), decided(true, 0.25)));
     }
 
     #[test]
     fn too_few_photographs_may_show_parts_at_any_angle() {
         let decide = PoseDecision::without_looking;
-        let assumed = PoseDecision { any: true, nearer_when_turned: None, assumed: true };
+        let assumed = PoseDecision { any: true, assumed: true, ..Default::default() };
         assert_eq!([1, 3].map(|count| decide(Poses::Auto, count)), [Some(assumed); 2]);
         assert_eq!(decide(Poses::Auto, 4), None);
-        let told = |poses| decide(poses, 1).map(|decision| (decision.any, decision.assumed));
-        assert_eq!((told(Poses::Fixed), told(Poses::Any)), (Some((false, false)), Some((true, false))));
+        let told = |poses| decide(poses, 1).map(|decision| (decision.any, decision.flips, decision.assumed));
+        let expected = [(false, false, false), (false, true, false), (true, false, false)];
+        assert_eq!([Poses::Fixed, Poses::Flips, Poses::Any].map(told), expected.map(Some));
     }
 }

@@ -1,5 +1,6 @@
 //! A model that was taught, and what was decided on the way.
 
+use super::aspects::{self, OddAspect, odd_aspects};
 use super::bank::Bank;
 use super::held_out::{HeldOut, Scores};
 use super::light::LightDecision;
@@ -29,6 +30,8 @@ pub struct TeachSummary {
     pub added: usize,
     /// Photographs that were copies of others.
     pub copies: Vec<String>,
+    /// Photographs of another shape than most of those that were added.
+    pub odd_aspects: Vec<OddAspect>,
     /// Whether photographs are brought to one light.
     pub light: LightDecision,
     /// Whether parts lie at any angle.
@@ -101,10 +104,12 @@ impl TaughtModel {
         let is_found = |score: &&f32| calibrated.calibration.verdict(**score) == Some(Verdict::Fail);
         let found = pseudo_defects.iter().filter(is_found).count();
         let pseudo_defects = PseudoDefects { tried: pseudo_defects.len(), found };
+        let aspects = teacher.photographs.iter().map(|photograph| (&*photograph.identity.name, photograph.aspect));
         let summary = TeachSummary {
             photographs: photographs.len(),
             added: teacher.former.as_ref().map_or(0, |_| teacher.photographs.len()),
             copies: teacher.copies.clone(),
+            odd_aspects: odd_aspects(aspects),
             light,
             poses: decision,
             prototypes: banks.iter().map(|bank| bank.distinct).collect(),
@@ -190,6 +195,7 @@ impl TeachSummary {
         if !self.copies.is_empty() {
             warnings.push(format!("copies of other photographs count once: {}", self.copies.join(", ")));
         }
+        warnings.extend(aspects::warning(&self.odd_aspects));
         match self.photographs {
             1 => warnings.push(
                 "one photograph does not show how good parts differ: the threshold is a guess, made of slightly \

@@ -264,10 +264,10 @@ export interface TeachOptions extends AnyTeachOptions {
    */
   backbone: string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
   /**
-   * How good parts may lie: always as photographed, at any angle, or (`auto`, the default) as the photographs tell, of
-   * which fewer than four tell nothing: then at any angle.
+   * How good parts may lie: always as photographed; as photographed, mirrored, upside down or both (`flips`); at any
+   * angle; or (`auto`, the default) as the photographs tell, of which fewer than four tell nothing: then at any angle.
    */
-  poses?: 'auto' | 'fixed' | 'any';
+  poses?: 'auto' | 'fixed' | 'flips' | 'any';
   /**
    * What the model may cost; `accurate` sees smaller defects and takes about four times as long as `standard`, the
    * default.
