@@ -1,5 +1,5 @@
 // Gradient of the distances to the nearest prototypes with respect to the descriptors: of |phi - C| it is
-// (phi - C) / |phi - C|, and 0 where the distance is 0. One workgroup up to 256 channels of a position, an invocation 4.
+// (phi - C) / |phi - C|, and 0 where the distance is 0. One invocation 4 channels of a position.
 //
 //   phi         [positions][channels] vec4s
 //   prototypes  [prototypes][channels] vec4s, or with TEXTURE defined a texture of as many rows of texels
@@ -32,40 +32,19 @@ fn prototype_at(index: u32, channel: u32) -> vec4<f32> {
 #endif
 }
 
-// So many neighbours' shares are held at once.
-const TOGETHER: u32 = 256u;
-
-// What each neighbour's direction weighs, and where its descriptor stands.
-var<workgroup> weights: array<f32, TOGETHER>;
-var<workgroup> numbers: array<u32, TOGETHER>;
-
-// Fetches the shares of neighbours from `first` on: once for all channels of the workgroup.
-fn fetch(first: u32, count: u32, lane: u32) {
-    for (var i = lane; i < count; i += 64u) {
-        let distance = distances[first + i];
-        weights[i] = select(0.0, dy[first + i] / distance, distance > 0.0);
-        numbers[i] = indices[first + i];
-    }
-}
-
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    // Those behind the last channel help to fetch.
-    let is_channel = 64u * workgroup.x + lane < params.channels;
-    let channel = select(0u, 64u * workgroup.x + lane, is_channel);
-    let place = workgroup.y * params.channels + channel;
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= params.channels {
+        return;
+    }
+    let place = id.y * params.channels + id.x;
     let value = phi[place];
     var sum = vec4(0.0);
-    for (var done = 0u; done < params.nearest; done += TOGETHER) {
-        let count = min(params.nearest - done, TOGETHER);
-        workgroupBarrier();
-        fetch(workgroup.y * params.nearest + done, count, lane);
-        workgroupBarrier();
-        for (var i = 0u; i < count; i++) {
-            sum += weights[i] * (value - prototype_at(numbers[i], channel));
+    for (var i = id.y * params.nearest; i < (id.y + 1u) * params.nearest; i++) {
+        let distance = distances[i];
+        if distance > 0.0 {
+            sum += (dy[i] / distance) * (value - prototype_at(indices[i], id.x));
         }
     }
-    if is_channel {
-        out[place] = sum;
-    }
+    out[place] = sum;
 }
