@@ -87,7 +87,10 @@ fn a_spot_fails_and_new_good_parts_pass() {
     assert!(!summary.poses.any, "{:?}", summary.poses);
     assert!(summary.held_out.iter().all(|part| !part.disagrees), "{:?}", summary.held_out);
     let PseudoDefects { tried, found } = summary.pseudo_defects;
-    assert!(tried == 8 && 2 * found >= tried && !summary.warnings().iter().any(is_hardly_told_apart), "{found}");
+    assert!(
+        tried == 8 && 2 * found >= tried && !summary.warnings().iter().any(|warning| is_hardly_told_apart(warning)),
+        "{found}"
+    );
     let (good, passed) = inspected(&model, &[20, 21, 22].map(|seed| part(seed, 30.0)));
     // Eight parts do not show all that good ones may be.
     assert!(passed.iter().filter(|verdict| **verdict == Some(Verdict::Pass)).count() >= 2, "{good:?}");
@@ -97,7 +100,7 @@ fn a_spot_fails_and_new_good_parts_pass() {
     assert!(defective.iter().all(|score| *score > 1.5 * worst), "{defective:?} are far above {good:?}");
 }
 
-fn is_hardly_told_apart(warning: &String) -> bool {
+fn is_hardly_told_apart(warning: &str) -> bool {
     warning.contains("would hardly be told apart")
 }
 
@@ -121,7 +124,7 @@ fn what_is_told_apart_badly_is_said() {
     let PseudoDefects { tried, found } = model.summary().pseudo_defects;
     let warnings = model.summary().warnings();
     assert!(tried == 8 && 2 * found < tried, "{found} of {tried}");
-    assert!(warnings.iter().any(is_hardly_told_apart), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| is_hardly_told_apart(warning)), "{warnings:?}");
 }
 
 #[test]

@@ -63,8 +63,8 @@ pub(crate) fn rows_as_columns(graph: &mut Graph<'_>, label: &str, x: Tensor, num
     Matrix::made(out)
 }
 
-/// `matrices` equal runs of the rows of `x` as right operands, which a product reads as they are or, where it multiplies
-/// textures, as one, `shaders/weights_as_matrix.wgsl`.
+/// `matrices` equal runs of the rows of `x` as right operands: as they are or, where products multiply textures, as
+/// one, `shaders/weights_as_matrix.wgsl`.
 pub(super) fn rows_as_matrices(graph: &mut Graph<'_>, label: &str, x: Tensor, matrices: u32) -> Matrix {
     let rows = x.pixels() / matrices;
     if !graph.gpu().matmul.reads_textures() {

@@ -183,10 +183,10 @@ fn transform(graph: &mut Graph<'_>, label: &str, of: Transform, out: Tensor) {
     graph.dispatch(label, Kernel::with(shader, names), &params, bindings, tiles.workgroups(params.channels));
 }
 
-/// The gradient of the weights of a 3 x 3 convolution, `[1][3 * 3 * inputs][1][outputs]`: `G^T m G` of the products m of
-/// transformed patches of `x`, `B^T d B`, with transformed gradients of the output, `A dy A^T`, summed over all tiles.
-/// Each is the transpose of what the forward pass does, so that a tile takes 16 or 36 multiplications for 9 times 4 or
-/// 16.
+/// The gradient of the weights of a 3 x 3 convolution, `[1][3 * 3 * inputs][1][outputs]`: `G^T m G` of the products m
+/// of transformed patches of `x`, `B^T d B`, with transformed gradients of the output, `A dy A^T`, summed over all
+/// tiles. Each is the transpose of what the forward pass does, so that a tile takes 16 or 36 multiplications where the
+/// sum over pixels takes 36 or 144.
 pub(super) fn weight_gradient(graph: &mut Graph<'_>, label: &str, winograd: Winograd, x: Tensor, dy: Tensor) -> Tensor {
     let (positions, tiles) = (winograd.positions(), Tiles::of(winograd, x).in_fours());
     let [input_shader, ..] = winograd.shaders();
