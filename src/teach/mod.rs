@@ -164,7 +164,7 @@ pub struct TeachProgress {
 /// What a teacher does, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TeachStep {
-    /// Photographs are compared in quarter turns.
+    /// Photographs are compared with one another turned.
     Poses,
     /// Photographs are described in all their poses.
     Describing,

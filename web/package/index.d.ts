@@ -329,6 +329,8 @@ export interface Taught {
   lightDiffers: boolean;
   /** Whether parts lie at any angle. */
   anyPose: boolean;
+  /** Whether parts may be mirrored, upside down or both. */
+  flips: boolean;
   /** The share of pairs of photographs that turning one of them, by quarters or sixths, brought nearer, where asked. */
   nearerWhenTurned: number | null;
   /** Prototypes of each level of the backbone. */
@@ -337,6 +339,8 @@ export interface Taught {
   threshold: number | null;
   /** The share of good parts that is expected to fail, and bounds of it that hold with the given confidence. */
   falseAlarms: { expected: number; low: number; high: number; confidence: number } | null;
+  /** How many made-up defects, one on a copy of each photograph held out, were tried, and how many would be found. */
+  pseudoDefects: { tried: number; found: number };
   /** What to know before relying on the model, in sentences. */
   warnings: string[];
 }

@@ -251,12 +251,15 @@ export function teachingActivity({ teaching: { phase, progress }, loading }) {
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
 
 /** What was taught, in sentences. */
-export function accountOf({ photographs, former, seconds, lightDiffers, anyPose, nearerWhenTurned, falseAlarms }) {
+export function accountOf(taught) {
+  const { photographs, former, seconds, lightDiffers, anyPose, flips, nearerWhenTurned } = taught;
+  const { falseAlarms, pseudoDefects } = taught;
   const count = photographs.filter(({ copy }) => !copy).length;
   const what = former?.length
     ? `Taught ${plural(count, 'photograph')} more`
     : `Taught from ${plural(count, 'photograph')}`;
-  const lie = anyPose ? 'at any angle' : 'always as photographed';
+  const unturned = flips ? 'as photographed, mirrored or upside down' : 'always as photographed';
+  const lie = anyPose ? 'at any angle' : unturned;
   const isAsked = nearerWhenTurned !== null;
   const why = isAsked ? `: turning one brought ${percent(nearerWhenTurned)} of their pairs nearer` : '';
   const sentences = [`${what} in ${plural(Math.round(seconds), 'second')}.`, `Parts lie ${lie}${why}.`];
@@ -264,6 +267,10 @@ export function accountOf({ photographs, former, seconds, lightDiffers, anyPose,
   if (falseAlarms) {
     const { expected, low, high } = falseAlarms;
     sentences.push(`Of good parts ${percent(expected)} are expected to fail (${percent(low)} to ${percent(high)}).`);
+  }
+  if (pseudoDefects?.tried) {
+    const { tried, found } = pseudoDefects;
+    sentences.push(`Of ${plural(tried, 'made-up defect')} on photographs held out, ${found} would be found.`);
   }
   return sentences.join(' ');
 }

@@ -50,6 +50,8 @@ struct Summary<'a> {
     light_differs: bool,
     /// Whether parts lie at any angle.
     any_pose: bool,
+    /// Whether parts may be mirrored, upside down or both.
+    flips: bool,
     /// The share of pairs of photographs that turning one of them brought nearer, where it was asked.
     nearer_when_turned: Option<f64>,
     /// How many prototypes each level has.
@@ -58,6 +60,8 @@ struct Summary<'a> {
     threshold: Option<f32>,
     /// How many good parts the threshold will fail.
     false_alarms: Option<Share>,
+    /// Made-up defects on photographs held out.
+    pseudo_defects: Tried,
     warnings: Vec<String>,
 }
 
@@ -68,6 +72,13 @@ struct HeldOut<'a> {
     score: f32,
     /// Whether it is far from all others.
     disagrees: bool,
+}
+
+/// How many were tried, and how many of them the threshold finds.
+#[derive(Serialize)]
+struct Tried {
+    tried: usize,
+    found: usize,
 }
 
 /// A share that is expected, and the bounds of it with some confidence.
@@ -98,10 +109,12 @@ impl<'a> Summary<'a> {
             held_out,
             light_differs: summary.light.differs,
             any_pose: summary.poses.any,
+            flips: summary.poses.flips,
             nearer_when_turned: summary.poses.nearer_when_turned,
             prototypes: &summary.prototypes,
             threshold: summary.calibrated.calibration.threshold,
             false_alarms,
+            pseudo_defects: Tried { tried: summary.pseudo_defects.tried, found: summary.pseudo_defects.found },
             warnings: summary.warnings(),
         }
     }

@@ -117,6 +117,7 @@ const calls = {
       former: options.model ? [{ name: 'a.png', score: 0.25, disagrees: false }] : [],
       lightDiffers: false,
       anyPose: false,
+      flips: false,
       nearerWhenTurned: 0,
       prototypes: [4, 4],
       threshold: 0.5,

@@ -166,6 +166,11 @@ impl Found {
     }
 
     #[getter]
+    fn unlike(&self) -> Option<bool> {
+        self.inspected.inspection.is_unlike(&self.calibration)
+    }
+
+    #[getter]
     fn threshold(&self) -> Option<f32> {
         self.calibration.threshold
     }

@@ -62,9 +62,11 @@ fn taught(summary: &TeachSummary) -> Value {
         "photographs": summary.photographs,
         "copies": summary.copies,
         "any_pose": summary.poses.any,
+        "flips": summary.poses.flips,
         "prototypes": summary.prototypes,
         "threshold": threshold,
         "scale": scale.map(|scale| [scale.low, scale.high]),
+        "pseudo_defects": { "tried": summary.pseudo_defects.tried, "found": summary.pseudo_defects.found },
         "held_out": held_out.collect::<Vec<_>>(),
         "warnings": summary.warnings(),
     })

@@ -62,6 +62,11 @@ class Detection:
         return self._found.verdict
 
     @property
+    def unlike(self) -> bool | None:
+        """Whether it shows something else than the parts that the model knows; `None` where the model can't tell."""
+        return self._found.unlike
+
+    @property
     def threshold(self) -> float | None:
         """The largest score that passes, where the model holds one."""
         return self._found.threshold
@@ -136,6 +141,7 @@ class Detection:
             "height": height,
             "error": None,
             "remarks": self.remarks,
+            "unlike": self.unlike,
             "inspected": {"x": x, "y": y, "width": seen_width, "height": seen_height},
             "regions": None if regions is None else [
                 {"bounds": {"x": at.x, "y": at.y, "width": at.width, "height": at.height},

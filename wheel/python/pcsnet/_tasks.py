@@ -20,12 +20,16 @@ class Taught:
     """Photographs that were copies of others."""
     any_pose: bool
     """Whether parts lie at any angle."""
+    flips: bool
+    """Whether parts may be mirrored, upside down or both."""
     prototypes: list[int]
     """How many prototypes each level of the backbone has."""
     threshold: float | None
     """The largest score that passes."""
     scale: tuple[float, float] | None
     """The values that get the first and the last colour."""
+    pseudo_defects: dict[str, int]
+    """How many made-up defects on photographs held out were `tried`, and how many the threshold `found`."""
     held_out: list[dict[str, Any]]
     """Each photograph's name, and its score against the others alone."""
     warnings: list[str]
