@@ -1,9 +1,7 @@
 // Winograd F(2x2, 3x3), step 1 of 3 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015):
 // every 4 x 4 patch d of the zero-padded image, 2 apart, becomes B^T d B. Step 2 multiplies each of the 16 positions of
 // a patch as one matrix product over channels. One invocation some channels of a patch.
-#import winograd_patches
-
-alias Line = array<Channels, 4>;
+#import winograd2_patches
 
 // B^T d.
 fn transform(d: Line) -> Line {
@@ -19,14 +17,6 @@ fn transformed_column(place: Place, right: u32) -> Line {
     ));
 }
 
-fn store_row(place: Place, row: u32, d: Line) {
-    let values = transform(d);
-    store(place, 4u * row, values[0]);
-    store(place, 4u * row + 1u, values[1]);
-    store(place, 4u * row + 2u, values[2]);
-    store(place, 4u * row + 3u, values[3]);
-}
-
 // Indices are constants throughout: drivers keep such arrays in registers.
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -38,8 +28,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c_1 = transformed_column(place, 1u);
     let c_2 = transformed_column(place, 2u);
     let c_3 = transformed_column(place, 3u);
-    store_row(place, 0u, Line(c_0[0], c_1[0], c_2[0], c_3[0]));
-    store_row(place, 1u, Line(c_0[1], c_1[1], c_2[1], c_3[1]));
-    store_row(place, 2u, Line(c_0[2], c_1[2], c_2[2], c_3[2]));
-    store_row(place, 3u, Line(c_0[3], c_1[3], c_2[3], c_3[3]));
+    store_row(place, 0u, transform(Line(c_0[0], c_1[0], c_2[0], c_3[0])));
+    store_row(place, 1u, transform(Line(c_0[1], c_1[1], c_2[1], c_3[1])));
+    store_row(place, 2u, transform(Line(c_0[2], c_1[2], c_2[2], c_3[2])));
+    store_row(place, 3u, transform(Line(c_0[3], c_1[3], c_2[3], c_3[3])));
 }

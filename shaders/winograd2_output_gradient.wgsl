@@ -1,9 +1,7 @@
 // The gradient of the weights of a 3 x 3 convolution by Winograd's F(2x2, 3x3), step 1 of 2: the gradient of the
 // output, in squares of 2 x 2 pixels, back through the output transform, A dy A^T. See shared/winograd_patches.wgsl for
 // the bindings; step 2 is winograd2_weights_gradient.wgsl.
-#import winograd_patches
-
-alias Line = array<Channels, 4>;
+#import winograd2_patches
 
 fn transform(d: array<Channels, 2>) -> Line {
     return Line(d[0], d[0] + d[1], d[0] - d[1], -d[1]);
@@ -11,14 +9,6 @@ fn transform(d: array<Channels, 2>) -> Line {
 
 fn transformed_column(place: Place, right: u32) -> Line {
     return transform(array(load_pixel(place, 0u, right), load_pixel(place, 1u, right)));
-}
-
-fn store_row(place: Place, row: u32, d: array<Channels, 2>) {
-    let values = transform(d);
-    store(place, 4u * row, values[0]);
-    store(place, 4u * row + 1u, values[1]);
-    store(place, 4u * row + 2u, values[2]);
-    store(place, 4u * row + 3u, values[3]);
 }
 
 @compute @workgroup_size(64)
@@ -29,8 +19,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let place = place_of(id, 2u);
     let c_0 = transformed_column(place, 0u);
     let c_1 = transformed_column(place, 1u);
-    store_row(place, 0u, array(c_0[0], c_1[0]));
-    store_row(place, 1u, array(c_0[1], c_1[1]));
-    store_row(place, 2u, array(c_0[2], c_1[2]));
-    store_row(place, 3u, array(c_0[3], c_1[3]));
+    store_row(place, 0u, transform(array(c_0[0], c_1[0])));
+    store_row(place, 1u, transform(array(c_0[1], c_1[1])));
+    store_row(place, 2u, transform(array(c_0[2], c_1[2])));
+    store_row(place, 3u, transform(array(c_0[3], c_1[3])));
 }

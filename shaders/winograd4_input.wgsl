@@ -1,8 +1,5 @@
 // Winograd F(4x4, 3x3), step 1 of 3: as winograd2_input, with 6 x 6 patches, 4 apart, of 36 positions.
-#import winograd_patches
-#import winograd4_points
-
-alias Line = array<Channels, 6>;
+#import winograd4_patches
 
 // B^T d: its rows are the coefficients of the products of (x - point) over all points but one.
 fn transform(d: Line) -> Line {
@@ -31,16 +28,6 @@ fn transformed_column(place: Place, right: u32) -> Line {
     ));
 }
 
-fn store_row(place: Place, row: u32, d: Line) {
-    let values = transform(d);
-    store(place, 6u * row, values[0]);
-    store(place, 6u * row + 1u, values[1]);
-    store(place, 6u * row + 2u, values[2]);
-    store(place, 6u * row + 3u, values[3]);
-    store(place, 6u * row + 4u, values[4]);
-    store(place, 6u * row + 5u, values[5]);
-}
-
 // Indices are constants throughout: drivers keep such arrays in registers.
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -54,10 +41,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c_3 = transformed_column(place, 3u);
     let c_4 = transformed_column(place, 4u);
     let c_5 = transformed_column(place, 5u);
-    store_row(place, 0u, Line(c_0[0], c_1[0], c_2[0], c_3[0], c_4[0], c_5[0]));
-    store_row(place, 1u, Line(c_0[1], c_1[1], c_2[1], c_3[1], c_4[1], c_5[1]));
-    store_row(place, 2u, Line(c_0[2], c_1[2], c_2[2], c_3[2], c_4[2], c_5[2]));
-    store_row(place, 3u, Line(c_0[3], c_1[3], c_2[3], c_3[3], c_4[3], c_5[3]));
-    store_row(place, 4u, Line(c_0[4], c_1[4], c_2[4], c_3[4], c_4[4], c_5[4]));
-    store_row(place, 5u, Line(c_0[5], c_1[5], c_2[5], c_3[5], c_4[5], c_5[5]));
+    store_row(place, 0u, transform(Line(c_0[0], c_1[0], c_2[0], c_3[0], c_4[0], c_5[0])));
+    store_row(place, 1u, transform(Line(c_0[1], c_1[1], c_2[1], c_3[1], c_4[1], c_5[1])));
+    store_row(place, 2u, transform(Line(c_0[2], c_1[2], c_2[2], c_3[2], c_4[2], c_5[2])));
+    store_row(place, 3u, transform(Line(c_0[3], c_1[3], c_2[3], c_3[3], c_4[3], c_5[3])));
+    store_row(place, 4u, transform(Line(c_0[4], c_1[4], c_2[4], c_3[4], c_4[4], c_5[4])));
+    store_row(place, 5u, transform(Line(c_0[5], c_1[5], c_2[5], c_3[5], c_4[5], c_5[5])));
 }

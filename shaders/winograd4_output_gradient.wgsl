@@ -1,9 +1,7 @@
 // The gradient of the weights of a 3 x 3 convolution by Winograd's F(4x4, 3x3), step 1 of 2: as
 // winograd2_output_gradient, with squares of 4 x 4 pixels and 36 positions.
-#import winograd_patches
-#import winograd4_points
+#import winograd4_patches
 
-alias Line = array<Channels, 6>;
 alias Quad = array<Channels, 4>;
 
 // A d: row i of A is the powers of point i.
@@ -24,16 +22,6 @@ fn transformed_column(place: Place, right: u32) -> Line {
     ));
 }
 
-fn store_row(place: Place, row: u32, d: Quad) {
-    let values = transform(d);
-    store(place, 6u * row, values[0]);
-    store(place, 6u * row + 1u, values[1]);
-    store(place, 6u * row + 2u, values[2]);
-    store(place, 6u * row + 3u, values[3]);
-    store(place, 6u * row + 4u, values[4]);
-    store(place, 6u * row + 5u, values[5]);
-}
-
 // Indices are constants throughout: drivers keep such arrays in registers.
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -45,10 +33,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c_1 = transformed_column(place, 1u);
     let c_2 = transformed_column(place, 2u);
     let c_3 = transformed_column(place, 3u);
-    store_row(place, 0u, Quad(c_0[0], c_1[0], c_2[0], c_3[0]));
-    store_row(place, 1u, Quad(c_0[1], c_1[1], c_2[1], c_3[1]));
-    store_row(place, 2u, Quad(c_0[2], c_1[2], c_2[2], c_3[2]));
-    store_row(place, 3u, Quad(c_0[3], c_1[3], c_2[3], c_3[3]));
-    store_row(place, 4u, Quad(c_0[4], c_1[4], c_2[4], c_3[4]));
-    store_row(place, 5u, Quad(c_0[5], c_1[5], c_2[5], c_3[5]));
+    store_row(place, 0u, transform(Quad(c_0[0], c_1[0], c_2[0], c_3[0])));
+    store_row(place, 1u, transform(Quad(c_0[1], c_1[1], c_2[1], c_3[1])));
+    store_row(place, 2u, transform(Quad(c_0[2], c_1[2], c_2[2], c_3[2])));
+    store_row(place, 3u, transform(Quad(c_0[3], c_1[3], c_2[3], c_3[3])));
+    store_row(place, 4u, transform(Quad(c_0[4], c_1[4], c_2[4], c_3[4])));
+    store_row(place, 5u, transform(Quad(c_0[5], c_1[5], c_2[5], c_3[5])));
 }

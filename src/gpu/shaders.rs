@@ -83,8 +83,8 @@ const SHADERS: &[(&str, &str)] = sources!["":
 const SHARED: &[(&str, &str)] = sources!["shared/":
     activation, activation_storage, bilinear, channels, coreset, lanczos, matmul, matmul_params, matmul_registers,
     matmul_rows, matmul_stage, matmul_store, matrix_units, narrow_by_buckets, narrow_by_cuts, pixel, products, reduce,
-    rgb8, row_texture, winograd4_points, winograd_patches, winograd_pixels, winograd_place, winograd_weights,
-    winograd_weights_gradient,
+    rgb8, row_texture, winograd2_patches, winograd4_patches, winograd4_points, winograd_patches, winograd_pixels,
+    winograd_place, winograd_weights, winograd_weights_gradient,
 ];
 
 /// Every set of names a shader is ever compiled with. A model with activations in f16 has weights in f16 where it has

@@ -5,7 +5,7 @@ use crate::ModelConfig;
 use crate::config::TrainedHead;
 use crate::gpu::{Binding, Constant, Format, Graph, Tensor};
 use crate::ops::{
-    Band, LevelProducts, Matrix, Product, Ranked, distances, matmul, nearest, nearest_ranked, square_norm,
+    BAND_BYTES, Band, LevelProducts, Matrix, Product, Ranked, distances, matmul, nearest, nearest_ranked, square_norm,
 };
 use crate::parameters::{Parameters, Part};
 use crate::weights::{Parameter, Role};
@@ -25,9 +25,6 @@ pub(crate) struct Prototypes {
     norms: Constant,
     nearest: u32,
 }
-
-/// Squared distances that exist at once: a band of grid rows has about this many bytes of them.
-const BAND_BYTES: u32 = 16 << 20;
 
 impl Prototypes {
     pub(crate) fn new(parameters: &mut Parameters<'_>, config: &ModelConfig, head: &TrainedHead) -> Self {

@@ -36,7 +36,7 @@ pub(crate) use losses::{Distances, Margins, Optimised, Rates, Segmented, adam, d
 pub(crate) use maps::{Gaussian, Projection, blur, max_score, project, project_by, project_gradients, upsample_map};
 pub(crate) use matmul::{Matrix, Product, matmul, rows_as_columns};
 pub(crate) use nearest::{
-    Products, Prototypes, Ranked, nearest, nearest_gradient, nearest_of, nearest_prototype, nearest_ranked,
+    BAND_BYTES, Products, Prototypes, Ranked, nearest, nearest_gradient, nearest_of, nearest_prototype, nearest_ranked,
 };
 pub(crate) use pointwise::{Relu, normalize, pack_nchw, relu_gradient, scale_channels, square_norm};
 pub(crate) use pool::{adaptive_pool, adaptive_pool_gradient, avg_pool, max_pool};

@@ -114,6 +114,9 @@ pub(crate) fn nearest_prototype(graph: &mut Graph<'_>, label: &str, of: Products
     graph.dispatch(label, kernel, &params, bindings, workgroups);
 }
 
+/// What positions have of products or distances exists for a band of them at a time, of about this many bytes.
+pub(crate) const BAND_BYTES: u32 = 16 << 20;
+
 /// What [`nearest_of`] compares with.
 pub(crate) struct Prototypes<'a> {
     /// `[channels][prototypes]`.
@@ -132,8 +135,6 @@ pub(crate) fn nearest_of(
     prototypes: &Prototypes<'_>,
     out: Tensor,
 ) {
-    // A band of positions has about this many bytes of products.
-    const BAND_BYTES: u32 = 16 << 20;
     let columns = prototypes.columns.columns;
     // Far fewer workgroups than a dispatch may have.
     let band = (BAND_BYTES / (4 * columns)).clamp(1, 65535);
